@@ -1,0 +1,21 @@
+"""The exceptions this library raises on purpose. Each message names the file and says what to do."""
+
+
+class DigitsError(Exception):
+    """Base of all errors below; the command line prints it on one line and ends with code 2."""
+
+
+class ImageError(DigitsError, ValueError):
+    """A photograph that cannot be read: missing, truncated, too large, not an image."""
+
+
+class WeightsError(DigitsError, ValueError):
+    """A weights file that is missing, damaged, or made for another architecture."""
+
+
+class DatasetError(DigitsError, ValueError):
+    """Training or measuring data that is missing or malformed."""
+
+
+class DeviceError(DigitsError, ValueError):
+    """A compute device that does not exist here."""

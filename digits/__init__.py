@@ -1,0 +1,42 @@
+"""Finds and reads house numbers in street photographs.
+
+>>> import digits
+>>> scene = digits.read("photo.jpg")            # doctest: +SKIP
+>>> scene.text, scene.status                    # doctest: +SKIP
+('1428', 'read')
+"""
+
+from importlib import import_module
+
+__version__ = "0.1.0"
+
+# Public name -> the module that defines it. Loaded on first use: `import digits` must not cost a torch import.
+_PUBLIC = {
+    "read": "digits.pipeline.reader",
+    "Reader": "digits.pipeline.reader",
+    "Scene": "digits.pipeline.results",
+    "Reading": "digits.pipeline.results",
+    "Digit": "digits.pipeline.results",
+    "load_image": "digits.pipeline.images",
+    "Detector": "digits.detector",
+    "Detections": "digits.detector",
+    "Recognizer": "digits.recognizer",
+    "Transcription": "digits.recognizer",
+    "DigitsError": "digits.core.errors",
+    "ImageError": "digits.core.errors",
+    "WeightsError": "digits.core.errors",
+    "DatasetError": "digits.core.errors",
+    "DeviceError": "digits.core.errors",
+}
+
+__all__ = ["__version__", *_PUBLIC]
+
+
+def __getattr__(name: str):
+    if name in _PUBLIC:
+        return getattr(import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module 'digits' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted([*globals(), *_PUBLIC])
