@@ -12,8 +12,8 @@ import numpy as np
 
 def _shared() -> list:
     return [
-        A.RandomBrightnessContrast(brightness_limit=(-0.3, 0.25), contrast_limit=(-0.45, 0.3), p=0.5),
-        A.RandomGamma(gamma_limit=(60, 170), p=0.3),
+        A.RandomBrightnessContrast(brightness_limit=(-0.25, 0.2), contrast_limit=(-0.45, 0.3), p=0.5),
+        A.RandomGamma(gamma_limit=(65, 160), p=0.3),
         A.HueSaturationValue(hue_shift_limit=25, sat_shift_limit=40, val_shift_limit=15, p=0.3),
         A.RandomShadow(shadow_roi=(0, 0, 1, 1), num_shadows_limit=(1, 1), p=0.15),
     ]
@@ -26,14 +26,14 @@ def for_crops() -> A.Compose:
             *_shared(),
             A.OneOf(
                 [
-                    A.GaussianBlur(blur_limit=0, sigma_limit=(0.4, 2.2)),
+                    A.GaussianBlur(blur_limit=0, sigma_limit=(0.4, 1.9)),
                     A.MotionBlur(blur_limit=(3, 7)),
                     A.Defocus(radius=(1, 3), alias_blur=(0.1, 0.4)),
-                    A.Downscale(scale_range=(0.3, 0.8)),
+                    A.Downscale(scale_range=(0.4, 0.8)),
                 ],
                 p=0.55,
             ),
-            A.OneOf([A.ISONoise(intensity=(0.1, 0.7)), A.GaussNoise(std_range=(0.01, 0.09))], p=0.4),
+            A.OneOf([A.ShotNoise(scale_range=(0.01, 0.12)), A.GaussNoise(std_range=(0.01, 0.08))], p=0.4),
             A.UnsharpMask(blur_limit=(3, 5), alpha=(0.3, 1.0), p=0.12),
             A.ImageCompression(quality_range=(25, 95), p=0.55),
             A.ToGray(p=0.3),
@@ -54,7 +54,7 @@ def for_scenes() -> A.Compose:
                 ],
                 p=0.35,
             ),
-            A.OneOf([A.ISONoise(intensity=(0.1, 0.5)), A.GaussNoise(std_range=(0.005, 0.05))], p=0.3),
+            A.OneOf([A.ShotNoise(scale_range=(0.005, 0.06)), A.GaussNoise(std_range=(0.005, 0.04))], p=0.3),
             A.RandomRain(slant_range=(-15, 15), drop_length=8, blur_value=3, p=0.02),
             A.UnsharpMask(blur_limit=(3, 5), alpha=(0.2, 0.8), p=0.1),
             A.ImageCompression(quality_range=(35, 95), p=0.5),

@@ -1,0 +1,50 @@
+"""The digit detector: torchvision's Faster R-CNN (Ren et al. 2015) with a fine feature pyramid and digit anchors."""
+
+from __future__ import annotations
+
+from torchvision.models.detection import FasterRCNN
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+from torchvision.models.detection.rpn import RPNHead
+from torchvision.ops import MultiScaleRoIAlign
+
+from digits.detector.backbone import PyramidBackbone
+
+CLASSES = 11  # background, then digits 0 to 9 as labels 1 to 10: torchvision keeps 0 for the background
+
+# Square roots of anchor areas a level (strides 4, 8, 16, 32) and heights over widths: digits of 8 to 200 pixels.
+_ANCHOR_SIZES = ((6.0, 9.0), (13.0, 19.0), (27.0, 39.0), (60.0, 110.0))
+_ANCHOR_RATIOS = (1.5, 2.5)
+
+
+def build_detector(channels: int = 64, pool: int = 7, hidden: int = 256) -> FasterRCNN:
+    """An untrained detector. Images are given at the scale they are to be looked at: it does not resize them.
+
+    channels: width of the pyramid; pool: side of the pooled grid of a proposal; hidden: width of the box head.
+    """
+    backbone = PyramidBackbone(channels)
+    anchors = AnchorGenerator(_ANCHOR_SIZES, (_ANCHOR_RATIOS,) * len(_ANCHOR_SIZES))
+    # Canonical scale 96 sends digits up to about 68 px high to the finest level, where a pooled cell is 1-3 px wide.
+    roi_pool = MultiScaleRoIAlign(["0", "1", "2", "3"], pool, 2, canonical_scale=96, canonical_level=4)
+    return FasterRCNN(
+        backbone,
+        image_mean=[0.498, 0.498, 0.498],
+        image_std=[0.502, 0.502, 0.502],
+        _skip_resize=True,
+        rpn_anchor_generator=anchors,
+        rpn_head=RPNHead(channels, anchors.num_anchors_per_location()[0]),
+        rpn_pre_nms_top_n_train=400,
+        rpn_post_nms_top_n_train=200,
+        rpn_pre_nms_top_n_test=300,
+        rpn_post_nms_top_n_test=150,
+        rpn_batch_size_per_image=96,
+        rpn_score_thresh=0.01,
+        box_roi_pool=roi_pool,
+        box_head=TwoMLPHead(channels * pool * pool, hidden),
+        box_predictor=FastRCNNPredictor(hidden, CLASSES),
+        box_score_thresh=0.05,
+        box_nms_thresh=0.5,
+        box_detections_per_img=100,
+        box_batch_size_per_image=64,
+        box_positive_fraction=0.4,
+    )

@@ -1,0 +1,52 @@
+"""The folder of real data that the shipped weights are trained from, as sources for the synthesiser.
+
+    DATA/negatives/            pictures without digits
+    DATA/campus/               whole photographs, one box a number      annotations.json, images/
+    DATA/icdar2003/            whole photographs, one box a digit       annotations.json, images/,
+                               and text_without_digits/, pictures
+    DATA/iiit5k/               tight crops, one box a character         annotations.json, images/,
+                               and letters/, pictures
+
+Only `negatives/` is needed; what else is there is used.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from digits.core.errors import DatasetError
+from digits.datasets.fonts import load_typefaces
+from digits.datasets.items import Sample
+from digits.datasets.real import load_annotated, load_pictures
+from digits.datasets.synthesis import Sources
+
+
+def _photo_of(name: str) -> str:
+    """Several IIIT5K crops come from one photograph, named before the last underscore: never split those."""
+    return name.rsplit("_", 1)[0]
+
+
+def load_sources(data: str | Path, fonts: str | Path | None = None, *, validation: bool = False) -> Sources:
+    """Everything below `data` that belongs to the training (or the validation) part.
+
+    fonts: a folder of fonts, or None for those of the system. Raises DatasetError if `negatives/` or fonts are missing.
+    """
+    data = Path(data)
+    if not data.is_dir():
+        raise DatasetError(f"{data}: no such folder")
+
+    def annotated(name: str, **options) -> list[Sample]:
+        return load_annotated(data / name, validation, **options) if (data / name).is_dir() else []
+
+    def pictures(name: str) -> list:
+        return load_pictures(data / name, validation) if (data / name).is_dir() else []
+
+    plates = [s for s in annotated("iiit5k", group=_photo_of) if len(s.boxes)]
+    return Sources(
+        typefaces=load_typefaces(fonts),
+        backgrounds=load_pictures(data / "negatives", validation),
+        scenes=annotated("campus") + annotated("icdar2003"),
+        plates=plates,
+        words=pictures("iiit5k/letters"),
+        words_in_scenes=pictures("icdar2003/text_without_digits"),
+    )
