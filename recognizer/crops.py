@@ -1,0 +1,109 @@
+"""From digit boxes to the picture the recogniser sees. Training and reading cut by these same functions."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+HEIGHT, WIDTH = 48, 96  # pixels of the recogniser's input
+MARGIN = 0.15  # of the digits' height, on every side
+_LEVEL = np.deg2rad(7)  # lines steeper than this are turned level first
+
+
+def is_stacked(boxes: np.ndarray) -> bool:
+    """Whether digit boxes (N, 4) stand one above the other rather than side by side.
+
+    >>> is_stacked(np.array([[0, 0, 5, 10], [0, 12, 5, 22]]))
+    True
+    """
+    if len(boxes) < 2:
+        return False
+    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+    across, down = np.ptp(centres, axis=0)
+    return bool(down > 1.2 * across)
+
+
+def cut_region(image: np.ndarray, box) -> np.ndarray:
+    """The part of `image` inside `box` (xyxy), clipped to the image; at least one pixel."""
+    height, width = image.shape[:2]
+    x1, y1 = min(max(0, int(np.floor(box[0]))), width - 1), min(max(0, int(np.floor(box[1]))), height - 1)
+    x2, y2 = max(x1 + 1, min(width, int(np.ceil(box[2])))), max(y1 + 1, min(height, int(np.ceil(box[3]))))
+    return image[y1:y2, x1:x2]
+
+
+def cut_number(image: np.ndarray, boxes: np.ndarray, margins=(MARGIN,) * 4) -> np.ndarray:
+    """Cut one number out of an image, laid out as a line.
+
+    image: RGB uint8 (H, W, 3). boxes: digit boxes (N, 4), N >= 1, in reading order. margins: left, top, right, bottom, as shares of the
+    digits' height; negative ones cut into the digits. A stacked number is set side by side, a slanted line turned
+    level. Returns RGB uint8 (h, w, 3), a view where nothing had to be turned.
+    """
+    boxes = np.asarray(boxes, np.float64)
+    tall = float(np.median(boxes[:, 3] - boxes[:, 1]))
+    if is_stacked(boxes):
+        return _side_by_side(image, boxes, margins)
+    if len(boxes) > 1:
+        centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+        run, rise = centres[-1] - centres[0]
+        angle = float(np.arctan2(rise, run))
+        if _LEVEL < abs(angle) < np.deg2rad(60):
+            image, boxes = _level(image, boxes, angle)
+    x1, y1 = boxes[:, :2].min(0)
+    x2, y2 = boxes[:, 2:].max(0)
+    left, top, right, bottom = (m * tall for m in margins)
+    return cut_region(image, (x1 - left, y1 - top, x2 + right, y2 + bottom))
+
+
+def _side_by_side(image: np.ndarray, boxes: np.ndarray, margins) -> np.ndarray:
+    """The digits of a stack, top to bottom, as a line from left to right."""
+    tall = float(np.median(boxes[:, 3] - boxes[:, 1]))
+    left, top, right, bottom = (m * tall for m in margins)
+    half = float(np.median(boxes[:, 2] - boxes[:, 0])) / 2
+    centre = (boxes[:, 0] + boxes[:, 2]) / 2
+    # no tile reaches beyond the middle of the gap to its neighbour, lest a digit be seen twice
+    middles = (boxes[1:, 1] + boxes[:-1, 3]) / 2
+    above, below = np.concatenate([[-np.inf], middles]), np.concatenate([middles, [np.inf]])
+    tiles = []
+    for box, x, low, high in zip(boxes, centre, above, below, strict=True):
+        reach = max(half, (box[2] - box[0]) / 2)
+        y1 = max(low, box[1] - max(top, 0.04 * tall))
+        y2 = max(y1 + 2, min(high, box[3] + max(bottom, 0.04 * tall)))
+        tile = cut_region(image, (x - reach - max(left, 0) * 0.6, y1, x + reach + max(right, 0) * 0.6, y2))
+        width = max(2, round(tile.shape[1] * HEIGHT / tile.shape[0]))
+        shrink = tile.shape[0] > HEIGHT
+        tiles.append(cv2.resize(tile, (width, HEIGHT), interpolation=cv2.INTER_AREA if shrink else cv2.INTER_LINEAR))
+    return np.concatenate(tiles, axis=1)
+
+
+def _level(image: np.ndarray, boxes: np.ndarray, angle: float) -> tuple[np.ndarray, np.ndarray]:
+    """The surroundings of a slanted line, turned by -angle, and its boxes there."""
+    tall = float(np.median(boxes[:, 3] - boxes[:, 1]))
+    pad = 1.0 * tall
+    window = (boxes[:, 0].min() - pad, boxes[:, 1].min() - pad, boxes[:, 2].max() + pad, boxes[:, 3].max() + pad)
+    part = cut_region(image, window)
+    origin = np.array([max(0, np.floor(window[0])), max(0, np.floor(window[1]))])
+    size = np.array([part.shape[1], part.shape[0]])
+    turn = cv2.getRotationMatrix2D(tuple(float(v) for v in size / 2), float(np.degrees(angle)), 1.0)
+    turned = cv2.warpAffine(part, turn, tuple(int(v) for v in size), borderMode=cv2.BORDER_REPLICATE)
+    centres = ((boxes[:, :2] + boxes[:, 2:]) / 2 - origin) @ turn[:, :2].T + turn[:, 2]
+    half = (boxes[:, 2:] - boxes[:, :2]) / 2
+    return turned, np.concatenate([centres - half, centres + half], 1)
+
+
+def letterbox(crop: np.ndarray) -> np.ndarray:
+    """Fit a crop of any size into RGB uint8 (HEIGHT, WIDTH, 3), centred on its mean colour.
+
+    The aspect ratio is kept up to a line too wide for the frame, which is squeezed: how wide a crop is says how
+    many digits to expect.
+    """
+    height, width = crop.shape[:2]
+    w = max(1, min(WIDTH, round(width * HEIGHT / height)))
+    shrink = height > HEIGHT or width > WIDTH
+    small = cv2.resize(crop, (w, HEIGHT), interpolation=cv2.INTER_AREA if shrink else cv2.INTER_LINEAR)
+    if w == WIDTH:
+        return small
+    framed = np.empty((HEIGHT, WIDTH, 3), np.uint8)
+    framed[:] = small.reshape(-1, 3).mean(0)
+    left = (WIDTH - w) // 2
+    framed[:, left : left + w] = small
+    return framed

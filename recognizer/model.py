@@ -1,0 +1,97 @@
+"""The number recogniser: a length head and one head a position (Goodfellow et al. 2013) over any backbone."""
+
+from __future__ import annotations
+
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from digits.core.errors import WeightsError
+from digits.recognizer.crops import HEIGHT, WIDTH
+
+MAX_LENGTH = 6
+
+
+class Residual(nn.Module):
+    """Two 3x3 convolutions around a shortcut (He et al. 2016)."""
+
+    def __init__(self, inside: int, outside: int, stride: int = 1):
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(inside, outside, 3, stride, 1, bias=False),
+            nn.BatchNorm2d(outside),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(outside, outside, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(outside),
+        )
+        self.shortcut = nn.Identity()
+        if stride > 1 or inside != outside:
+            self.shortcut = nn.Sequential(nn.Conv2d(inside, outside, 1, stride, bias=False), nn.BatchNorm2d(outside))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(self.body(x) + self.shortcut(x))
+
+
+def residual_features() -> nn.Module:
+    """Ten layers for 48x96 inputs: strides 2, 4, 8 only, so that a 6x12 map keeps every digit apart."""
+    return nn.Sequential(
+        nn.Conv2d(3, 32, 3, 1, 1, bias=False),
+        nn.BatchNorm2d(32),
+        nn.ReLU(inplace=True),
+        Residual(32, 64, 2),
+        Residual(64, 128, 2),
+        Residual(128, 128),
+        Residual(128, 256, 2),
+        Residual(256, 256),
+    )
+
+
+def build_features(name: str) -> nn.Module:
+    """A feature extractor, RGB (B, 3, H, W) to (B, C, h, w).
+
+    "residual" is this project's; any other name is a model of `torchvision.models` that has `.features`
+    (vgg11_bn, densenet121, mobilenet_v3_large, efficientnet_b0, …), untrained. Raises WeightsError for others.
+    """
+    if name == "residual":
+        return residual_features()
+    try:
+        return torchvision.models.get_model(name, weights=None).features
+    except (ValueError, AttributeError):
+        raise WeightsError(f"{name}: not a backbone; use residual or a torchvision model with .features") from None
+
+
+class NumberNet(nn.Module):
+    """Crops, normalised, (B, 3, HEIGHT, WIDTH) to logits of the length (B, 7) and of each position (B, 6, 10).
+
+    Length 0 means: no number here. Each position pools the map by an attention of its own; the length looks at the
+    whole map, since counting needs to know where things are.
+    """
+
+    def __init__(self, backbone: str = "residual", dropout: float = 0.2):
+        super().__init__()
+        self.features = build_features(backbone)
+        with torch.no_grad():
+            channels, h, w = self.features.eval()(torch.zeros(1, 3, HEIGHT, WIDTH)).shape[1:]
+        self.attention = nn.Conv2d(channels, MAX_LENGTH, 1)
+        self.place = nn.Parameter(torch.zeros(MAX_LENGTH, h, w))
+        self.narrow = nn.Sequential(nn.Conv2d(channels, 48, 1), nn.ReLU(inplace=True), nn.Flatten())
+        self.count = nn.Sequential(nn.Linear(48 * h * w, 256), nn.ReLU(inplace=True), nn.Dropout(dropout))
+        self.length = nn.Linear(256, MAX_LENGTH + 1)
+        self.dropout = nn.Dropout(dropout)
+        self.digit_weight = nn.Parameter(torch.randn(MAX_LENGTH, channels, 10) * channels**-0.5)
+        self.digit_bias = nn.Parameter(torch.zeros(MAX_LENGTH, 10))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.features(x)
+        weights = (self.attention(features) + self.place).flatten(2).softmax(-1)  # (B, 6, h*w)
+        pooled = self.dropout(weights @ features.flatten(2).transpose(1, 2))  # (B, 6, C)
+        digits = torch.einsum("bpc,pcd->bpd", pooled, self.digit_weight) + self.digit_bias
+        return self.length(self.count(self.narrow(features))), digits
+
+
+def normalise(crops: Tensor) -> Tensor:
+    """uint8 (B, HEIGHT, WIDTH, 3) to float (B, 3, HEIGHT, WIDTH), each crop with mean 0 and about unit contrast."""
+    x = crops.permute(0, 3, 1, 2).float()
+    mean = x.mean((1, 2, 3), keepdim=True)
+    spread = (x - mean).square().mean((1, 2, 3), keepdim=True).sqrt()
+    return (x - mean) / (spread + 8)

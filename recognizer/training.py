@@ -1,0 +1,88 @@
+"""Trains the recogniser on numbers cut as a detector would cut them."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.data import Dataset, default_collate
+
+from digits.datasets.items import Sample
+from digits.datasets.synthesis import Synthesizer
+from digits.recognizer.crops import cut_number, letterbox
+from digits.recognizer.model import MAX_LENGTH, NumberNet, normalise
+from digits.training.loop import fit
+
+
+def jittered_cut(rng: np.random.Generator, sample: Sample) -> np.ndarray:
+    """The crop of a sample's number as a detector delivers it: loose, tight, or into the outer digits by a tenth."""
+    if not len(sample.boxes):
+        return sample.image
+    boxes = sample.boxes.astype(np.float64)
+    boxes += rng.normal(0, 0.035, boxes.shape) * np.median(boxes[:, 3] - boxes[:, 1])
+    kind = rng.random()
+    if kind < 0.5:
+        margins = rng.uniform(0.02, 0.3, 4)
+    elif kind < 0.85:
+        margins = rng.normal(0, 0.04, 4).clip(-0.08, 0.12)
+    else:
+        margins = rng.uniform(0.1, 0.6, 4)
+    return cut_number(sample.image, boxes, margins)
+
+
+class Crops(Dataset):
+    """Crops uint8 (HEIGHT, WIDTH, 3), length, and digits (6,), -1 where there is none."""
+
+    def __init__(self, synthesizer: Synthesizer):
+        self.synthesizer = synthesizer
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int, Tensor]:
+        sample = self.synthesizer.number(index)
+        rng = np.random.default_rng((self.synthesizer.seed, 3, index))
+        digits = torch.full((MAX_LENGTH,), -1, dtype=torch.int64)
+        digits[: len(sample.labels)] = torch.from_numpy(sample.labels)
+        return torch.from_numpy(letterbox(jittered_cut(rng, sample))), len(sample.labels), digits
+
+
+def number_losses(model: nn.Module, batch) -> dict[str, Tensor]:
+    """Cross entropy of the length, and of the digits that are there: absent ones give no gradient."""
+    crops, lengths, digits = batch
+    length_logits, digit_logits = model(normalise(crops).contiguous(memory_format=torch.channels_last))
+    digit_loss = F.cross_entropy(digit_logits.float().flatten(0, 1), digits.flatten(), ignore_index=-1, reduction="sum")
+    return {"length": F.cross_entropy(length_logits.float(), lengths), "digits": digit_loss / len(crops)}
+
+
+@torch.inference_mode()
+def exact_accuracy(model: nn.Module, batch) -> dict[str, float]:
+    """Shares of strings and of lengths that are right, the length and each digit taken by itself."""
+    crops, lengths, digits = batch
+    length_logits, digit_logits = model(normalise(crops))
+    right_length = length_logits.argmax(1) == lengths
+    right_digits = ((digit_logits.argmax(2) == digits) | (digits < 0)).all(1)
+    return {
+        "exact": (right_length & right_digits).float().mean().item(),
+        "length_accuracy": right_length.float().mean().item(),
+    }
+
+
+def start_worker(_: int) -> None:
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+
+
+def train_recognizer(
+    synthesizer: Synthesizer, validation: Synthesizer, *, backbone: str = "residual", rate: float = 2e-3, **options
+) -> nn.Module:
+    """Train from nothing; `options` go to `training.fit`. 1,000 samples of `validation` are read now and then."""
+    model = NumberNet(backbone).to(memory_format=torch.channels_last)
+    held_out = default_collate([Crops(validation)[i] for i in range(1000)])
+    return fit(
+        model,
+        Crops(synthesizer),
+        number_losses,
+        groups=[{"params": list(model.parameters()), "lr": rate}],
+        evaluate=lambda average: exact_accuracy(average, held_out),
+        **options,
+    )
