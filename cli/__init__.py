@@ -1,0 +1,32 @@
+"""The command `digits`."""
+
+from __future__ import annotations
+
+import click
+
+from digits import __version__
+from digits.cli.read import read
+from digits.cli.train import train
+from digits.core.errors import DigitsError
+
+
+class _OneLineErrors(click.Group):
+    """Prints the project's own errors on one line and ends with code 2, as click does with bad usage."""
+
+    def invoke(self, ctx: click.Context):
+        try:
+            return super().invoke(ctx)
+        except DigitsError as error:
+            failure = click.ClickException(str(error))
+            failure.exit_code = 2
+            raise failure from error
+
+
+@click.group(cls=_OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="digits")
+def main() -> None:
+    """Finds and reads house numbers in street photographs."""
+
+
+main.add_command(read)
+main.add_command(train)

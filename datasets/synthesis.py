@@ -174,6 +174,13 @@ class Synthesizer:
             image = degrade(self._scene_degrade, image, rng)
         return Sample(image, boxes, np.asarray(labels, np.int64), tuple(numbers), f"scene-{self.seed}-{index}")
 
+    def composed(self, index: int) -> Sample:
+        """A whole composed picture of `scene_size`, sharp: each number in `numbers` has its digits in `boxes`."""
+        rng = np.random.default_rng((self.seed, 4, index))
+        image, boxes, labels, numbers = self._composed(rng)
+        image = degrade(self._scene_degrade, image, rng)
+        return Sample(image, boxes, np.asarray(labels, np.int64), tuple(numbers), f"composed-{self.seed}-{index}")
+
     def _composed(self, rng):
         height, width = self.scene_size
         image = _window(rng, _pick(rng, self.sources.backgrounds), height, width, (0.6, 2.0)).copy()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -36,9 +35,6 @@ def to_target(sample: Sample) -> tuple[Tensor, dict[str, Tensor]]:
     return image, {"boxes": boxes, "labels": torch.from_numpy(sample.labels) + 1}
 
 
-def start_worker(_: int) -> None:
-    cv2.setNumThreads(1)
-    torch.set_num_threads(1)
 
 
 def imagenet_features() -> Path:

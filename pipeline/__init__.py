@@ -1,0 +1,1 @@
+"""Photograph to Scene of Readings."""

@@ -110,6 +110,7 @@ def fit(
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     saved = logged = time.monotonic()
     sums: dict[str, float] = {}
+    count = 0
     with SummaryWriter(out) as board, (out / "log.jsonl").open("a") as log, Progress(*columns, disable=quiet) as bar:
         task = bar.add_task("training", total=steps, completed=start)
 
@@ -133,15 +134,15 @@ def fit(
             average.update_parameters(model)
             for name, value in losses.items():
                 sums[name] = sums.get(name, 0.0) + value.item()
+            count += 1
             bar.advance(task)
             if step % 50 == 0 or step == steps:
                 now = time.monotonic()
-                count = (step - start - 1) % 50 + 1
                 means = {name: value / count for name, value in sums.items()}
                 speed = count * batch_size / (now - logged)
                 record(step, {**means, "rate": schedule.get_last_lr()[-1], "images_per_second": speed})
                 bar.update(task, description=f"loss {sum(means.values()):.3f}  {speed:.0f}/s")
-                sums, logged = {}, now
+                sums, count, logged = {}, 0, now
             if evaluate and (step % evaluate_every == 0 or step == steps):
                 record(step, evaluate(average.module.eval()))
                 logged = time.monotonic()

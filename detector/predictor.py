@@ -1,0 +1,101 @@
+"""Digit boxes in whole photographs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from digits.core.device import resolve_device
+from digits.core.weights import restore, shipped, to_device
+from digits.detector.model import build_detector
+
+LONG_SIDE = 960  # photographs are looked at with their longer side at this many pixels …
+_SHORTEST = 640  # … and small ones enlarged to this, at most twofold
+_COARSE = 1 / 3  # and once more at this share of it, for digits too large for the anchors
+_TALL = 100.0  # height in pixels, at the finer scale, at which the coarse look takes over
+
+
+@dataclass(frozen=True)
+class Detections:
+    """Digits found in one image.
+
+    boxes: float32 (N, 4), xyxy in pixels of the image. scores: float32 (N,), 0 to 1. labels: int64 (N,), digits 0 to 9.
+    One digit may appear several times under different labels: suppression is per class, as COCO AP wants it.
+    """
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    labels: np.ndarray
+
+    def __post_init__(self):
+        count = len(self.scores)
+        if self.boxes.shape != (count, 4) or self.scores.shape != (count,) or self.labels.shape != (count,):
+            shapes = self.boxes.shape, self.scores.shape, self.labels.shape
+            raise ValueError(f"boxes (N, 4), scores (N,), labels (N,) expected, got {shapes}")
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def to_dict(self) -> dict:
+        """Plain lists of numbers."""
+        return {
+            "boxes": self.boxes.tolist(),
+            "scores": self.scores.tolist(),
+            "labels": self.labels.tolist(),
+        }
+
+
+def _scaled(image: np.ndarray, scale: float) -> np.ndarray:
+    size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
+    if size == image.shape[1::-1]:
+        return image
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+
+
+class Detector:
+    """Finds digits.
+
+    weights: a weights file, or None for the one that ships. device: see `resolve_device`. long_side: pixels at which
+    photographs are looked at; more finds smaller digits and takes longer.
+    """
+
+    def __init__(self, weights: str | Path | None = None, device: str = "auto", long_side: int = LONG_SIDE):
+        path = weights or shipped("digits.detector.weights", "detector.safetensors")
+        model, self.header = restore(path, "detector", build_detector)
+        self.device = resolve_device(device)
+        self._model = to_device(model, self.device)
+        self.long_side = long_side
+
+    def predict(self, images: Sequence[np.ndarray]) -> list[Detections]:
+        """Detections in each image, RGB uint8 (H, W, 3) of any size, best first."""
+        return [self._predict_one(image) for image in images]
+
+    def _predict_one(self, image: np.ndarray) -> Detections:
+        longest = max(image.shape[:2])
+        scale = min(self.long_side / longest, max(1.0, min(2.0, _SHORTEST / longest)))
+        fine = _scaled(image, scale)
+        looks = [self._look(fine)]
+        looks.append(self._look(_scaled(fine, _COARSE), 1 / _COARSE))
+        # each scale answers for the digits it sees well; in between, both do and merging settles it
+        heights = [boxes[:, 3] - boxes[:, 1] for boxes, _, _ in looks]
+        keep = [heights[0] < 2.2 * _TALL, heights[1] >= _TALL]
+        boxes, scores, labels = (
+            np.concatenate([part[k] for part, k in zip(parts, keep, strict=True)]) for parts in zip(*looks, strict=True)
+        )
+        order = np.argsort(-scores, kind="stable")
+        boxes = boxes[order] * np.float32([image.shape[1] / fine.shape[1], image.shape[0] / fine.shape[0]] * 2)
+        boxes[:, 0::2] = boxes[:, 0::2].clip(0, image.shape[1])
+        boxes[:, 1::2] = boxes[:, 1::2].clip(0, image.shape[0])
+        return Detections(boxes, scores[order], labels[order])
+
+    @torch.inference_mode()
+    def _look(self, image: np.ndarray, enlarge: float = 1.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        x = torch.from_numpy(np.ascontiguousarray(image)).to(self.device).permute(2, 0, 1).float() / 255
+        found = self._model([x])[0]
+        boxes, scores, labels = (found[key].cpu().numpy() for key in ("boxes", "scores", "labels"))
+        return (boxes * enlarge).astype(np.float32), scores.astype(np.float32), labels.astype(np.int64) - 1

@@ -1,0 +1,146 @@
+"""Digit detections to numbers: pure functions over arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+MIN_SEED = 0.30  # a number needs one digit of at least this score
+MIN_MEMBER = 0.12  # its other digits may be fainter
+SAME = 0.45  # overlap at which two boxes are one digit
+MAX_DIGITS = 6  # longer rows are telephone numbers and dates
+
+# All lengths are shares of the mean height of the two digits compared.
+_LIKE_HEIGHT = 1.5  # largest ratio of the heights of neighbours
+_RISE = 0.7  # a neighbour's centre stands at most this much higher or lower …
+_SLANT = 1.0  # … and no higher than the line runs on: 45 degrees
+_GAP = 0.85  # from edge to edge along a line
+_STACK_GAP = 0.75  # from edge to edge down a stack
+_STACK_SHIFT = 0.35  # sideways between centres in a stack
+
+
+@dataclass(frozen=True)
+class NumberRegion:
+    """Digits that form one number, in reading order.
+
+    box: float32 (4,), their union. digit_boxes: float32 (N, 4). evidence: float32 (N, 10), for each place the best
+    score of every digit seen there. score: mean of the digits' best scores. vertical: stacked.
+    """
+
+    box: np.ndarray
+    digit_boxes: np.ndarray
+    evidence: np.ndarray
+    score: float
+    vertical: bool
+
+    @property
+    def height(self) -> float:
+        """Median height of the digits, pixels."""
+        return float(np.median(self.digit_boxes[:, 3] - self.digit_boxes[:, 1]))
+
+
+def overlap_of(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """How far each box (N, 4) is the same as `box`: IoU, or 0.9 of the covered share of the smaller one if larger.
+
+    A digit found once whole and once in part has a small IoU, yet is one digit.
+    """
+    low, high = np.maximum(box[:2], boxes[:, :2]), np.minimum(box[2:], boxes[:, 2:])
+    shared = (high - low).clip(0).prod(1)
+    area, areas = (box[2:] - box[:2]).prod(), (boxes[:, 2:] - boxes[:, :2]).prod(1)
+    iou = shared / np.maximum(area + areas - shared, 1e-9)
+    covered = shared / np.maximum(np.minimum(area, areas), 1e-9)
+    return np.maximum(iou, np.where(covered > 0.75, 0.9 * covered, 0.0))
+
+
+def suppress(boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Class-agnostic non-maximum suppression that keeps what the suppressed had to say.
+
+    boxes: float (N, 4); scores: (N,); labels: (N,), 0 to 9. Returns indices (K,) of the boxes kept, best first, and
+    evidence float32 (K, 10): the best score of each label among the boxes each kept one stands for.
+
+    >>> boxes = np.array([[0, 0, 10, 20], [1, 0, 10, 20], [30, 0, 40, 20]], float)
+    >>> kept, evidence = suppress(boxes, np.array([0.9, 0.6, 0.8]), np.array([1, 7, 4]))
+    >>> kept.tolist(), evidence[0, [1, 7]].round(1).tolist()
+    ([0, 2], [0.9, 0.6])
+    """
+    left = list(np.argsort(-scores, kind="stable"))
+    kept, evidence = [], []
+    while left:
+        best = left[0]
+        same = overlap_of(boxes[best], boxes[left]) >= SAME
+        same[0] = True
+        said = np.zeros(10, np.float32)
+        for i, is_same in zip(left, same, strict=True):
+            if is_same:
+                said[labels[i]] = max(said[labels[i]], scores[i])
+        kept.append(best)
+        evidence.append(said)
+        left = [i for i, is_same in zip(left, same, strict=True) if not is_same]
+    return np.array(kept, np.int64), np.array(evidence, np.float32).reshape(-1, 10)
+
+
+def _links(boxes: np.ndarray, vertical: bool) -> np.ndarray:
+    """Cost (N, N) of digit j following digit i on a line, or below it in a stack; inf where it cannot."""
+    centre = (boxes[:, :2] + boxes[:, 2:]) / 2
+    height = boxes[:, 3] - boxes[:, 1]
+    mean = (height[:, None] + height[None]) / 2
+    like = np.maximum(height[:, None], height[None]) <= _LIKE_HEIGHT * np.minimum(height[:, None], height[None])
+    run, rise = (centre[None, :, axis] - centre[:, None, axis] for axis in (0, 1))
+    if vertical:
+        gap = (boxes[None, :, 1] - boxes[:, None, 3]) / mean
+        fits = (rise > 0) & (gap > -0.2) & (gap < _STACK_GAP) & (np.abs(run) < _STACK_SHIFT * mean)
+        cost = gap + np.abs(run) / mean
+    else:
+        gap = (boxes[None, :, 0] - boxes[:, None, 2]) / mean
+        fits = (run > 0) & (gap > -0.35) & (gap < _GAP) & (np.abs(rise) < _RISE * mean)
+        fits &= (np.abs(rise) < 0.25 * mean) | (np.abs(rise) < _SLANT * run)
+        cost = gap + 1.5 * np.abs(rise) / mean
+    return np.where(fits & like, cost, np.inf)
+
+
+def _chains(boxes: np.ndarray, free: np.ndarray, vertical: bool) -> list[list[int]]:
+    """Rows of digits in which each is the nearest follower of the one before, and that one its nearest leader."""
+    cost = _links(boxes, vertical)
+    cost[~free] = cost[:, ~free] = np.inf
+    follower = {}
+    for i in range(len(boxes)):
+        j = int(cost[i].argmin()) if len(boxes) else 0
+        if np.isfinite(cost[i, j]) and int(cost[:, j].argmin()) == i:
+            follower[i] = j
+    heads = set(follower) - set(follower.values())
+    chains = []
+    for head in sorted(heads):
+        chain = [head]
+        while chain[-1] in follower:
+            chain.append(follower[chain[-1]])
+        chains.append(chain)
+    return chains
+
+
+def merge(boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray) -> list[NumberRegion]:
+    """Group digit detections into numbers, best first.
+
+    boxes: float (N, 4), xyxy; scores: (N,); labels: (N,), 0 to 9; any N, any order. Detections of one digit are
+    merged whatever their class; then neighbours of like height are joined into lines (level or slanted up to 45
+    degrees) and what is left into stacks; what is left then are numbers of one digit.
+    """
+    heard = scores >= MIN_MEMBER
+    boxes, scores, labels = boxes[heard], scores[heard], labels[heard]
+    kept, evidence = suppress(boxes, scores, labels)
+    boxes, scores = boxes[kept], scores[kept]
+    free = np.ones(len(boxes), bool)
+    groups: list[tuple[list[int], bool]] = []
+    for vertical in (False, True):
+        for chain in _chains(boxes, free, vertical):
+            groups.append((chain, vertical))
+            free[chain] = False
+    groups += [([int(i)], False) for i in np.flatnonzero(free)]
+    regions = []
+    for members, vertical in groups:
+        if scores[members].max() < MIN_SEED or len(members) > MAX_DIGITS:
+            continue
+        digit_boxes = boxes[members].astype(np.float32)
+        box = np.concatenate([digit_boxes[:, :2].min(0), digit_boxes[:, 2:].max(0)])
+        regions.append(NumberRegion(box, digit_boxes, evidence[members], float(scores[members].mean()), vertical))
+    return sorted(regions, key=lambda region: -region.score)

@@ -1,0 +1,172 @@
+"""Photograph to Scene: load, detect, merge, cut, recognise, weigh."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+import torch
+
+from digits.core.errors import ImageError
+from digits.core.weights import shipped
+from digits.detector import Detections, Detector
+from digits.pipeline.fuse import Fusion, confidence, fuse
+from digits.pipeline.images import Source, load_image
+from digits.pipeline.merge import NumberRegion, merge
+from digits.pipeline.results import Digit, Reading, Scene
+from digits.recognizer import Recognizer, Transcription
+from digits.recognizer.crops import cut_number
+
+CALIBRATION = "calibration.json"
+_CHUNK = 4  # photographs whose crops are read in one batch; as many are in memory at once
+_MAX_REGIONS = 24  # a photograph's best regions; more than this many numbers is noise
+
+
+class DetectorLike(Protocol):
+    """Anything that finds digits as `Detector` does."""
+
+    def predict(self, images: list[np.ndarray]) -> list[Detections]: ...
+
+
+class RecognizerLike(Protocol):
+    """Anything that reads crops as `Recognizer` does."""
+
+    def predict(self, crops: list[np.ndarray]) -> list[Transcription]: ...
+
+
+class Reader:
+    """Reads house numbers in photographs.
+
+    detector, recognizer: objects with the `predict` of `digits.Detector` and `digits.Recognizer`; those that ship by
+    default. device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`, for the default ones. min_confidence: below it a reading
+    is `unsure`; by default the threshold chosen on validation data. threads: processor threads to use, all by default;
+    this is a setting of the whole process.
+    """
+
+    def __init__(
+        self,
+        detector: DetectorLike | None = None,
+        recognizer: RecognizerLike | None = None,
+        *,
+        device: str = "auto",
+        min_confidence: float | None = None,
+        threads: int | None = None,
+    ):
+        if min_confidence is not None and not 0 <= min_confidence <= 1:
+            raise ValueError(f"min_confidence must be within 0 and 1, got {min_confidence}")
+        if threads is not None:
+            torch.set_num_threads(threads)
+            cv2.setNumThreads(threads)
+        self.detector = detector or Detector(device=device)
+        self.recognizer = recognizer or Recognizer(device=device)
+        self.fusion = Fusion.load(shipped("digits.pipeline", CALIBRATION))
+        self.min_confidence = self.fusion.threshold if min_confidence is None else min_confidence
+
+    def read(self, source: Source) -> Scene:
+        """Read one photograph: path, encoded bytes, binary file object, PIL image or RGB uint8 array (H, W, 3).
+
+        Raises ImageError if it cannot be loaded.
+        """
+        return next(self.read_all([source]))
+
+    def read_all(self, sources: Iterable[Source], *, skip_errors: bool = False) -> Iterator[Scene | ImageError]:
+        """Read many photographs, in order, a few in memory at a time; the crops of those few go in one batch.
+
+        A photograph that cannot be loaded raises ImageError when its turn comes, or with `skip_errors` yields that
+        error in its place.
+        """
+        sources = iter(sources)
+        while chunk := list(islice(sources, _CHUNK)):
+            for result in self._read_chunk(chunk):
+                if isinstance(result, ImageError) and not skip_errors:
+                    raise result
+                yield result
+
+    def _read_chunk(self, sources: list[Source]) -> list[Scene | ImageError]:
+        results: list[Scene | ImageError | None] = [None] * len(sources)
+        pending: list[tuple[int, Source, tuple[int, int], list[NumberRegion], float]] = []
+        crops: list[np.ndarray] = []
+        for i, source in enumerate(sources):
+            started = time.perf_counter()
+            source = source if hasattr(source, "shape") or not hasattr(source, "read") else source.read()
+            try:
+                image = load_image(source)
+            except ImageError as error:
+                results[i] = error
+                continue
+            found = self.detector.predict([image])[0]
+            regions = merge(found.boxes, found.scores, found.labels)[:_MAX_REGIONS]
+            # copies: a view would keep the whole photograph in memory
+            crops += [cut_number(image, region.digit_boxes).copy() for region in regions]
+            pending.append((i, source, image.shape[:2], regions, time.perf_counter() - started))
+        started = time.perf_counter()
+        transcriptions = iter(self.recognizer.predict(crops) if crops else [])
+        share = (time.perf_counter() - started) / max(1, len(pending))
+        for i, source, (height, width), regions, seconds in pending:
+            readings = [self._reading(region, next(transcriptions), width, height) for region in regions]
+            ordered = sorted(filter(None, readings), key=lambda r: self._rank(r, height), reverse=True)
+            path = os.fspath(source) if isinstance(source, (str, os.PathLike)) else None
+            results[i] = Scene(width, height, tuple(ordered), round(seconds + share, 4), path, source)
+        return results
+
+    def _reading(self, region: NumberRegion, seen: Transcription, width: int, height: int) -> Reading | None:
+        """The reading of a region, or None where the recogniser, on the detector's evidence too, sees no number."""
+        length, positions = fuse(seen.length, seen.positions, region.evidence, self.fusion)
+        fused = Transcription.from_log_probabilities(length, positions)
+        if not fused.text:
+            return None
+        sure = confidence(fused.confidence, region.score, self.fusion)
+        box = _clip(region.box, width, height)
+        boxes = _digit_boxes(region, len(fused.text), width, height)
+        return Reading(
+            text=fused.text,
+            confidence=sure,
+            detection_score=float(min(1.0, region.score)),
+            box=box,
+            orientation="vertical" if region.vertical else "horizontal",
+            status="read" if sure >= self.min_confidence else "unsure",
+            digits=tuple(Digit(c, min(1.0, p), b) for (c, p), b in zip(fused.digits, boxes, strict=True)),
+        )
+
+    @staticmethod
+    def _rank(reading: Reading, height: int) -> tuple[bool, float]:
+        """How likely this is the house number: sure readings first, large ones before small ones of like certainty."""
+        tall = max(d.box[3] - d.box[1] for d in reading.digits) / height
+        return reading.status == "read", reading.confidence * (0.02 + tall) ** 0.25
+
+
+def _clip(box, width: int, height: int) -> tuple[float, float, float, float]:
+    x1, y1, x2, y2 = (float(v) for v in box)
+    return min(max(0.0, x1), width), min(max(0.0, y1), height), min(max(0.0, x2), width), min(max(0.0, y2), height)
+
+
+def _digit_boxes(region: NumberRegion, count: int, width: int, height: int) -> list[tuple]:
+    """A box for each character read: the detector's where the counts agree, else the region in equal parts."""
+    if count == len(region.digit_boxes):
+        return [_clip(box, width, height) for box in region.digit_boxes]
+    x1, y1, x2, y2 = _clip(region.box, width, height)
+    if region.vertical:
+        edges = np.linspace(y1, y2, count + 1)
+        return [(x1, float(a), x2, float(b)) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    edges = np.linspace(x1, x2, count + 1)
+    return [(float(a), y1, float(b), y2) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+
+
+@lru_cache(maxsize=1)
+def _default_reader() -> Reader:
+    return Reader()
+
+
+def read(source: Source | Path) -> Scene:
+    """Read the house numbers in one photograph with a reader that is made once and kept.
+
+    source: path, encoded bytes, binary file object, PIL image, or RGB uint8 array (H, W, 3). Raises ImageError.
+    """
+    return _default_reader().read(source)

@@ -1,0 +1,149 @@
+"""What a photograph says: a Scene of Readings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from digits.pipeline.images import Source, load_image
+
+Box = tuple[float, float, float, float]
+STATUSES = ("read", "unsure", "none")
+_COLOURS = {"read": (0, 200, 60), "unsure": (255, 150, 0)}
+
+
+def _check_box(box: Box) -> None:
+    if len(box) != 4 or not (box[0] <= box[2] and box[1] <= box[3]):
+        raise ValueError(f"box must be (x1, y1, x2, y2) with x1 <= x2 and y1 <= y2, got {box}")
+
+
+def _check_probability(name: str, value: float) -> None:
+    if not 0 <= value <= 1:
+        raise ValueError(f"{name} must be within 0 and 1, got {value}")
+
+
+@dataclass(frozen=True)
+class Digit:
+    """One digit of a reading: the character, its probability, and its box in pixels of the upright photograph."""
+
+    digit: str
+    probability: float
+    box: Box
+
+    def __post_init__(self):
+        _check_probability("probability", self.probability)
+        _check_box(self.box)
+
+    def to_dict(self) -> dict:
+        """Plain Python types."""
+        return {"digit": self.digit, "probability": self.probability, "box": list(self.box)}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One number in a photograph.
+
+    text: its digits, leading zeros kept. confidence: calibrated probability that the whole text is right.
+    detection_score: how sure the detector was that digits are there, 0 to 1; not a probability. box: (x1, y1, x2, y2)
+    in pixels of the upright photograph. orientation: horizontal or vertical (stacked). status: read, or unsure if the
+    confidence is below the threshold.
+    """
+
+    text: str
+    confidence: float
+    detection_score: float
+    box: Box
+    orientation: str
+    status: str
+    digits: tuple[Digit, ...]
+
+    def __post_init__(self):
+        if not self.text.isdigit():
+            raise ValueError(f"text must be digits, got {self.text!r}")
+        if len(self.digits) != len(self.text):
+            raise ValueError(f"{len(self.digits)} digits for the text {self.text!r}")
+        if self.orientation not in ("horizontal", "vertical"):
+            raise ValueError(f"orientation must be horizontal or vertical, got {self.orientation!r}")
+        if self.status not in ("read", "unsure"):
+            raise ValueError(f"status must be read or unsure, got {self.status!r}")
+        _check_probability("confidence", self.confidence)
+        _check_probability("detection_score", self.detection_score)
+        _check_box(self.box)
+
+    def to_dict(self) -> dict:
+        """Plain Python types."""
+        return {
+            "text": self.text,
+            "confidence": self.confidence,
+            "detection_score": self.detection_score,
+            "box": list(self.box),
+            "orientation": self.orientation,
+            "status": self.status,
+            "digits": [digit.to_dict() for digit in self.digits],
+        }
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Everything read in one photograph.
+
+    width, height: of the upright photograph, pixels. readings: most likely house number first. seconds: time spent
+    on it. source: what was read, kept by reference so that `render` can draw on it; a path is opened again.
+    """
+
+    width: int
+    height: int
+    readings: tuple[Reading, ...]
+    seconds: float = 0.0
+    path: str | None = None
+    source: Source | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def status(self) -> str:
+        """`read`, `unsure` (something is there, but do not rely on it), or `none`."""
+        return self.readings[0].status if self.readings else "none"
+
+    @property
+    def text(self) -> str:
+        """The most likely house number, "" if there is none. Heed `status` before saying it aloud."""
+        return self.readings[0].text if self.readings else ""
+
+    def to_dict(self) -> dict:
+        """Plain Python types, as `digits read --json` prints them."""
+        return {
+            "path": self.path,
+            "width": self.width,
+            "height": self.height,
+            "status": self.status,
+            "readings": [reading.to_dict() for reading in self.readings],
+            "seconds": self.seconds,
+        }
+
+    def render(self, image: np.ndarray | None = None) -> Image.Image:
+        """The photograph with boxes and readings drawn on it.
+
+        image: RGB uint8 (H, W, 3) to draw on instead of loading `source` again.
+        """
+        if image is None:
+            if self.source is None:
+                raise ValueError("this scene keeps no source: pass the image to draw on")
+            image = load_image(self.source)
+        picture = Image.fromarray(image)
+        draw = ImageDraw.Draw(picture)
+        line = max(1, round(max(picture.size) / 400))
+        font = ImageFont.load_default(max(12, round(max(picture.size) / 40)))
+        for reading in reversed(self.readings):  # the most likely one on top
+            colour = _COLOURS[reading.status]
+            for digit in reading.digits:
+                draw.rectangle(digit.box, outline=(120, 170, 255), width=max(1, line // 2))
+            draw.rectangle(reading.box, outline=colour, width=line)
+            label = f"{reading.text} {reading.confidence:.2f}"
+            left, top, right, bottom = draw.textbbox((0, 0), label, font=font)
+            x = min(max(0, reading.box[0]), max(0, picture.width - (right - left) - 4))
+            y = reading.box[1] - (bottom + 6)
+            y = y if y >= 0 else min(reading.box[3] + 2, picture.height - bottom - 4)
+            draw.rectangle((x, y, x + right - left + 4, y + bottom + 4), fill=colour)
+            draw.text((x + 2 - left, y + 1), label, fill="black", font=font)
+        return picture
