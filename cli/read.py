@@ -161,7 +161,11 @@ def read(ctx, inputs, as_json, annotate, min_confidence, device, threads, quiet,
                     emit(text, err=not as_json)
                 else:
                     any_read |= result.status == "read"
-                    emit(json.dumps({**result.to_dict(), "path": item.label}) if as_json else _sentence(item.label, result))
+                    emit(
+                        json.dumps({**result.to_dict(), "path": item.label})
+                        if as_json
+                        else _sentence(item.label, result)
+                    )
                     if verbose and not quiet:
                         emit(_details(item.label, result), err=True)
                     if annotate is not None:

@@ -68,7 +68,12 @@ def detector(data, out, fonts, seed, threads, device, **options):
     where = str(resolve_device(device))
     synthesizer = Synthesizer(load_sources(data, fonts), seed=seed)
     model = train_detector(synthesizer, features=imagenet_features(), out=out, device=where, **options)
-    training = {"steps": options["steps"], "batch_size": options["batch_size"], "seed": seed, "data": _named(data)}
+    training = {
+        "steps": options["steps"],
+        "batch_size": options["batch_size"],
+        "seed": seed,
+        "data": _named(data),
+    }
     header = {"kind": "detector", "architecture": {}, "training": training, "metrics": {}}
     save_weights(out / "detector.safetensors", model, header)
     click.echo(out / "detector.safetensors")
@@ -96,7 +101,12 @@ def recognizer(data, out, fonts, seed, threads, device, backbone, **options):
     held_out = Synthesizer(load_sources(data, fonts, validation=True), seed=seed + 1)
     model = train_recognizer(synthesizer, held_out, backbone=backbone, out=out, device=where, **options)
     temperature, metrics = fit_temperature(model, held_out)
-    training = {"steps": options["steps"], "batch_size": options["batch_size"], "seed": seed, "data": _named(data)}
+    training = {
+        "steps": options["steps"],
+        "batch_size": options["batch_size"],
+        "seed": seed,
+        "data": _named(data),
+    }
     header = {
         "kind": "recognizer",
         "architecture": {"backbone": backbone},

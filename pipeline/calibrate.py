@@ -21,7 +21,7 @@ _LENGTH_WEIGHTS = (0.0, 0.5, 1.0, 2.0, 3.0)
 
 @dataclass(frozen=True)
 class _Case:
-    """A region found in a validation picture, what the recogniser said of it, and what stands there ("" for nothing)."""
+    """A region of a validation picture, what the recogniser said of it, and what stands there, "" for nothing."""
 
     region: NumberRegion
     seen: Transcription

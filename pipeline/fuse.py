@@ -73,5 +73,3 @@ def confidence(text_probability: float, detection_score: float, fusion: Fusion) 
     """Calibrated probability that the whole string is right."""
     z = fusion.slope * logit(text_probability) + fusion.detection_slope * logit(detection_score) + fusion.offset
     return float(1 / (1 + np.exp(-z)))
-
-

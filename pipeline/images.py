@@ -94,16 +94,22 @@ def _hint(data: bytes) -> str:
 
 def _to_rgb(image: Image.Image, name: str) -> np.ndarray:
     if image.width * image.height > MAX_PIXELS:
-        raise ImageError(
-            f"{name}: too large, {image.width}x{image.height} is over {MAX_PIXELS // 10**6} megapixels"
-        )
+        raise ImageError(f"{name}: too large, {image.width}x{image.height} is over {MAX_PIXELS // 10**6} megapixels")
     if 0 in image.size:
         raise ImageError(f"{name}: has no pixels")
     try:
         image.load()
         orientation = image.getexif().get(0x0112, 1)
         pixels = _pixels(image)
-    except (OSError, ValueError, SyntaxError, EOFError, IndexError, MemoryError, Image.DecompressionBombError) as error:
+    except (
+        OSError,
+        ValueError,
+        SyntaxError,
+        EOFError,
+        IndexError,
+        MemoryError,
+        Image.DecompressionBombError,
+    ) as error:
         raise ImageError(f"{name}: damaged or truncated ({error})") from None
     return np.ascontiguousarray(_UPRIGHT.get(orientation, lambda a: a)(pixels))
 
@@ -127,5 +133,3 @@ def _deep_grey(samples: np.ndarray) -> np.ndarray:
         top = 255.0 if samples.dtype == np.float32 and highest <= 255 else highest
     grey = (values.clip(0, top) * (255 / top)).round().astype(np.uint8)
     return np.repeat(grey[..., None], 3, axis=2)
-
-

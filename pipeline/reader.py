@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Protocol
 
@@ -144,7 +144,12 @@ class Reader:
 
 def _clip(box, width: int, height: int) -> tuple[float, float, float, float]:
     x1, y1, x2, y2 = (float(v) for v in box)
-    return min(max(0.0, x1), width), min(max(0.0, y1), height), min(max(0.0, x2), width), min(max(0.0, y2), height)
+    return (
+        min(max(0.0, x1), width),
+        min(max(0.0, y1), height),
+        min(max(0.0, x2), width),
+        min(max(0.0, y2), height),
+    )
 
 
 def _digit_boxes(region: NumberRegion, count: int, width: int, height: int) -> list[tuple]:
@@ -154,9 +159,9 @@ def _digit_boxes(region: NumberRegion, count: int, width: int, height: int) -> l
     x1, y1, x2, y2 = _clip(region.box, width, height)
     if region.vertical:
         edges = np.linspace(y1, y2, count + 1)
-        return [(x1, float(a), x2, float(b)) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+        return [(x1, float(a), x2, float(b)) for a, b in pairwise(edges)]
     edges = np.linspace(x1, x2, count + 1)
-    return [(float(a), y1, float(b), y2) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return [(float(a), y1, float(b), y2) for a, b in pairwise(edges)]
 
 
 @lru_cache(maxsize=1)

@@ -140,7 +140,7 @@ class Scene:
                 draw.rectangle(digit.box, outline=(120, 170, 255), width=max(1, line // 2))
             draw.rectangle(reading.box, outline=colour, width=line)
             label = f"{reading.text} {reading.confidence:.2f}"
-            left, top, right, bottom = draw.textbbox((0, 0), label, font=font)
+            left, _, right, bottom = draw.textbbox((0, 0), label, font=font)
             x = min(max(0, reading.box[0]), max(0, picture.width - (right - left) - 4))
             y = reading.box[1] - (bottom + 6)
             y = y if y >= 0 else min(reading.box[3] + 2, picture.height - bottom - 4)

@@ -34,9 +34,9 @@ def cut_region(image: np.ndarray, box) -> np.ndarray:
 def cut_number(image: np.ndarray, boxes: np.ndarray, margins=(MARGIN,) * 4) -> np.ndarray:
     """Cut one number out of an image, laid out as a line.
 
-    image: RGB uint8 (H, W, 3). boxes: digit boxes (N, 4), N >= 1, in reading order. margins: left, top, right, bottom, as shares of the
-    digits' height; negative ones cut into the digits. A stacked number is set side by side, a slanted line turned
-    level. Returns RGB uint8 (h, w, 3), a view where nothing had to be turned.
+    image: RGB uint8 (H, W, 3). boxes: digit boxes (N, 4), N >= 1, in reading order. margins: left, top, right,
+    bottom, as shares of the digits' height; negative ones cut into the digits. A stacked number is set side by side,
+    a slanted line turned level. Returns RGB uint8 (h, w, 3), a view where nothing had to be turned.
     """
     boxes = np.asarray(boxes, np.float64)
     tall = float(np.median(boxes[:, 3] - boxes[:, 1]))
@@ -79,7 +79,12 @@ def _level(image: np.ndarray, boxes: np.ndarray, angle: float) -> tuple[np.ndarr
     """The surroundings of a slanted line, turned by -angle, and its boxes there."""
     tall = float(np.median(boxes[:, 3] - boxes[:, 1]))
     pad = 1.0 * tall
-    window = (boxes[:, 0].min() - pad, boxes[:, 1].min() - pad, boxes[:, 2].max() + pad, boxes[:, 3].max() + pad)
+    window = (
+        boxes[:, 0].min() - pad,
+        boxes[:, 1].min() - pad,
+        boxes[:, 2].max() + pad,
+        boxes[:, 3].max() + pad,
+    )
     part = cut_region(image, window)
     origin = np.array([max(0, np.floor(window[0])), max(0, np.floor(window[1]))])
     size = np.array([part.shape[1], part.shape[0]])

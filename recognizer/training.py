@@ -66,10 +66,13 @@ def exact_accuracy(model: nn.Module, batch) -> dict[str, float]:
     }
 
 
-
-
 def train_recognizer(
-    synthesizer: Synthesizer, validation: Synthesizer, *, backbone: str = "residual", rate: float = 2e-3, **options
+    synthesizer: Synthesizer,
+    validation: Synthesizer,
+    *,
+    backbone: str = "residual",
+    rate: float = 2e-3,
+    **options,
 ) -> nn.Module:
     """Train from nothing; `options` go to `training.fit`. 1,000 samples of `validation` are read now and then."""
     model = NumberNet(backbone).to(memory_format=torch.channels_last)
@@ -92,7 +95,10 @@ def fit_temperature(model: nn.Module, validation: Synthesizer, count: int = 2000
     exact accuracy on them.
     """
     items = Crops(validation)
-    samples = [default_collate([items[i] for i in range(k, min(k + 250, 1000 + count))]) for k in range(1000, 1000 + count, 250)]
+    samples = [
+        default_collate([items[i] for i in range(k, min(k + 250, 1000 + count))])
+        for k in range(1000, 1000 + count, 250)
+    ]
     scored = [[logits.double() for logits in model(normalise(crops))] for crops, _, _ in samples]
 
     def cost(temperature: float) -> float:

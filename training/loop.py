@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.tensorboard import SummaryWriter
 
@@ -41,6 +41,15 @@ def _rate(step: int, steps: int, warmup: int) -> float:
         return (step + 1) / warmup
     progress = (step - warmup) / max(1, steps - warmup)
     return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+
+def _moving_average(decay: float) -> Callable:
+    """Exponential average whose memory grows with its age, so that the first steps do not linger in it."""
+
+    def update(averaged: list[Tensor], current: list[Tensor], count: Tensor | int) -> None:
+        torch._foreach_lerp_(averaged, current, 1 - min(decay, (1 + int(count)) / (10 + int(count))))
+
+    return torch.no_grad()(update)
 
 
 def _save(path: Path, state: dict) -> None:
@@ -83,7 +92,7 @@ def fit(
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     model.to(device).train()
-    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(ema_decay))
+    average = AveragedModel(model, multi_avg_fn=_moving_average(ema_decay))
     optimiser = torch.optim.AdamW(groups, weight_decay=weight_decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step, steps, warmup))
     start = 0
@@ -102,16 +111,18 @@ def fit(
         parts = {"model": model, "average": average, "optimiser": optimiser, "schedule": schedule}
         _save(out / CHECKPOINT, {**{name: part.state_dict() for name, part in parts.items()}, "step": step})
 
-    loader = DataLoader(
-        data, batch_sampler=_Batches(start, steps, batch_size), num_workers=workers, collate_fn=collate
-    )
+    loader = DataLoader(data, batch_sampler=_Batches(start, steps, batch_size), num_workers=workers, collate_fn=collate)
     parameters = [p for group in groups for p in group["params"]]
     kind = torch.device(device).type
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     saved = logged = time.monotonic()
     sums: dict[str, float] = {}
     count = 0
-    with SummaryWriter(out) as board, (out / "log.jsonl").open("a") as log, Progress(*columns, disable=quiet) as bar:
+    with (
+        SummaryWriter(out) as board,
+        (out / "log.jsonl").open("a") as log,
+        Progress(*columns, disable=quiet) as bar,
+    ):
         task = bar.add_task("training", total=steps, completed=start)
 
         def record(step: int, values: dict[str, float]) -> None:
