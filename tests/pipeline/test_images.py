@@ -1,0 +1,169 @@
+import io
+import struct
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from digits import ImageError, load_image
+
+GRADIENT = np.linspace(0, 255, 64, dtype=np.uint8)[None].repeat(48, 0)
+COLOUR = np.stack([GRADIENT, GRADIENT[:, ::-1], np.full_like(GRADIENT, 90)], -1)
+
+
+def encode(image: Image.Image, kind: str = "PNG", **options) -> bytes:
+    out = io.BytesIO()
+    image.save(out, kind, **options)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("kind", "tolerance"),
+    [("PNG", 0), ("BMP", 0), ("TIFF", 0), ("WEBP", 24), ("JPEG", 12)],
+)
+def test_formats(kind, tolerance):
+    loaded = load_image(encode(Image.fromarray(COLOUR), kind))
+    assert loaded.dtype == np.uint8 and loaded.flags.c_contiguous
+    assert np.abs(loaded.astype(int) - COLOUR).max() <= tolerance
+
+
+def test_every_kind_of_source(tmp_path):
+    data = encode(Image.fromarray(COLOUR))
+    path = tmp_path / "photo.png"
+    path.write_bytes(data)
+    for source in (path, str(path), data, io.BytesIO(data), Image.fromarray(COLOUR), COLOUR):
+        assert (load_image(source) == COLOUR).all()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation(orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    # store the picture so that a viewer, obeying the tag, shows COLOUR
+    undo = {
+        1: lambda a: a,
+        2: np.fliplr,
+        3: lambda a: np.rot90(a, 2),
+        4: np.flipud,
+        5: lambda a: a.swapaxes(0, 1),
+        6: lambda a: np.rot90(a, 1),
+        7: lambda a: np.rot90(a, 2).swapaxes(0, 1),
+        8: lambda a: np.rot90(a, -1),
+    }[orientation]
+    stored = Image.fromarray(np.ascontiguousarray(undo(COLOUR)))
+    assert (load_image(encode(stored, exif=exif)) == COLOUR).all()
+
+
+def grey16(values: np.ndarray) -> Image.Image:
+    return Image.fromarray(values.astype(np.uint16))
+
+
+@pytest.mark.parametrize(
+    ("image", "kind", "expected"),
+    [
+        pytest.param(Image.fromarray(GRADIENT), "PNG", GRADIENT, id="grey"),
+        pytest.param(Image.fromarray(GRADIENT > 127), "PNG", np.where(GRADIENT > 127, 255, 0), id="1-bit"),
+        pytest.param(Image.fromarray(GRADIENT).convert("P"), "PNG", GRADIENT, id="palette"),
+        pytest.param(grey16(GRADIENT * 257.0), "PNG", GRADIENT, id="16-bit png"),
+        pytest.param(grey16(GRADIENT * 257.0), "TIFF", GRADIENT, id="16-bit tiff"),
+        pytest.param(Image.fromarray((GRADIENT / 255).astype(np.float32)), "TIFF", GRADIENT, id="float 0..1"),
+        pytest.param(Image.fromarray(GRADIENT.astype(np.float32)), "TIFF", GRADIENT, id="float 0..255"),
+        pytest.param(Image.fromarray(GRADIENT.astype(np.int32) * 257), "TIFF", GRADIENT, id="32-bit"),
+    ],
+)
+def test_modes(image, kind, expected):
+    loaded = load_image(encode(image, kind))
+    assert loaded.shape == (48, 64, 3)
+    assert np.abs(loaded.astype(int) - expected[..., None]).max() <= 1
+
+
+def test_cmyk_is_converted():
+    loaded = load_image(encode(Image.fromarray(COLOUR).convert("CMYK"), "JPEG", quality=95))
+    assert np.abs(loaded.astype(int) - COLOUR).mean() < 12
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_alpha_is_composited_on_white(mode):
+    picture = Image.new("RGBA", (8, 8), (0, 0, 0, 0))
+    picture.paste((0, 0, 0, 255), (0, 0, 4, 8))
+    if mode == "P":
+        picture = picture.quantize(4)
+        assert "transparency" in load_info(encode(picture))
+    else:
+        picture = picture.convert(mode)
+    loaded = load_image(encode(picture))
+    assert loaded[0, 0].max() < 10 and loaded[0, 7].min() > 245
+
+
+def load_info(data: bytes) -> dict:
+    with Image.open(io.BytesIO(data)) as image:
+        return image.info
+
+
+def test_half_transparent():
+    assert load_image(encode(Image.new("RGBA", (2, 2), (0, 0, 0, 128))))[0, 0, 0] in (126, 127, 128)
+
+
+def png_claiming(width: int, height: int) -> bytes:
+    """A PNG whose header promises more pixels than any reader should allocate."""
+    import zlib
+
+    body = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    header = struct.pack(">I", 13) + body + struct.pack(">I", zlib.crc32(body))
+    data = b"IDAT" + zlib.compress(b"\0" * 100)
+    return b"\x89PNG\r\n\x1a\n" + header + struct.pack(">I", len(data) - 4) + data + struct.pack(">I", zlib.crc32(data))
+
+
+JPEG = encode(Image.fromarray(np.random.default_rng(0).integers(0, 255, (200, 200, 3), np.uint8)), "JPEG")
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        pytest.param(b"", "empty", id="empty"),
+        pytest.param(b"GIF89a is not what follows", "open|format|truncated", id="broken gif"),
+        pytest.param(b"%PDF-1.7 a document", "format", id="foreign"),
+        pytest.param(JPEG[: len(JPEG) // 2], "truncated", id="truncated jpeg"),
+        pytest.param(encode(Image.fromarray(COLOUR))[:80], "truncated|opened|format", id="truncated png"),
+        pytest.param(png_claiming(30_000, 30_000), "too large", id="bomb"),
+        pytest.param(png_claiming(12_000, 11_000), "too large", id="just too large"),
+        pytest.param(b"\0\0\0\x18ftypheic" + b"\0" * 40, "format|heif|opened|truncated", id="heic"),
+    ],
+)
+def test_bad_files_are_named(tmp_path, data, message):
+    path = tmp_path / "bad.jpg"
+    path.write_bytes(data)
+    with pytest.raises(ImageError, match=rf"bad\.jpg.*({message})"):
+        load_image(path)
+
+
+def test_missing_folder_and_forbidden(tmp_path, monkeypatch):
+    with pytest.raises(ImageError, match=r"gone\.jpg: no such file"):
+        load_image(tmp_path / "gone.jpg")
+    with pytest.raises(ImageError, match="directory"):
+        load_image(tmp_path)
+
+    def forbid(self):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.read_bytes", forbid)
+    with pytest.raises(ImageError, match=r"locked\.jpg: permission denied"):
+        load_image(tmp_path / "locked.jpg")
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.zeros((4, 4), np.uint8),
+        np.zeros((4, 4, 4), np.uint8),
+        np.zeros((4, 4, 3), np.float32),
+        np.zeros((0, 4, 3), np.uint8),
+    ],
+)
+def test_arrays_are_checked(array):
+    with pytest.raises(ImageError, match="RGB uint8"):
+        load_image(array)
+
+
+def test_one_pixel():
+    assert load_image(Image.new("L", (1, 1), 7)).tolist() == [[[7, 7, 7]]]
