@@ -48,14 +48,19 @@ def _expand(inputs: tuple[str, ...]) -> list[_Item]:
     return items
 
 
+def _percent(confidence: float) -> str:
+    """Two decimals, rounded down: nothing is ever printed as certain."""
+    return f"{int(min(confidence, 0.999) * 100) / 100:.2f}"
+
+
 def _sentence(label: str, scene) -> str:
     """The plain-text line of a photograph."""
     if scene.status == "none":
         return f"{label}: no number found"
     if scene.status == "unsure":
         best = scene.readings[0]
-        return f"{label}: unsure, perhaps {best.text}  ({best.confidence:.2f})"
-    sure = [f"{r.text}  ({r.confidence:.2f})" for r in scene.readings if r.status == "read"]
+        return f"{label}: unsure, perhaps {best.text}  ({_percent(best.confidence)})"
+    sure = [f"{r.text}  ({_percent(r.confidence)})" for r in scene.readings if r.status == "read"]
     return f"{label}: " + ", ".join(sure)
 
 

@@ -16,7 +16,8 @@ def make_photo():
 
     def make(text: str, size=(640, 480), height: int = 60, stacked: bool = False) -> Image.Image:
         rng = np.random.default_rng(7)
-        wall = np.clip(rng.normal(150, 6, (size[1], size[0], 1)) + (10, 0, -15), 0, 255).astype(np.uint8)
+        grain = rng.normal(150, 6, (size[1], size[0], 1))
+        wall = np.clip(grain + np.array([10, 0, -15]), 0, 255).astype(np.uint8)
         picture = Image.fromarray(wall)
         draw = ImageDraw.Draw(picture)
         font = ImageFont.load_default(round(height * 1.38))

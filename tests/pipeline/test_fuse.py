@@ -74,7 +74,7 @@ def test_without_weight_the_recogniser_speaks_alone():
 def test_confidence_is_monotonic_and_bounded():
     fusion = Fusion(slope=0.8, detection_slope=0.4, offset=-0.5)
     grid = [confidence(p, 0.7, fusion) for p in (0.0, 0.1, 0.5, 0.9, 1.0)]
-    assert grid == sorted(grid) and 0 < grid[0] and grid[-1] < 1
+    assert grid == sorted(grid) and grid[0] > 0 and grid[-1] < 1
     assert confidence(0.9, 0.9, fusion) > confidence(0.9, 0.3, fusion)
 
 

@@ -36,7 +36,7 @@ def reading(**changes) -> Reading:
     ],
 )
 def test_readings_are_validated(wrong):
-    with pytest.raises(ValueError, match="must|digits for"):
+    with pytest.raises(ValueError, match=r"must|digits for"):
         reading(**wrong)
 
 

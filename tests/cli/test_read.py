@@ -1,0 +1,153 @@
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from digits.cli import main
+
+
+@pytest.fixture
+def run():
+    def invoke(*arguments, **options):
+        return CliRunner().invoke(main, ["read", *map(str, arguments)], **options)
+
+    return invoke
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory, make_photo):
+    """A folder with two numbers, a blank wall and a file that is no picture."""
+    folder = tmp_path_factory.mktemp("photos")
+    (folder / "more").mkdir()
+    make_photo("1428").save(folder / "a.jpg")
+    make_photo("35").save(folder / "more" / "b.png")
+    Image.new("RGB", (320, 240), (128, 128, 120)).save(folder / "wall.png")
+    (folder / "notes.txt").write_text("not a photograph")
+    return folder
+
+
+def test_one_photograph(run, photos):
+    done = run(photos / "a.jpg")
+    assert done.exit_code == 0
+    assert re.fullmatch(re.escape(str(photos / "a.jpg")) + r": 1428  \(0\.\d\d\)\n", done.stdout)
+    assert done.stderr == ""
+
+
+def test_json_of_a_folder(run, photos):
+    done = run(photos, "--json")
+    records = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [os.path.basename(r["path"]) for r in records] == ["a.jpg", "b.png", "wall.png"]
+    assert [r["readings"][0]["text"] for r in records[:2]] == ["1428", "35"]
+    assert records[2]["status"] != "read"
+    assert list(records[0]) == ["path", "width", "height", "status", "readings", "seconds"]
+    assert done.exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("names", "code"),
+    [(["a.jpg"], 0), (["wall.png"], 1), (["a.jpg", "wall.png"], 0), (["gone.jpg"], 2), (["gone.jpg", "a.jpg"], 2)],
+)
+def test_exit_codes(run, photos, names, code):
+    assert run(*[photos / name for name in names]).exit_code == code
+
+
+def test_bad_files_stand_in_place_in_json(run, photos, tmp_path):
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"\xff\xd8 no more")
+    done = run(photos / "a.jpg", broken, photos / "nothing-*.jpg", photos / "more", "--json")
+    records = [json.loads(line) for line in done.stdout.splitlines()]
+    assert ["error" in r for r in records] == [False, True, True, False]
+    assert records[1]["path"] == str(broken) and "broken.jpg" in records[1]["error"]
+    assert "no file matches" in records[2]["error"]
+    assert done.exit_code == 2
+
+
+def test_bad_files_in_text_go_to_stderr(run, photos, tmp_path):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    done = run(tmp_path / "gone.jpg", empty, photos / "a.jpg", "--quiet")
+    assert "1428" in done.stdout and "gone.jpg" not in done.stdout
+    errors = done.stderr.splitlines()
+    assert len(errors) == 2
+    assert "gone.jpg: no such file" in errors[0] and "no photographs in this folder" in errors[1]
+
+
+def test_patterns(run, photos):
+    done = run(photos / "**" / "*.png", "--json")
+    assert [os.path.basename(json.loads(line)["path"]) for line in done.stdout.splitlines()] == ["b.png", "wall.png"]
+
+
+def test_standard_input(run, photos):
+    done = run("-", "--json", input=(photos / "a.jpg").read_bytes())
+    record = json.loads(done.stdout)
+    assert (record["path"], record["readings"][0]["text"]) == ("-", "1428")
+    assert run("-", input=b"").exit_code == 2
+
+
+def test_annotate(run, photos, tmp_path):
+    target = tmp_path / "deep" / "drawn"
+    assert run(photos, photos / "a.jpg", "--annotate", target).exit_code == 0
+    drawn = sorted(str(p.relative_to(target)) for p in target.rglob("*.*"))
+    assert drawn == ["a-2.jpg", "a.jpg", os.path.join("more", "b.png"), "wall.png"]
+    with Image.open(target / "a.jpg") as after, Image.open(photos / "a.jpg") as before:
+        assert after.size == before.size
+        assert np.abs(np.asarray(after, int) - np.asarray(before, int)).max() > 100
+
+
+def test_annotate_into_a_file(run, photos):
+    done = run(photos / "a.jpg", "--annotate", photos / "notes.txt")
+    assert done.exit_code == 2 and "notes.txt" in done.stderr
+
+
+def test_min_confidence(run, photos):
+    assert run(photos / "a.jpg", "--min-confidence", "1").exit_code == 1
+    assert "unsure, perhaps 1428" in run(photos / "a.jpg", "--min-confidence", "1").stdout
+    assert run(photos / "a.jpg", "--min-confidence", "1.5").exit_code == 2
+
+
+def test_verbose_and_quiet(run, photos):
+    assert "640x480" in run(photos / "a.jpg", "--verbose").stderr
+    assert run(photos / "a.jpg", "--verbose", "--quiet").stderr == ""
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["--device", "abacus", "a.jpg"], ["--threads", "0", "a.jpg"], ["--colour", "a.jpg"]]
+)
+def test_wrong_usage(run, arguments):
+    done = run(*arguments)
+    assert done.exit_code == 2
+    assert done.stdout == "" and "Traceback" not in done.stderr
+
+
+def test_a_missing_device_is_one_line(run, photos):
+    done = run(photos / "a.jpg", "--device", "cuda:97")
+    assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+
+
+def test_help_teaches():
+    text = CliRunner().invoke(main, ["read", "--help"]).stdout
+    assert "digits read photos/ --json > readings.jsonl" in text
+    for option in ("--annotate", "--min-confidence", "--device", "--threads", "--quiet", "--verbose", "--json"):
+        assert option in text
+
+
+def test_interrupt_keeps_what_was_printed(photos):
+    """A real process, a real signal."""
+    command = [sys.executable, "-c", "from digits.cli import main; main()", "read", "--json"]
+    with subprocess.Popen(
+        [*command, *[str(photos / "a.jpg")] * 500], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        first = process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        rest, errors = process.communicate(timeout=60)
+    assert json.loads(first)["readings"][0]["text"] == "1428"
+    assert all(json.loads(line)["path"] for line in rest.splitlines())
+    assert len(rest.splitlines()) < 499
+    assert process.returncode == 130 and "Traceback" not in errors

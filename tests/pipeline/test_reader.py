@@ -1,0 +1,159 @@
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import digits
+from digits import Detections, ImageError, Reader, Transcription
+from digits.recognizer.decode import log_softmax
+
+
+class StubDetector:
+    """Finds the digits it was told of, in every photograph."""
+
+    def __init__(self, boxes, labels, scores=None):
+        self.boxes, self.labels = np.float32(boxes).reshape(-1, 4), np.array(labels, np.int64)
+        self.scores = np.full(len(labels), 0.9, np.float32) if scores is None else np.float32(scores)
+
+    def predict(self, images):
+        return [Detections(self.boxes, self.scores, self.labels) for _ in images]
+
+
+class StubRecognizer:
+    """Says `text` of every crop, as sure as told; notes the sizes of its batches."""
+
+    def __init__(self, text: str, sure: float = 12.0):
+        length, places = np.zeros(7), np.zeros((6, 10))
+        length[len(text)] = sure
+        for place, char in zip(places, text, strict=False):
+            place[int(char)] = sure
+        self.heads = log_softmax(length), log_softmax(places)
+        self.batches = []
+
+    def predict(self, crops):
+        self.batches.append(len(crops))
+        return [Transcription.from_log_probabilities(*self.heads) for _ in crops]
+
+
+PHOTO = np.full((100, 200, 3), 120, np.uint8)
+LINE = [[20, 30, 35, 60], [40, 30, 55, 60], [60, 30, 75, 60]]
+
+
+def stub_reader(text="306", sure=12.0, labels=(3, 0, 6), **options):
+    return Reader(StubDetector(LINE[: len(labels)], labels), StubRecognizer(text, sure), **options)
+
+
+def test_a_reading():
+    scene = stub_reader(min_confidence=0.5).read(PHOTO)
+    assert (scene.text, scene.status, scene.width, scene.height) == ("306", "read", 200, 100)
+    reading = scene.readings[0]
+    assert reading.box == (20, 30, 75, 60)
+    assert [d.digit for d in reading.digits] == ["3", "0", "6"]
+    assert [d.box for d in reading.digits] == [tuple(map(float, box)) for box in LINE]
+    assert reading.orientation == "horizontal"
+
+
+@pytest.mark.parametrize(("threshold", "status"), [(0.0, "read"), (1.0, "unsure")])
+def test_the_threshold_decides_the_status(threshold, status):
+    assert stub_reader(min_confidence=threshold).read(PHOTO).status == status
+
+
+def test_thresholds_are_checked():
+    with pytest.raises(ValueError, match="min_confidence"):
+        stub_reader(min_confidence=1.5)
+
+
+def test_what_is_no_number_gives_no_reading():
+    assert stub_reader(text="").read(PHOTO).status == "none"
+    assert Reader(StubDetector([], []), StubRecognizer("1")).read(PHOTO).readings == ()
+
+
+def test_counts_that_differ_share_the_region_out():
+    reading = stub_reader(text="36").read(PHOTO).readings[0]
+    assert reading.text == "36"
+    assert [d.box for d in reading.digits] == [(20, 30, 47.5, 60), (47.5, 30, 75, 60)]
+
+
+def test_a_stack_is_vertical():
+    boxes = [[50, y, 65, y + 25] for y in (5, 35, 65)]
+    reader = Reader(StubDetector(boxes, [3, 0, 6]), StubRecognizer("306"))
+    assert reader.read(PHOTO).readings[0].orientation == "vertical"
+
+
+def test_photographs_are_streamed_and_their_crops_batched():
+    reader = stub_reader()
+    pulled = []
+
+    def photos():
+        for i in range(10):
+            pulled.append(i)
+            yield PHOTO
+
+    scenes = reader.read_all(photos())
+    next(scenes)
+    assert len(pulled) < 10  # the rest is not loaded before it is asked for
+    assert len(list(scenes)) == 9
+    assert max(reader.recognizer.batches) > 1
+
+
+def test_errors_raise_or_stand_in_place(tmp_path):
+    (tmp_path / "bad.jpg").write_bytes(b"nothing")
+    sources = [PHOTO, tmp_path / "bad.jpg", tmp_path / "gone.jpg", PHOTO]
+    results = list(stub_reader().read_all(sources, skip_errors=True))
+    assert [isinstance(r, ImageError) for r in results] == [False, True, True, False]
+    scenes = stub_reader().read_all(sources)
+    assert next(scenes).text == "306"
+    with pytest.raises(ImageError, match=r"bad\.jpg"):
+        next(scenes)
+
+
+def test_every_source_reads_and_renders_alike(tmp_path, make_photo, reader):
+    picture = make_photo("1428")
+    path = tmp_path / "photo.png"
+    picture.save(path)
+    data = path.read_bytes()
+    scenes = [reader.read(s) for s in (path, str(path), data, io.BytesIO(data), picture, np.asarray(picture))]
+    assert {scene.text for scene in scenes} == {"1428"}
+    assert [scene.path for scene in scenes] == [str(path)] * 2 + [None] * 4
+    rendered = {np.asarray(scene.render()).tobytes() for scene in scenes}
+    assert len(rendered) == 1
+
+
+@pytest.mark.parametrize("text", ["7", "35", "906", "1428", "20761"])
+def test_real_weights_read_a_plaque(reader, make_photo, text):
+    scene = reader.read(make_photo(text))
+    assert (scene.text, scene.status) == (text, "read")
+    box = scene.readings[0].box
+    assert 170 < box[1] < 230 and 240 < box[3] < 300
+    json.dumps(scene.to_dict())
+
+
+def test_real_weights_read_a_stack(reader, make_photo):
+    scene = reader.read(make_photo("280", stacked=True))
+    assert (scene.text, scene.readings[0].orientation) == ("280", "vertical")
+
+
+def test_boxes_are_in_pixels_of_the_upright_photograph(reader, make_photo):
+    picture = make_photo("935")
+    out = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture.rotate(90, expand=True).save(out, "PNG", exif=exif)
+    upright, turned = reader.read(picture), reader.read(out.getvalue())
+    assert (turned.width, turned.height) == (640, 480)
+    assert turned.readings == upright.readings
+
+
+@pytest.mark.parametrize("value", [0, 128, 255])
+def test_nothing_is_read_on_a_blank_wall(reader, value):
+    scene = reader.read(np.full((300, 400, 3), value, np.uint8))
+    assert scene.status != "read"
+
+
+def test_module_level_read_keeps_its_reader(make_photo):
+    assert digits.read(make_photo("35")).text == "35"
+    from digits.pipeline.reader import _default_reader
+
+    assert _default_reader() is _default_reader()
