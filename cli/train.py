@@ -82,7 +82,8 @@ def detector(data, out, fonts, seed, threads, device, **options):
 @train.command()
 @_common(steps=4500, batch_size=128)
 @click.option("--backbone", default="residual", show_default=True, help="residual, or a torchvision model.")
-def recognizer(data, out, fonts, seed, threads, device, backbone, **options):
+@click.option("--watched", default=1000, show_default=True, type=click.IntRange(1), help="Validation samples.")
+def recognizer(data, out, fonts, seed, threads, device, backbone, watched, **options):
     """Train the number recogniser; writes RUN/recognizer.safetensors.
 
     \b
@@ -99,8 +100,10 @@ def recognizer(data, out, fonts, seed, threads, device, backbone, **options):
     where = str(resolve_device(device))
     synthesizer = Synthesizer(load_sources(data, fonts), seed=seed)
     held_out = Synthesizer(load_sources(data, fonts, validation=True), seed=seed + 1)
-    model = train_recognizer(synthesizer, held_out, backbone=backbone, out=out, device=where, **options)
-    temperature, metrics = fit_temperature(model, held_out)
+    choices = {"backbone": backbone, "watched": watched, "out": out, "device": where}
+    model = train_recognizer(synthesizer, held_out, **choices, **options)
+    # on samples not watched in training
+    temperature, metrics = fit_temperature(model.cpu(), held_out, range(watched, 3 * watched))
     training = {
         "steps": options["steps"],
         "batch_size": options["batch_size"],
@@ -125,9 +128,15 @@ def recognizer(data, out, fonts, seed, threads, device, backbone, **options):
 @click.option("--recognizer", "recognizer_weights", type=click.Path(path_type=Path), metavar="FILE")
 @click.option("--precision", default=0.97, show_default=True, type=click.FloatRange(0, 1),
               help="Share of the readings called `read` that must be right on validation data.")  # fmt: skip
+@click.option("--composed", default=300, show_default=True, type=click.IntRange(1), help="Scenes to draw.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="FILE", help="calibration.json")
-def calibrate(data, fonts, detector_weights, recognizer_weights, precision, out):
-    """Fit how detector and recogniser are weighed, and the threshold of `unsure`, on validation data."""
+def calibrate(data, fonts, detector_weights, recognizer_weights, precision, composed, out):
+    """Fit how detector and recogniser are weighed, and the threshold of `unsure`, on validation data.
+
+    \b
+    Example:
+      digits train calibrate --data data/ --out pipeline/calibration.json
+    """
     from digits.datasets.synthesis import Synthesizer
     from digits.detector import Detector
     from digits.pipeline.calibrate import calibrate as fit
@@ -136,7 +145,7 @@ def calibrate(data, fonts, detector_weights, recognizer_weights, precision, out)
 
     sources = load_sources(data, fonts, validation=True)
     scenes = Synthesizer(sources, seed=3, scene_size=(480, 640))
-    fusion, report = fit(Detector(detector_weights), Recognizer(recognizer_weights), scenes, precision)
+    fusion, report = fit(Detector(detector_weights), Recognizer(recognizer_weights), scenes, precision, composed)
     fusion.save(out)
     for name, value in report.items():
         click.echo(f"{name}: {value}")

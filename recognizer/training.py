@@ -72,11 +72,12 @@ def train_recognizer(
     *,
     backbone: str = "residual",
     rate: float = 2e-3,
+    watched: int = 1000,
     **options,
 ) -> nn.Module:
-    """Train from nothing; `options` go to `training.fit`. 1,000 samples of `validation` are read now and then."""
+    """Train from nothing; `options` go to `training.fit`. So many samples of `validation` are read now and then."""
     model = NumberNet(backbone).to(memory_format=torch.channels_last)
-    held_out = default_collate([Crops(validation)[i] for i in range(1000)])
+    held_out = default_collate([Crops(validation)[i] for i in range(watched)])
     return fit(
         model,
         Crops(synthesizer),
@@ -88,26 +89,23 @@ def train_recognizer(
 
 
 @torch.inference_mode()
-def fit_temperature(model: nn.Module, validation: Synthesizer, count: int = 2000) -> tuple[float, dict[str, float]]:
+def fit_temperature(model: nn.Module, validation: Synthesizer, samples: range) -> tuple[float, dict[str, float]]:
     """The divisor of the logits that makes the probability of whole strings most truthful (Guo et al. 2017).
 
-    Chosen by the likelihood of `count` validation samples, drawn after those watched in training. Returns it with the
-    exact accuracy on them.
+    Chosen by the likelihood of these validation samples; returned with the exact accuracy on them.
     """
     items = Crops(validation)
-    samples = [
-        default_collate([items[i] for i in range(k, min(k + 250, 1000 + count))])
-        for k in range(1000, 1000 + count, 250)
-    ]
-    scored = [[logits.double() for logits in model(normalise(crops))] for crops, _, _ in samples]
+    batches = [default_collate([items[i] for i in samples[k : k + 250]]) for k in range(0, len(samples), 250)]
+    scored = [[logits.double() for logits in model(normalise(crops))] for crops, _, _ in batches]
 
     def cost(temperature: float) -> float:
         total = 0.0
-        for (length, digit), (_, lengths, digits) in zip(scored, samples, strict=True):
+        for (length, digit), (_, lengths, digits) in zip(scored, batches, strict=True):
             total += F.cross_entropy(length / temperature, lengths, reduction="sum").item()
             flat = (digit / temperature).flatten(0, 1)
             total += F.cross_entropy(flat, digits.flatten(), ignore_index=-1, reduction="sum").item()
         return total
 
-    accuracy = float(np.mean([exact_accuracy(model, batch)["exact"] for batch in samples]))
-    return min(np.arange(0.6, 3.01, 0.05).round(2).tolist(), key=cost), {"validation_exact": round(accuracy, 4)}
+    right = sum(exact_accuracy(model, batch)["exact"] * len(batch[1]) for batch in batches)
+    metrics = {"validation_exact": round(right / len(samples), 4), "validation_samples": len(samples)}
+    return min(np.arange(0.6, 3.01, 0.05).round(2).tolist(), key=cost), metrics

@@ -1,0 +1,150 @@
+"""Prints the figures of MODEL_CARD.md, measured on the real data in one run.
+
+    python benchmarks/measure.py --data ../shared/data
+
+DATA needs wild/ (annotations.json, images/), svhn_test_grey/ (labels.csv, images/), negatives/ and
+icdar2003/text_without_digits/. The first two are only ever measured on; of the others, the validation part is used,
+which training did not see.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+import numpy as np
+from rich.progress import track
+
+import digits
+from digits.core.weights import shipped
+from digits.datasets.items import is_validation
+from digits.datasets.real import list_pictures
+from digits.recognizer.crops import MARGIN
+
+NEGATIVES = 200
+
+
+def iou(a, b) -> float:
+    """Intersection over union of two xyxy boxes."""
+    low, high = np.maximum(a[:2], b[:2]), np.minimum(a[2:], b[2:])
+    shared = float(np.prod(np.clip(np.subtract(high, low), 0, None)))
+    area = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (a, b))
+    return shared / (area - shared) if area > shared else 0.0
+
+
+def wild(reader: digits.Reader, folder: Path, failures: Path | None) -> dict[str, str]:
+    """First readings and end-to-end precision and recall on whole photographs."""
+    records = json.loads((folder / "annotations.json").read_text())
+    first = vertical = stacked = answered = read = read_right = found = numbers = 0
+    for record in track(records, "wild"):
+        path = folder / "images" / record["file"]
+        scene = reader.read(path)
+        answered += scene.status in ("read", "unsure", "none")
+        truths = record["numbers"]
+        numbers += len(truths)
+        right = scene.text in [t["text"] for t in truths]
+        first += right
+        tall = any(
+            len(t["text"]) > 1 and (t["box"][3] - t["box"][1]) > 1.2 * (t["box"][2] - t["box"][0]) for t in truths
+        )
+        stacked += tall
+        vertical += tall and right
+        sure = [r for r in scene.readings if r.status == "read"]
+        read += len(sure)
+        correct = {i for r in sure for i, t in enumerate(truths) if r.text == t["text"] and iou(r.box, t["box"]) >= 0.5}
+        read_right += sum(any(r.text == t["text"] for t in truths) for r in sure)
+        found += len(correct)
+        if failures and not right:
+            said = scene.text or "none"
+            scene.render().convert("RGB").save(failures / f"{path.stem}_is_{truths[0]['text']}_said_{said}.jpg")
+    precision, recall = found / max(1, read), found / numbers
+    f1 = 2 * precision * recall / max(1e-9, precision + recall)
+    return {
+        "wild: photographs answered": f"{answered} of {len(records)}",
+        "wild: first reading right": f"{first} of {len(records)}",
+        "wild: ... of the stacked ones": f"{vertical} of {stacked}",
+        "wild: readings with status read that are right": f"{read_right} of {read}",
+        "wild: end-to-end F1 (text, IoU 0.5, read)": f"{f1:.3f}",
+    }
+
+
+def grey(reader: digits.Reader, folder: Path) -> dict[str, str]:
+    """Exact transcription of tight grey crops, and coverage at 98 % accuracy with a threshold chosen on them."""
+    with (folder / "labels.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    crops = [digits.load_image(folder / "images" / row["file"]) for row in rows]
+    seen = reader.recognizer.predict(crops)
+    right = np.array([t.text == row["text"] for t, row in zip(seen, rows, strict=True)])
+    sure = np.array([t.confidence for t in seen])
+    order = np.argsort(-sure, kind="stable")
+    accuracy = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
+    last_of_tie = np.append(np.diff(sure[order]) != 0, True)
+    kept = np.flatnonzero((accuracy >= 0.98) & last_of_tie)
+    coverage = (kept[-1] + 1) / len(order) if len(kept) else 0.0
+    return {
+        "svhn_test_grey: exact": f"{right.mean():.1%} of {len(rows)}",
+        "svhn_test_grey: coverage at 98 % accuracy (same data)": f"{coverage:.1%}",
+    }
+
+
+def empty(reader: digits.Reader, paths: list[Path], name: str) -> dict[str, str]:
+    """Photographs without a number in which one is read."""
+    wrong = sum(scene.status == "read" for scene in track(reader.read_all(paths), name, total=len(paths)))
+    return {f"{name}: photographs with a number read": f"{wrong} of {len(paths)} ({wrong / len(paths):.1%})"}
+
+
+def speed(reader: digits.Reader, folder: Path) -> dict[str, str]:
+    """Time of a photograph, warm, and peak memory of a fresh process reading it."""
+    paths = list_pictures(folder / "images")[:40]
+    reader.read(paths[0])
+    spent = []
+    for path in paths:
+        started = time.perf_counter()
+        reader.read(path)
+        spent.append(time.perf_counter() - started)
+    subprocess.run([sys.executable, "-m", "digits", "read", "--quiet", str(paths[0])], capture_output=True)
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    weights = [shipped(f"digits.{k}.weights", f"{k}.safetensors").stat().st_size for k in ("detector", "recognizer")]
+    return {
+        "ms a photograph, warm, median / 95 %": f"{np.median(spent) * 1e3:.0f} / {np.quantile(spent, 0.95) * 1e3:.0f}",
+        "peak memory of `digits read`, one photograph": f"{peak:.0f} MiB",
+        "weights": " + ".join(f"{w / 1e6:.1f}" for w in weights) + " MB",
+    }
+
+
+@click.command()
+@click.option("--data", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True)
+@click.option(
+    "--failures", type=click.Path(file_okay=False, path_type=Path), help="Save misread photographs, drawn on."
+)
+def main(data: Path, failures: Path | None) -> None:
+    """Measure the shipped reader on the data that is only measured on."""
+    if failures:
+        failures.mkdir(parents=True, exist_ok=True)
+    reader = digits.Reader(device="cpu")
+    negatives = [p for p in list_pictures(data / "negatives") if is_validation(p.name)][:NEGATIVES]
+    words = [p for p in list_pictures(data / "icdar2003" / "text_without_digits") if is_validation(p.name)]
+    rows = {
+        **wild(reader, data / "wild", failures),
+        **grey(reader, data / "svhn_test_grey"),
+        **empty(reader, negatives, "negatives"),
+        **empty(reader, words, "text without digits"),
+        **speed(reader, data / "wild"),
+    }
+    click.echo(
+        f"\ndigits {digits.__version__}, {os.cpu_count()} cores, margin {MARGIN}, threshold {reader.min_confidence}\n"
+    )
+    click.echo("| measure | value |\n| --- | --- |")
+    for name, value in rows.items():
+        click.echo(f"| {name} | {value} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+import json
+
+import cv2
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import ImageFont
+
+from digits import Detector, Recognizer
+from digits.cli import main
+from digits.pipeline.fuse import Fusion
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """The least a trainer needs: walls, and a font."""
+    folder = tmp_path_factory.mktemp("data")
+    (folder / "negatives").mkdir()
+    for i in range(12):
+        wall = np.random.default_rng(i).normal(60 + 12 * i, 10, (120, 160, 3)).clip(0, 255)
+        cv2.imwrite(str(folder / "negatives" / f"{i}.png"), wall.astype(np.uint8))
+    (folder / "fonts").mkdir()
+    (folder / "fonts" / "one.ttf").write_bytes(ImageFont.load_default(20).font_bytes)
+    return folder
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, ["train", *map(str, arguments)])
+
+
+def test_detector_from_nothing_to_weights_and_on(data, tmp_path):
+    common = ["--data", data, "--fonts", data / "fonts", "--out", tmp_path, "--batch-size", 2, "--workers", 0]
+    done = run("detector", *common, "--steps", 2)
+    assert done.exit_code == 0, done.output
+    found = Detector(tmp_path / "detector.safetensors", device="cpu")
+    assert found.header["training"]["steps"] == 2 and found.header["training"]["data"] == ["negatives"]
+    assert found.predict([np.zeros((60, 80, 3), np.uint8)])[0].boxes.shape[1] == 4
+    assert run("detector", *common, "--steps", 3, "--resume").exit_code == 0
+    steps = [json.loads(line)["step"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert steps == [2, 3]
+
+
+def test_recognizer_from_nothing_to_weights(data, tmp_path):
+    done = run(
+        *["recognizer", "--data", data, "--fonts", data / "fonts", "--out", tmp_path],
+        *["--steps", 2, "--batch-size", 4, "--workers", 0, "--watched", 20, "--backbone", "mobilenet_v3_small"],
+    )
+    assert done.exit_code == 0, done.output
+    reader = Recognizer(tmp_path / "recognizer.safetensors", device="cpu")
+    assert reader.header["architecture"] == {"backbone": "mobilenet_v3_small"}
+    assert 0 <= reader.predict([np.zeros((30, 40, 3), np.uint8)])[0].confidence <= 1
+
+
+def test_calibrate_writes_what_the_reader_loads(data, tmp_path):
+    out = tmp_path / "calibration.json"
+    done = run("calibrate", "--data", data, "--fonts", data / "fonts", "--composed", 8, "--out", out)
+    assert done.exit_code == 0, done.output
+    assert 0 <= Fusion.load(out).threshold <= 1
+    assert "read_precision" in done.stdout
+
+
+@pytest.mark.parametrize("command", ["detector", "recognizer"])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"--data": "gone"}, "gone: no such folder"),
+        ({"--fonts": "gone"}, "gone: no such font folder"),
+        ({"--resume": None}, "no checkpoint to resume from"),
+    ],
+)
+def test_what_is_missing_is_said_in_one_line(data, tmp_path, command, change, message):
+    options = {"--data": data, "--fonts": data / "fonts", "--out": tmp_path, "--workers": 0, **change}
+    if command == "recognizer":
+        options["--watched"] = 5
+    done = run(command, *[part for pair in options.items() for part in pair if part is not None])
+    assert done.exit_code == 2
+    assert message in done.stderr and "Traceback" not in done.output
