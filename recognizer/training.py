@@ -12,7 +12,7 @@ from digits.datasets.items import Sample
 from digits.datasets.synthesis import Synthesizer
 from digits.recognizer.crops import cut_number, letterbox
 from digits.recognizer.model import MAX_LENGTH, NumberNet, normalise
-from digits.training.loop import fit
+from digits.training.loop import fit, move
 
 
 def jittered_cut(rng: np.random.Generator, sample: Sample) -> np.ndarray:
@@ -56,7 +56,7 @@ def number_losses(model: nn.Module, batch) -> dict[str, Tensor]:
 @torch.inference_mode()
 def exact_accuracy(model: nn.Module, batch) -> dict[str, float]:
     """Shares of strings and of lengths that are right, the length and each digit taken by itself."""
-    crops, lengths, digits = batch
+    crops, lengths, digits = move(batch, model.digit_bias.device)
     length_logits, digit_logits = model(normalise(crops))
     right_length = length_logits.argmax(1) == lengths
     right_digits = ((digit_logits.argmax(2) == digits) | (digits < 0)).all(1)

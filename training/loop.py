@@ -52,6 +52,17 @@ def _moving_average(decay: float) -> Callable:
     return torch.no_grad()(update)
 
 
+def move(batch, device: str | torch.device):
+    """Every tensor in nested lists, tuples and dicts, on `device`."""
+    if isinstance(batch, Tensor):
+        return batch.to(device, non_blocking=True)
+    if isinstance(batch, dict):
+        return {key: move(value, device) for key, value in batch.items()}
+    if isinstance(batch, (list, tuple)):
+        return type(batch)(move(value, device) for value in batch)
+    return batch
+
+
 def _save(path: Path, state: dict) -> None:
     """Written beside and renamed: a kill at any moment leaves the old checkpoint or the new one."""
     partial = path.with_suffix(".partial")
@@ -133,7 +144,7 @@ def fit(
 
         for step, batch in enumerate(loader, start=start + 1):
             with torch.autocast(kind, torch.bfloat16):
-                losses = loss_of(model, batch)
+                losses = loss_of(model, move(batch, device))
             total = sum(losses.values())
             if not torch.isfinite(total):
                 raise FloatingPointError(f"step {step}: the loss is {total.item()}; the last checkpoint is intact")

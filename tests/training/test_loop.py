@@ -6,7 +6,7 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from digits import WeightsError
-from digits.training.loop import CHECKPOINT, fit
+from digits.training.loop import CHECKPOINT, fit, move
 
 
 class Line(Dataset):
@@ -99,3 +99,10 @@ def test_a_loss_that_is_not_a_number_stops_the_run(tmp_path):
 def test_nothing_to_resume(tmp_path):
     with pytest.raises(WeightsError, match="no checkpoint"):
         train(tmp_path, 5, resume=True)
+
+
+def test_move_goes_through_everything():
+    batch = [(torch.zeros(2), {"boxes": torch.zeros(1, 4)}), [torch.ones(1)], "id"]
+    moved = move(batch, "meta")
+    assert moved[0][0].device.type == moved[0][1]["boxes"].device.type == moved[1][0].device.type == "meta"
+    assert isinstance(moved[0], tuple) and moved[2] == "id"
