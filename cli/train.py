@@ -82,8 +82,9 @@ def detector(data, out, fonts, seed, threads, device, **options):
 @train.command()
 @_common(steps=4500, batch_size=128)
 @click.option("--backbone", default="residual", show_default=True, help="residual, or a torchvision model.")
+@click.option("--mined", type=click.Path(path_type=Path), metavar="DIR", help="False alarms, from digits train mine.")
 @click.option("--watched", default=1000, show_default=True, type=click.IntRange(1), help="Validation samples.")
-def recognizer(data, out, fonts, seed, threads, device, backbone, watched, **options):
+def recognizer(data, out, fonts, seed, threads, device, backbone, mined, watched, **options):
     """Train the number recogniser; writes RUN/recognizer.safetensors.
 
     \b
@@ -98,7 +99,7 @@ def recognizer(data, out, fonts, seed, threads, device, backbone, watched, **opt
     from digits.training.data import load_sources
 
     where = str(resolve_device(device))
-    synthesizer = Synthesizer(load_sources(data, fonts), seed=seed)
+    synthesizer = Synthesizer(load_sources(data, fonts, mined=mined), seed=seed)
     held_out = Synthesizer(load_sources(data, fonts, validation=True), seed=seed + 1)
     choices = {"backbone": backbone, "watched": watched, "out": out, "device": where}
     model = train_recognizer(synthesizer, held_out, **choices, **options)
@@ -119,6 +120,27 @@ def recognizer(data, out, fonts, seed, threads, device, backbone, watched, **opt
     }
     save_weights(out / "recognizer.safetensors", model, header)
     click.echo(out / "recognizer.safetensors")
+
+
+@train.command()
+@click.option("--data", type=click.Path(path_type=Path), required=True, metavar="DIR", help="As for the trainers.")
+@click.option("--detector", "weights", type=click.Path(path_type=Path), metavar="FILE", help="[default: what ships]")
+@click.option("--limit", default=600, show_default=True, type=click.IntRange(1), help="Pictures to go through.")
+@click.option("--threads", type=click.IntRange(1), metavar="N", help="Processor threads. [default: all]")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, metavar="DIR")
+def mine(data, weights, limit, threads, out):
+    """Save what the detector takes for numbers in pictures without any, for the recogniser to learn to reject.
+
+    \b
+    Example:
+      digits train mine --data data/ --out runs/mined
+      digits train recognizer --data data/ --mined runs/mined --out runs/recognizer
+    """
+    _prepare(threads, 0)
+    from digits.detector import Detector
+    from digits.pipeline.mining import mine_false_alarms
+
+    click.echo(f"{mine_false_alarms(Detector(weights), data, out, limit)} crops in {out}")
 
 
 @train.command()

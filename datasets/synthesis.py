@@ -27,7 +27,8 @@ class Sources:
     """What samples are made of; every list may be empty but the first two.
 
     typefaces: drawn from; backgrounds: pictures without digits; scenes: whole pictures with digits boxed;
-    plates: tight crops of real numbers; words: pictures of text without digits; words_in_scenes: likewise, whole.
+    plates: tight crops of real numbers; words: pictures of text without digits; words_in_scenes: likewise, whole;
+    false_alarms: crops that a detector took for numbers and are none.
     """
 
     typefaces: Sequence[Typeface]
@@ -36,6 +37,7 @@ class Sources:
     plates: Sequence[Sample] = field(default_factory=list)
     words: Sequence[np.ndarray] = field(default_factory=list)
     words_in_scenes: Sequence[np.ndarray] = field(default_factory=list)
+    false_alarms: Sequence[np.ndarray] = field(default_factory=list)
 
 
 def _pick(rng: np.random.Generator, items: Sequence):
@@ -215,7 +217,10 @@ class Synthesizer:
         count = int(rng.choice(5, p=[0.15, 0.33, 0.25, 0.17, 0.10]))
         things = ["number"] * count + ["word"] * int(rng.choice(4, p=[0.45, 0.3, 0.15, 0.1]))
         for thing in things:
-            size = _log_uniform(rng, 8, height * (0.45 if width > 1.5 * height else 0.6))
+            largest = height * (0.45 if width > 1.5 * height else 0.65)
+            # the small windows stand for close-ups: there, large digits are as common as small ones
+            close = height < self.scene_size[0] and rng.random() < 0.6
+            size = float(rng.uniform(8, largest)) if close else _log_uniform(rng, 8, largest)
             at = (int(rng.integers(width)), int(rng.integers(height)))
             surface = float(image[at[1] // 8 * 8 : at[1] // 8 * 8 + 8, at[0] // 8 * 8 : at[0] // 8 * 8 + 8].mean())
             if thing == "word":
@@ -282,7 +287,12 @@ class Synthesizer:
         return _window(rng, _pick(rng, self.sources.backgrounds), height, width, (0.3, 2.5)).copy()
 
     def _not_a_number(self, rng) -> np.ndarray:
-        """A bare wall, or a window onto a word: of its letters one or several, the outer ones cut."""
+        """A false alarm, a bare wall, or a window onto a word: of its letters one or several, the outer ones cut."""
+        if self.sources.false_alarms and rng.random() < 0.5:
+            picture = _pick(rng, self.sources.false_alarms)
+            h, w = picture.shape[:2]
+            top, left, bottom, right = (int(v) for v in rng.uniform(0, 0.2, 4) * (h, w, h, w))
+            return picture[top : h - bottom, left : w - right].copy()
         height, width = int(rng.integers(28, 70)), int(rng.integers(24, 140))
         image = self._background(rng, height, width)
         if rng.random() < 0.65:

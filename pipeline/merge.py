@@ -15,8 +15,8 @@ MAX_DIGITS = 6  # longer rows are telephone numbers and dates
 _LIKE_HEIGHT = 1.5  # largest ratio of the heights of neighbours
 _RISE = 0.7  # a neighbour's centre stands at most this much higher or lower …
 _SLANT = 1.0  # … and no higher than the line runs on: 45 degrees
-_GAP = 0.85  # from edge to edge along a line
-_STACK_GAP = 0.75  # from edge to edge down a stack
+_GAP = 1.0  # from edge to edge along a line
+_STACK_GAP = 1.25  # from edge to edge down a stack
 _STACK_SHIFT = 0.35  # sideways between centres in a stack
 
 

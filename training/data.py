@@ -17,7 +17,7 @@ from pathlib import Path
 from digits.core.errors import DatasetError
 from digits.datasets.fonts import load_typefaces
 from digits.datasets.items import Sample
-from digits.datasets.real import load_annotated, load_pictures
+from digits.datasets.real import list_pictures, load_annotated, load_pictures, read_picture
 from digits.datasets.synthesis import Sources
 
 
@@ -26,10 +26,17 @@ def _photo_of(name: str) -> str:
     return name.rsplit("_", 1)[0]
 
 
-def load_sources(data: str | Path, fonts: str | Path | None = None, *, validation: bool = False) -> Sources:
+def load_sources(
+    data: str | Path,
+    fonts: str | Path | None = None,
+    *,
+    validation: bool = False,
+    mined: str | Path | None = None,
+) -> Sources:
     """Everything below `data` that belongs to the training (or the validation) part.
 
-    fonts: a folder of fonts, or None for those of the system. Raises DatasetError if `negatives/` or fonts are missing.
+    fonts: a folder of fonts, or None for those of the system. mined: a folder of false alarms, see `pipeline.mining`.
+    Raises DatasetError if `negatives/` or fonts are missing.
     """
     data = Path(data)
     if not data.is_dir():
@@ -49,4 +56,5 @@ def load_sources(data: str | Path, fonts: str | Path | None = None, *, validatio
         plates=plates,
         words=pictures("iiit5k/letters"),
         words_in_scenes=pictures("icdar2003/text_without_digits"),
+        false_alarms=[read_picture(path) for path in list_pictures(mined)] if mined else [],
     )

@@ -1,0 +1,38 @@
+"""Hard negatives for the recogniser: what a detector takes for numbers in pictures that have none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from rich.progress import track
+
+from digits.datasets.real import load_pictures
+from digits.detector import Detector
+from digits.pipeline.merge import merge
+from digits.recognizer.crops import cut_number
+
+_MARGIN = 0.4  # wider than at reading time: training trims it at random
+
+
+def mine_false_alarms(detector: Detector, data: str | Path, out: str | Path, limit: int) -> int:
+    """Run `detector` over training pictures without digits below `data`; save its finds in `out` as PNG.
+
+    At most `limit` pictures, spread evenly, are gone through. Returns the number of crops. Raises DatasetError if
+    `negatives/` is missing.
+    """
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    pictures = load_pictures(Path(data) / "negatives", validation=False)
+    if (text := Path(data) / "icdar2003" / "text_without_digits").is_dir():
+        pictures += load_pictures(text, validation=False, long_side=960)
+    chosen = [pictures[i] for i in np.unique(np.linspace(0, len(pictures) - 1, limit).astype(int))]
+    count = 0
+    for image in track(chosen, "mining"):
+        found = detector.predict([image])[0]
+        for region in merge(found.boxes, found.scores, found.labels):
+            crop = cut_number(image, region.digit_boxes, (_MARGIN,) * 4)
+            cv2.imwrite(str(out / f"{count:05d}.png"), cv2.cvtColor(crop, cv2.COLOR_RGB2BGR))
+            count += 1
+    return count
