@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from torch import Tensor
 from torchvision.models.detection import FasterRCNN
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.rpn import RPNHead
+from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.ops import MultiScaleRoIAlign
 
 from digits.detector.backbone import PyramidBackbone
@@ -17,6 +19,19 @@ _ANCHOR_SIZES = ((6.0, 9.0), (13.0, 19.0), (27.0, 39.0), (60.0, 110.0))
 _ANCHOR_RATIOS = (1.5, 2.5)
 
 
+class NormaliseOnly(GeneralizedRCNNTransform):
+    """Normalises and pads to a batch, but looks at images at the size they have.
+
+    torchvision's own `_skip_resize` holds in training only: in evaluation it would still scale to 800 pixels.
+    """
+
+    def __init__(self):
+        super().__init__(min_size=1, max_size=1, image_mean=[0.498] * 3, image_std=[0.502] * 3)
+
+    def resize(self, image: Tensor, target: dict[str, Tensor] | None = None):
+        return image, target
+
+
 def build_detector(channels: int = 64, pool: int = 7, hidden: int = 256) -> FasterRCNN:
     """An untrained detector. Images are given at the scale they are to be looked at: it does not resize them.
 
@@ -26,11 +41,8 @@ def build_detector(channels: int = 64, pool: int = 7, hidden: int = 256) -> Fast
     anchors = AnchorGenerator(_ANCHOR_SIZES, (_ANCHOR_RATIOS,) * len(_ANCHOR_SIZES))
     # Canonical scale 96 sends digits up to about 68 px high to the finest level, where a pooled cell is 1-3 px wide.
     roi_pool = MultiScaleRoIAlign(["0", "1", "2", "3"], pool, 2, canonical_scale=96, canonical_level=4)
-    return FasterRCNN(
+    model = FasterRCNN(
         backbone,
-        image_mean=[0.498, 0.498, 0.498],
-        image_std=[0.502, 0.502, 0.502],
-        _skip_resize=True,
         rpn_anchor_generator=anchors,
         rpn_head=RPNHead(channels, anchors.num_anchors_per_location()[0]),
         rpn_pre_nms_top_n_train=400,
@@ -48,3 +60,5 @@ def build_detector(channels: int = 64, pool: int = 7, hidden: int = 256) -> Fast
         box_batch_size_per_image=64,
         box_positive_fraction=0.4,
     )
+    model.transform = NormaliseOnly()
+    return model
