@@ -10,7 +10,7 @@ from rich.progress import track
 
 from digits.datasets.synthesis import Synthesizer
 from digits.detector import Detector
-from digits.pipeline.fuse import Fusion, fuse, logit
+from digits.pipeline.fuse import Fusion, confidence, features, fuse
 from digits.pipeline.merge import NumberRegion, merge
 from digits.recognizer import Recognizer, Transcription
 from digits.recognizer.crops import cut_number
@@ -64,18 +64,27 @@ def _logistic(features: np.ndarray, right: np.ndarray, ridge: float = 1e-2) -> n
     return weights
 
 
-def _outcomes(cases: list[_Case], fusion: Fusion) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Features (N, 3) for the calibration, whether each text is right (N,), and the texts; empty texts left out."""
-    rows, right, texts = [], [], []
+def _outcomes(cases: list[_Case], fusion: Fusion) -> tuple[np.ndarray, np.ndarray]:
+    """Features (N, 4) of the cases in which a text is read, and whether it is right, float (N,)."""
+    rows, right = [], []
     for case in cases:
-        fused = Transcription.from_log_probabilities(
-            *fuse(case.seen.length, case.seen.positions, case.region.evidence, fusion)
-        )
+        heads = fuse(case.seen.length, case.seen.positions, case.region.evidence, fusion)
+        fused = Transcription.from_log_probabilities(*heads)
         if fused.text:
-            rows.append((logit(fused.confidence), logit(case.region.score), 1.0))
+            rows.append(features(fused.confidence, case.region.score, len(case.region.digit_boxes)))
             right.append(fused.text == case.truth)
-            texts.append(fused.text)
-    return np.array(rows).reshape(-1, 3), np.array(right, float), texts
+    return np.array(rows).reshape(-1, 4), np.array(right, float)
+
+
+def _fitted(cases: list[_Case], digit_weight: float, length_weight: float) -> tuple[float, Fusion]:
+    """The calibration for these weights, and how good they are: right texts, then the likelihood."""
+    fusion = Fusion(digit_weight=digit_weight, length_weight=length_weight)
+    rows, right = _outcomes(cases, fusion)
+    slope, detection_slope, lone_digit, offset = _logistic(rows, right).tolist()
+    fusion = replace(fusion, slope=slope, detection_slope=detection_slope, lone_digit=lone_digit, offset=offset)
+    p = confidence(rows, fusion).clip(1e-6, 1 - 1e-6)
+    likelihood = right @ np.log(p) + (1 - right) @ np.log(1 - p)
+    return float(right.sum() + 0.05 * likelihood), fusion
 
 
 def calibrate(
@@ -87,49 +96,39 @@ def calibrate(
 ) -> tuple[Fusion, dict[str, float]]:
     """Fit a Fusion on validation pictures: `composed` scenes drawn by `scenes`, and the real ones of its sources.
 
-    Weights are chosen by the number of right texts, then by likelihood; the threshold is the lowest at which the
-    share `precision` of the readings above it is right, invented numbers in pictures without any counted as wrong.
+    The threshold is the lowest at which the share `precision` of the readings above it is right; a number read where
+    none is annotated counts as wrong. Returns the fusion and what it does on those pictures.
     """
-    pictures = [scenes.composed(i) for i in range(composed)]
-    real = [s for s in scenes.sources.scenes if s.numbers]
-    todo = [(s.image, _numbers(s)) for s in pictures + list(real)]
-    todo += [(image, []) for image in (*scenes.sources.backgrounds, *scenes.sources.words_in_scenes)]
-    cases = [c for item in track(todo, "reading validation pictures") for c in _cases(detector, recognizer, *item)]
+    numbered = [(s.image, _numbers(s)) for s in map(scenes.composed, range(composed))]
+    numbered += [(s.image, _numbers(s)) for s in scenes.sources.scenes if s.numbers]
+    empty = [*scenes.sources.backgrounds, *scenes.sources.words_in_scenes]
+    found = [
+        _cases(detector, recognizer, image, numbers)
+        for image, numbers in track([*numbered, *((image, []) for image in empty)], "reading validation pictures")
+    ]
+    cases = [case for of_picture in found for case in of_picture]
+    grid = product(_DIGIT_WEIGHTS, _LENGTH_WEIGHTS)
+    _, fusion = max((_fitted(cases, *weights) for weights in grid), key=lambda scored: scored[0])
 
-    best: tuple[tuple, Fusion] | None = None
-    for digit_weight, length_weight in product(_DIGIT_WEIGHTS, _LENGTH_WEIGHTS):
-        fusion = Fusion(digit_weight=digit_weight, length_weight=length_weight)
-        features, right, _ = _outcomes(cases, fusion)
-        slope, detection_slope, offset = _logistic(features, right).tolist()
-        fusion = replace(fusion, slope=slope, detection_slope=detection_slope, offset=offset)
-        p = np.array([confidence_of(row, fusion) for row in features]).clip(1e-6, 1 - 1e-6)
-        likelihood = float((right * np.log(p) + (1 - right) * np.log(1 - p)).mean())
-        score = (right.sum() + 20 * likelihood,)
-        if best is None or score > best[0]:
-            best = (score, fusion)
-    fusion = best[1]
-    features, right, _ = _outcomes(cases, fusion)
-    p = np.array([confidence_of(row, fusion) for row in features])
+    rows, right = _outcomes(cases, fusion)
+    p = confidence(rows, fusion)
     order = np.argsort(-p)
-    running = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
-    enough = np.flatnonzero(running >= precision)
-    threshold = float(p[order][enough[-1]]) if len(enough) else 1.0
-    fusion = replace(fusion, threshold=round(threshold, 4))
-    kept = p >= fusion.threshold
-    numbers = sum(len(found) for _, found in todo)
-    report = {
-        "pictures": len(todo),
-        "numbers": numbers,
-        "regions": len(cases),
-        "right_texts": int(right.sum()),
+    enough = np.flatnonzero(np.cumsum(right[order]) / np.arange(1, len(order) + 1) >= precision)
+    # rounded down, lest the last reading that is sure enough falls below it
+    threshold = float(np.floor(p[order][enough[-1]] * 1e4) / 1e4) if len(enough) else 1.0
+    fusion = replace(fusion, threshold=threshold)
+    kept = p >= threshold
+    total = sum(len(numbers) for _, numbers in numbered)
+    alarms = sum(
+        bool((confidence(_outcomes(of_picture, fusion)[0], fusion) >= threshold).any())
+        for of_picture in found[len(numbered) :]
+    )
+    return fusion, {
+        "pictures with numbers": len(numbered),
+        "numbers": total,
+        "texts right": int(right.sum()),
         "read": int(kept.sum()),
-        "read_precision": round(float(right[kept].mean()), 4) if kept.any() else 0.0,
-        "read_recall": round(float(right[kept].sum()) / numbers, 4),
+        "read and right": int(right[kept].sum()),
+        "pictures without numbers": len(empty),
+        "with one read": alarms,
     }
-    return fusion, report
-
-
-def confidence_of(row: np.ndarray, fusion: Fusion) -> float:
-    """The calibrated confidence from a row of features (logit of text probability, logit of detection score, 1)."""
-    z = row @ np.array([fusion.slope, fusion.detection_slope, fusion.offset])
-    return float(1 / (1 + np.exp(-z)))

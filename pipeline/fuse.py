@@ -16,15 +16,16 @@ class Fusion:
     """How far to trust each part; fitted on validation data, see `pipeline.calibrate`.
 
     digit_weight: exponent of the detector's opinion of each digit. length_weight: log odds given to the number of
-    digits the detector counted over every other length. slope, detection_slope, offset: logistic calibration,
-    P(right) = sigmoid(slope * logit(P(text)) + detection_slope * logit(score) + offset). threshold: confidence below
-    which a reading is `unsure`.
+    digits the detector counted over every other length. slope, detection_slope, lone_digit, offset: logistic
+    calibration, P(right) = sigmoid(slope * logit(P(text)) + detection_slope * logit(score) + lone_digit + offset), where
+    lone_digit counts only if the detector saw a single digit. threshold: confidence below which a reading is `unsure`.
     """
 
     digit_weight: float = 0.5
     length_weight: float = 1.0
     slope: float = 1.0
     detection_slope: float = 0.0
+    lone_digit: float = 0.0
     offset: float = 0.0
     threshold: float = 0.5
 
@@ -38,12 +39,6 @@ class Fusion:
 
     def save(self, path: str | Path) -> None:
         Path(path).write_text(json.dumps(asdict(self), indent=2) + "\n")
-
-
-def logit(p: float) -> float:
-    """Log odds, kept finite."""
-    p = min(max(p, 1e-6), 1 - 1e-6)
-    return float(np.log(p / (1 - p)))
 
 
 def fuse(
@@ -69,7 +64,17 @@ def fuse(
     return length, positions
 
 
-def confidence(text_probability: float, detection_score: float, fusion: Fusion) -> float:
-    """Calibrated probability that the whole string is right."""
-    z = fusion.slope * logit(text_probability) + fusion.detection_slope * logit(detection_score) + fusion.offset
-    return float(1 / (1 + np.exp(-z)))
+def features(text_probability: float, detection_score: float, digits_seen: int) -> np.ndarray:
+    """What the confidence is calibrated from, float64 (4,).
+
+    The log odds of the text and of the detector's score, whether the detector saw a single digit (branches and door
+    handles pass for one, rarely for a row), and 1.
+    """
+    odds = [min(max(p, 1e-6), 1 - 1e-6) for p in (text_probability, detection_score)]
+    return np.array([*(np.log(p / (1 - p)) for p in odds), float(digits_seen == 1), 1.0])
+
+
+def confidence(calibrated_from: np.ndarray, fusion: Fusion) -> np.ndarray:
+    """Probability that the whole string is right, for features (..., 4)."""
+    weights = np.array([fusion.slope, fusion.detection_slope, fusion.lone_digit, fusion.offset])
+    return 1 / (1 + np.exp(-(calibrated_from @ weights)))

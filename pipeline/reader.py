@@ -17,7 +17,7 @@ import torch
 from digits.core.errors import ImageError
 from digits.core.weights import shipped
 from digits.detector import Detections, Detector
-from digits.pipeline.fuse import Fusion, confidence, fuse
+from digits.pipeline.fuse import Fusion, confidence, features, fuse
 from digits.pipeline.images import Source, load_image
 from digits.pipeline.merge import NumberRegion, merge
 from digits.pipeline.results import Digit, Reading, Scene
@@ -122,7 +122,7 @@ class Reader:
         fused = Transcription.from_log_probabilities(length, positions)
         if not fused.text:
             return None
-        sure = confidence(fused.confidence, region.score, self.fusion)
+        sure = float(confidence(features(fused.confidence, region.score, len(region.digit_boxes)), self.fusion))
         box = _clip(region.box, width, height)
         boxes = _digit_boxes(region, len(fused.text), width, height)
         return Reading(

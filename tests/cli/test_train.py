@@ -56,7 +56,7 @@ def test_calibrate_writes_what_the_reader_loads(data, tmp_path):
     done = run("calibrate", "--data", data, "--fonts", data / "fonts", "--composed", 8, "--out", out)
     assert done.exit_code == 0, done.output
     assert 0 <= Fusion.load(out).threshold <= 1
-    assert "read_precision" in done.stdout
+    assert "read and right" in done.stdout
 
 
 @pytest.mark.parametrize("command", ["detector", "recognizer"])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from digits import WeightsError
-from digits.pipeline.fuse import Fusion, confidence, fuse
+from digits.pipeline.fuse import Fusion, confidence, features, fuse
 from digits.recognizer import Transcription
 
 
@@ -72,10 +72,11 @@ def test_without_weight_the_recogniser_speaks_alone():
 
 
 def test_confidence_is_monotonic_and_bounded():
-    fusion = Fusion(slope=0.8, detection_slope=0.4, offset=-0.5)
-    grid = [confidence(p, 0.7, fusion) for p in (0.0, 0.1, 0.5, 0.9, 1.0)]
+    fusion = Fusion(slope=0.8, detection_slope=0.4, lone_digit=-1, offset=-0.5)
+    grid = [confidence(features(p, 0.7, 3), fusion) for p in (0.0, 0.1, 0.5, 0.9, 1.0)]
     assert grid == sorted(grid) and grid[0] > 0 and grid[-1] < 1
-    assert confidence(0.9, 0.9, fusion) > confidence(0.9, 0.3, fusion)
+    assert confidence(features(0.9, 0.9, 3), fusion) > confidence(features(0.9, 0.3, 3), fusion)
+    assert confidence(features(0.9, 0.9, 2), fusion) > confidence(features(0.9, 0.9, 1), fusion)
 
 
 def test_file_round_trip(tmp_path):
