@@ -17,8 +17,9 @@ class Fusion:
 
     digit_weight: exponent of the detector's opinion of each digit. length_weight: log odds given to the number of
     digits the detector counted over every other length. slope, detection_slope, lone_digit, offset: logistic
-    calibration, P(right) = sigmoid(slope * logit(P(text)) + detection_slope * logit(score) + lone_digit + offset), where
-    lone_digit counts only if the detector saw a single digit. threshold: confidence below which a reading is `unsure`.
+    calibration, P(right) = sigmoid(slope * logit(P(text)) + detection_slope * logit(score) + lone_digit + offset),
+    where lone_digit counts only if the detector saw a single digit. threshold: confidence below which a reading is
+    `unsure`.
     """
 
     digit_weight: float = 0.5

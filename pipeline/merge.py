@@ -18,6 +18,7 @@ _SLANT = 1.0  # … and no higher than the line runs on: 45 degrees
 _GAP = 1.0  # from edge to edge along a line
 _STACK_GAP = 1.25  # from edge to edge down a stack
 _STACK_SHIFT = 0.35  # sideways between centres in a stack
+_STACK_HANDICAP = 0.75
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def _links(boxes: np.ndarray, vertical: bool) -> np.ndarray:
     run, rise = (centre[None, :, axis] - centre[:, None, axis] for axis in (0, 1))
     if vertical:
         gap = (boxes[None, :, 1] - boxes[:, None, 3]) / mean
-        fits = (rise > 0) & (gap > -0.2) & (gap < _STACK_GAP) & (np.abs(run) < _STACK_SHIFT * mean)
+        fits = (rise > 0) & (gap > -0.3) & (gap < _STACK_GAP) & (np.abs(run) < _STACK_SHIFT * mean)
         cost = gap + np.abs(run) / mean
     else:
         gap = (boxes[None, :, 0] - boxes[:, None, 2]) / mean
@@ -99,18 +100,14 @@ def _links(boxes: np.ndarray, vertical: bool) -> np.ndarray:
     return np.where(fits & like, cost, np.inf)
 
 
-def _chains(boxes: np.ndarray, free: np.ndarray, vertical: bool) -> list[list[int]]:
-    """Rows of digits in which each is the nearest follower of the one before, and that one its nearest leader."""
-    cost = _links(boxes, vertical)
-    cost[~free] = cost[:, ~free] = np.inf
+def _chains(cost: np.ndarray) -> list[list[int]]:
+    """Rows of two or more digits, each the cheapest follower of the one before, and that one its cheapest leader."""
     follower = {}
-    for i in range(len(boxes)):
-        j = int(cost[i].argmin()) if len(boxes) else 0
-        if np.isfinite(cost[i, j]) and int(cost[:, j].argmin()) == i:
-            follower[i] = j
-    heads = set(follower) - set(follower.values())
+    for i, j in enumerate(cost.argmin(1) if len(cost) else []):
+        if np.isfinite(cost[i, j]) and cost[:, j].argmin() == i:
+            follower[i] = int(j)
     chains = []
-    for head in sorted(heads):
+    for head in sorted(set(follower) - set(follower.values())):
         chain = [head]
         while chain[-1] in follower:
             chain.append(follower[chain[-1]])
@@ -118,26 +115,40 @@ def _chains(boxes: np.ndarray, free: np.ndarray, vertical: bool) -> list[list[in
     return chains
 
 
+def _rows(boxes: np.ndarray, scores: np.ndarray) -> list[tuple[list[int], bool]]:
+    """Every digit's row, surest rows first, and whether it is a stack.
+
+    Sure is the mean of the scores; a stack must be clearly surer than the lines it would break up.
+    """
+    costs = {vertical: _links(boxes, vertical) for vertical in (False, True)}
+    free = np.ones(len(boxes), bool)
+    rows: list[tuple[list[int], bool]] = []
+    while True:
+        candidates = [
+            (float(scores[chain].mean()) * (_STACK_HANDICAP if vertical else 1.0), chain, vertical)
+            for vertical, cost in costs.items()
+            for chain in _chains(np.where(free[:, None] & free, cost, np.inf))
+        ]
+        if not candidates:
+            return rows + [([int(i)], False) for i in np.flatnonzero(free)]
+        _, chain, vertical = max(candidates, key=lambda candidate: candidate[0])
+        rows.append((chain, vertical))
+        free[chain] = False
+
+
 def merge(boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray) -> list[NumberRegion]:
     """Group digit detections into numbers, best first.
 
     boxes: float (N, 4), xyxy; scores: (N,); labels: (N,), 0 to 9; any N, any order. Detections of one digit are
-    merged whatever their class; then neighbours of like height are joined into lines (level or slanted up to 45
-    degrees) and what is left into stacks; what is left then are numbers of one digit.
+    merged whatever their class; then neighbours of like height are joined into lines, level or slanted up to 45
+    degrees, and into stacks, the surest first; what is left are numbers of one digit.
     """
     heard = scores >= MIN_MEMBER
     boxes, scores, labels = boxes[heard], scores[heard], labels[heard]
     kept, evidence = suppress(boxes, scores, labels)
     boxes, scores = boxes[kept], scores[kept]
-    free = np.ones(len(boxes), bool)
-    groups: list[tuple[list[int], bool]] = []
-    for vertical in (False, True):
-        for chain in _chains(boxes, free, vertical):
-            groups.append((chain, vertical))
-            free[chain] = False
-    groups += [([int(i)], False) for i in np.flatnonzero(free)]
     regions = []
-    for members, vertical in groups:
+    for members, vertical in _rows(boxes, scores):
         if scores[members].max() < MIN_SEED or len(members) > MAX_DIGITS:
             continue
         digit_boxes = boxes[members].astype(np.float32)

@@ -47,6 +47,12 @@ CASES = {
         together(line("12"), stack("34", x=300)),
         [("12", False), ("34", True)],
     ),
+    "a stack spaced like tiles": (stack("5753", step=82), [("5753", True)]),
+    "a stack that nearly overlaps": (stack("104", step=32), [("104", True)]),
+    "three lines of two": (
+        together(line("12"), line("34", y=150), line("56", y=200)),
+        [("12", False), ("34", False), ("56", False)],
+    ),
     "six digits": (line("123456"), [("123456", False)]),
     "a telephone number": (line("5551234567"), []),
 }
@@ -100,6 +106,13 @@ def test_scores(scores, found):
     boxes, _, labels = line("128", step=40)
     regions = merge(boxes, np.float32(scores), labels)
     assert [text for text, _ in summary(regions)] == found
+
+
+def test_the_edge_of_a_plaque_does_not_break_a_stack():
+    boxes, scores, labels = stack("5753")
+    edges = boxes[1:3] - np.float32([24, 0, 24, 0])
+    regions = merge(np.concatenate([boxes, edges]), np.append(scores, [0.3, 0.35]), np.append(labels, [1, 1]))
+    assert ("5753", True) in summary(regions)
 
 
 def test_regions_hold_their_digits_in_reading_order():
