@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import glob
+import io
 import json
+import os
 import sys
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import click
 
@@ -19,7 +22,7 @@ class _Item:
     """One thing to read: how it is called, what to load, and what its annotated copy is named after."""
 
     label: str
-    source: str | bytes
+    source: str | BinaryIO
     name: str
     error: str | None = None
 
@@ -32,13 +35,15 @@ def _expand(inputs: tuple[str, ...]) -> list[_Item]:
     for text in inputs:
         path = Path(text)
         if text == "-":
-            items.append(_Item("-", sys.stdin.buffer.read(), "stdin"))
-        elif path.is_dir():
+            stream = io.BytesIO(sys.stdin.buffer.read())
+            stream.name = "standard input"
+            items.append(_Item("-", stream, "stdin"))
+        elif os.path.isdir(text):
             found = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
             items += [_Item(str(p), str(p), str(p.relative_to(path))) for p in found]
             if not found:
                 items.append(_Item(text, text, text, f"{text}: no photographs in this folder"))
-        elif not path.exists() and glob.has_magic(text):
+        elif not os.path.exists(text) and glob.has_magic(text):
             found = sorted(p for p in map(Path, glob.glob(text, recursive=True)) if p.is_file())
             items += [_Item(str(p), str(p), p.name) for p in found]
             if not found:
@@ -48,32 +53,30 @@ def _expand(inputs: tuple[str, ...]) -> list[_Item]:
     return items
 
 
-def _percent(confidence: float) -> str:
-    """Two decimals, rounded down: nothing is ever printed as certain."""
-    return f"{int(min(confidence, 0.999) * 100) / 100:.2f}"
-
-
 def _sentence(label: str, scene) -> str:
     """The plain-text line of a photograph."""
+    from digits.pipeline.results import shown
+
+    label = click.format_filename(label)
     if scene.status == "none":
         return f"{label}: no number found"
     if scene.status == "unsure":
         best = scene.readings[0]
-        return f"{label}: unsure, perhaps {best.text}  ({_percent(best.confidence)})"
-    sure = [f"{r.text}  ({_percent(r.confidence)})" for r in scene.readings if r.status == "read"]
+        return f"{label}: unsure, perhaps {best.text}  ({shown(best.confidence)})"
+    sure = [f"{r.text}  ({shown(r.confidence)})" for r in scene.readings if r.status == "read"]
     return f"{label}: " + ", ".join(sure)
 
 
 def _annotated_path(folder: Path, name: str, taken: set[Path]) -> Path:
-    """Where the drawn-on copy goes; never the same place twice."""
+    """Where the drawn-on copy goes: never twice to one place, never over a photograph that is read."""
     path = folder / name
     if path.suffix.lower() not in (".jpg", ".jpeg", ".png"):
         path = path.with_name(path.name + ".png")
     candidate, count = path, 1
-    while candidate in taken:
+    while candidate.resolve() in taken:
         count += 1
         candidate = path.with_stem(f"{path.stem}-{count}")
-    taken.add(candidate)
+    taken.add(candidate.resolve())
     return candidate
 
 
@@ -143,7 +146,7 @@ def read(ctx, inputs, as_json, annotate, min_confidence, device, threads, quiet,
     results = reader.read_all((item.source for item in items if item.error is None), skip_errors=True)
     bar = _progress(len(items), quiet)
     shared_screen = bar is not None and sys.stdout.isatty()
-    taken: set[Path] = set()
+    taken = {Path(item.source).resolve() for item in items if isinstance(item.source, str) and item.error is None}
     any_read = any_error = False
 
     def emit(line: str, err: bool = False) -> None:
@@ -175,8 +178,12 @@ def read(ctx, inputs, as_json, annotate, min_confidence, device, threads, quiet,
                         emit(_details(item.label, result), err=True)
                     if annotate is not None:
                         target = _annotated_path(annotate, item.name, taken)
-                        target.parent.mkdir(parents=True, exist_ok=True)
-                        result.render().save(target, quality=92)
+                        try:
+                            target.parent.mkdir(parents=True, exist_ok=True)
+                            result.render().save(target, quality=92)
+                        except (OSError, ImageError) as error:
+                            any_error = True
+                            emit(f"Error: {target}: not drawn ({error})", err=True)
                 if bar:
                     bar.advance(task)
     except KeyboardInterrupt:

@@ -18,7 +18,8 @@ _SLANT = 1.0  # … and no higher than the line runs on: 45 degrees
 _GAP = 1.0  # from edge to edge along a line
 _STACK_GAP = 1.25  # from edge to edge down a stack
 _STACK_SHIFT = 0.35  # sideways between centres in a stack
-_STACK_HANDICAP = 0.75
+_STACK_HANDICAP = 0.75  # what a stack's score is worth beside that of a line
+_WIDE = 2.0  # a gap so many times the usual one parts two numbers, where together they are too long
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,6 @@ class NumberRegion:
     evidence: np.ndarray
     score: float
     vertical: bool
-
-    @property
-    def height(self) -> float:
-        """Median height of the digits, pixels."""
-        return float(np.median(self.digit_boxes[:, 3] - self.digit_boxes[:, 1]))
 
 
 def overlap_of(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
@@ -118,22 +114,40 @@ def _chains(cost: np.ndarray) -> list[list[int]]:
 def _rows(boxes: np.ndarray, scores: np.ndarray) -> list[tuple[list[int], bool]]:
     """Every digit's row, surest rows first, and whether it is a stack.
 
-    Sure is the mean of the scores; a stack must be clearly surer than the lines it would break up.
+    Sure is the mean of the scores. A stack must be clearly surer than the lines it would break up, and no shorter.
     """
     costs = {vertical: _links(boxes, vertical) for vertical in (False, True)}
     free = np.ones(len(boxes), bool)
     rows: list[tuple[list[int], bool]] = []
     while True:
-        candidates = [
-            (float(scores[chain].mean()) * (_STACK_HANDICAP if vertical else 1.0), chain, vertical)
-            for vertical, cost in costs.items()
-            for chain in _chains(np.where(free[:, None] & free, cost, np.inf))
-        ]
+        lines, stacks = (_chains(np.where(free[:, None] & free, costs[vertical], np.inf)) for vertical in (False, True))
+        stacks = [s for s in stacks if all(len(line) <= len(s) for line in lines if set(line) & set(s))]
+        candidates = [(float(scores[chain].mean()), chain, False) for chain in lines]
+        candidates += [(float(scores[chain].mean()) * _STACK_HANDICAP, chain, True) for chain in stacks]
         if not candidates:
             return rows + [([int(i)], False) for i in np.flatnonzero(free)]
         _, chain, vertical = max(candidates, key=lambda candidate: candidate[0])
         rows.append((chain, vertical))
         free[chain] = False
+
+
+def _shortened(chain: list[int], boxes: np.ndarray, scores: np.ndarray, vertical: bool) -> list[list[int]]:
+    """What is left of a row that is too long for a number: faint ends go, then it is parted at a wide gap.
+
+    A row that is still too long (a telephone number, a date) leaves nothing.
+    """
+    while len(chain) > MAX_DIGITS and min(scores[chain[0]], scores[chain[-1]]) < MIN_SEED:
+        chain = chain[1:] if scores[chain[0]] <= scores[chain[-1]] else chain[:-1]
+    if len(chain) <= MAX_DIGITS:
+        return [chain]
+    axis = 1 if vertical else 0
+    gaps = boxes[chain[1:], axis] - boxes[chain[:-1], axis + 2]
+    tall = float(np.median(boxes[chain, 3] - boxes[chain, 1]))
+    widest = int(gaps.argmax())
+    if gaps[widest] < _WIDE * max(float(np.median(gaps)), 0.1 * tall):
+        return []
+    parts = chain[: widest + 1], chain[widest + 1 :]
+    return [short for part in parts for short in _shortened(part, boxes, scores, vertical)]
 
 
 def merge(boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray) -> list[NumberRegion]:
@@ -143,14 +157,18 @@ def merge(boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray) -> list[Num
     merged whatever their class; then neighbours of like height are joined into lines, level or slanted up to 45
     degrees, and into stacks, the surest first; what is left are numbers of one digit.
     """
-    heard = scores >= MIN_MEMBER
+    heard = (scores >= MIN_MEMBER) & (boxes[:, 2:] > boxes[:, :2]).all(1)
     boxes, scores, labels = boxes[heard], scores[heard], labels[heard]
     kept, evidence = suppress(boxes, scores, labels)
     boxes, scores = boxes[kept], scores[kept]
     regions = []
-    for members, vertical in _rows(boxes, scores):
-        if scores[members].max() < MIN_SEED or len(members) > MAX_DIGITS:
-            continue
+    rows = [
+        (members, vertical)
+        for row, vertical in _rows(boxes, scores)
+        for members in _shortened(row, boxes, scores, vertical)
+        if scores[members].max() >= MIN_SEED
+    ]
+    for members, vertical in rows:
         digit_boxes = boxes[members].astype(np.float32)
         box = np.concatenate([digit_boxes[:, :2].min(0), digit_boxes[:, 2:].max(0)])
         regions.append(NumberRegion(box, digit_boxes, evidence[members], float(scores[members].mean()), vertical))

@@ -13,12 +13,13 @@ from typing import Protocol
 import cv2
 import numpy as np
 import torch
+from PIL import Image
 
 from digits.core.errors import ImageError
 from digits.core.weights import shipped
 from digits.detector import Detections, Detector
 from digits.pipeline.fuse import Fusion, confidence, features, fuse
-from digits.pipeline.images import Source, load_image
+from digits.pipeline.images import Source, load_image, source_name
 from digits.pipeline.merge import NumberRegion, merge
 from digits.pipeline.results import Digit, Reading, Scene
 from digits.recognizer import Recognizer, Transcription
@@ -95,9 +96,11 @@ class Reader:
         crops: list[np.ndarray] = []
         for i, source in enumerate(sources):
             started = time.perf_counter()
-            source = source if hasattr(source, "shape") or not hasattr(source, "read") else source.read()
+            name = source_name(source)
+            if not isinstance(source, Image.Image) and hasattr(source, "read"):
+                source = source.read()  # kept as bytes, so that the scene can be drawn later
             try:
-                image = load_image(source)
+                image = load_image(source, name)
             except ImageError as error:
                 results[i] = error
                 continue
@@ -106,6 +109,7 @@ class Reader:
             # copies: a view would keep the whole photograph in memory
             crops += [cut_number(image, region.digit_boxes).copy() for region in regions]
             pending.append((i, source, image.shape[:2], regions, time.perf_counter() - started))
+            del image  # before the next one is loaded
         started = time.perf_counter()
         transcriptions = iter(self.recognizer.predict(crops) if crops else [])
         share = (time.perf_counter() - started) / max(1, len(pending))

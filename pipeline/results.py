@@ -14,6 +14,15 @@ STATUSES = ("read", "unsure", "none")
 _COLOURS = {"read": (0, 200, 60), "unsure": (255, 150, 0)}
 
 
+def shown(confidence: float) -> str:
+    """Two decimals, rounded down: nothing is ever shown as certain.
+
+    >>> shown(0.9999), shown(0.5)
+    ('0.99', '0.50')
+    """
+    return f"{int(min(confidence, 0.999) * 100) / 100:.2f}"
+
+
 def _check_box(box: Box) -> None:
     if len(box) != 4 or not (box[0] <= box[2] and box[1] <= box[3]):
         raise ValueError(f"box must be (x1, y1, x2, y2) with x1 <= x2 and y1 <= y2, got {box}")
@@ -139,7 +148,7 @@ class Scene:
             for digit in reading.digits:
                 draw.rectangle(digit.box, outline=(120, 170, 255), width=max(1, line // 2))
             draw.rectangle(reading.box, outline=colour, width=line)
-            label = f"{reading.text} {reading.confidence:.2f}"
+            label = f"{reading.text} {shown(reading.confidence)}"
             left, _, right, bottom = draw.textbbox((0, 0), label, font=font)
             x = min(max(0, reading.box[0]), max(0, picture.width - (right - left) - 4))
             y = reading.box[1] - (bottom + 6)

@@ -88,7 +88,8 @@ def test_standard_input(run, photos):
     done = run("-", "--json", input=(photos / "a.jpg").read_bytes())
     record = json.loads(done.stdout)
     assert (record["path"], record["readings"][0]["text"]) == ("-", "1428")
-    assert run("-", input=b"").exit_code == 2
+    broken = run("-", input=b"junk")
+    assert broken.exit_code == 2 and "standard input: not a picture" in broken.stderr
 
 
 def test_annotate(run, photos, tmp_path):
@@ -99,6 +100,27 @@ def test_annotate(run, photos, tmp_path):
     with Image.open(target / "a.jpg") as after, Image.open(photos / "a.jpg") as before:
         assert after.size == before.size
         assert np.abs(np.asarray(after, int) - np.asarray(before, int)).max() > 100
+
+
+def test_annotating_never_overwrites_a_photograph(run, tmp_path, make_photo):
+    photo = tmp_path / "door.png"
+    make_photo("35").save(photo)
+    before = photo.read_bytes()
+    assert run(tmp_path, "--annotate", tmp_path).exit_code == 0
+    assert photo.read_bytes() == before and (tmp_path / "door-2.png").exists()
+
+
+def test_a_copy_that_cannot_be_written_stops_nothing(run, photos, tmp_path):
+    (tmp_path / "a.jpg").mkdir()
+    done = run(photos / "a.jpg", photos / "more" / "b.png", "--annotate", tmp_path)
+    assert done.exit_code == 2 and done.stdout.count("\n") == 2
+    assert "a.jpg: not drawn" in done.stderr and (tmp_path / "b.png").is_file()
+
+
+@pytest.mark.parametrize("name", ["x" * 300 + ".jpg", "nul\0.jpg"])
+def test_impossible_paths(run, photos, name):
+    done = run(name, photos / "a.jpg")
+    assert done.exit_code == 2 and "1428" in done.stdout and "Traceback" not in done.stderr
 
 
 def test_annotate_into_a_file(run, photos):

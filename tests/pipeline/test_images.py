@@ -1,6 +1,9 @@
 import io
 import struct
+import subprocess
+import sys
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -69,6 +72,7 @@ def grey16(values: np.ndarray) -> Image.Image:
         pytest.param(Image.fromarray((GRADIENT / 255).astype(np.float32)), "TIFF", GRADIENT, id="float 0..1"),
         pytest.param(Image.fromarray(GRADIENT.astype(np.float32)), "TIFF", GRADIENT, id="float 0..255"),
         pytest.param(Image.fromarray(GRADIENT.astype(np.int32) * 257), "TIFF", GRADIENT, id="32-bit"),
+        pytest.param(Image.fromarray(GRADIENT.astype(np.int32)), "TIFF", GRADIENT, id="32-bit 0..255"),
     ],
 )
 def test_modes(image, kind, expected):
@@ -143,10 +147,10 @@ def test_missing_folder_and_forbidden(tmp_path, monkeypatch):
     with pytest.raises(ImageError, match="directory"):
         load_image(tmp_path)
 
-    def forbid(self):
+    def forbid(*arguments, **options):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("pathlib.Path.read_bytes", forbid)
+    monkeypatch.setattr("builtins.open", forbid)
     with pytest.raises(ImageError, match=r"locked\.jpg: permission denied"):
         load_image(tmp_path / "locked.jpg")
 
@@ -163,6 +167,65 @@ def test_missing_folder_and_forbidden(tmp_path, monkeypatch):
 def test_arrays_are_checked(array):
     with pytest.raises(ImageError, match="RGB uint8"):
         load_image(array)
+
+
+def test_bright_spots_do_not_darken_the_rest():
+    values = (GRADIENT / 255).astype(np.float32)
+    values[0, 0], values[0, 1] = np.inf, np.nan
+    loaded = load_image(encode(Image.fromarray(values), "TIFF"))
+    assert loaded[0, 0, 0] == 255 and loaded[0, 1, 0] == 0
+    assert np.abs(loaded[1:, :, 0].astype(int) - GRADIENT[1:]).max() <= 1
+
+
+@pytest.mark.parametrize("extension", [".png", ".tiff"])
+@pytest.mark.parametrize("alpha", [False, True])
+def test_16_bit_colour_is_scaled(extension, alpha):
+    deep = COLOUR.astype(np.uint16) * 257
+    if alpha:
+        deep = np.dstack([deep, np.full(deep.shape[:2], 65535, np.uint16)])
+    encoded = cv2.imencode(extension, deep[..., [2, 1, 0, 3][: deep.shape[2]]])[1].tobytes()
+    assert np.abs(load_image(encoded).astype(int) - COLOUR).max() <= 1
+
+
+def test_more_rows_than_a_strip_and_turned():
+    tall = np.random.default_rng(0).integers(0, 255, (1300, 20, 3), np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    loaded = load_image(encode(Image.fromarray(np.ascontiguousarray(np.rot90(tall, 1))), exif=exif))
+    assert (loaded == tall).all() and loaded.flags.c_contiguous
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [("no/such.jpg", "no/such.jpg"), (b"junk", "image"), ("nul\0byte.jpg", "nul"), ("x" * 300, "xxx")],
+)
+def test_messages_name_the_source(source, name):
+    with pytest.raises(ImageError, match=name):
+        load_image(source)
+    stream = io.BytesIO(b"junk")
+    stream.name = "camera"
+    with pytest.raises(ImageError, match="camera"):
+        load_image(stream)
+
+
+def test_other_formats_are_left_alone():
+    """Pillow would open PostScript, with an outside program."""
+    with pytest.raises(ImageError, match="format"):
+        load_image(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n")
+
+
+def test_a_large_photograph_takes_little_more_than_itself():
+    """60 megapixels, transparent and turned, in a process of its own: no more than decoder and array hold."""
+    code = (
+        "import io, resource, numpy as np; from PIL import Image; from digits.pipeline.images import load_image\n"
+        "out = io.BytesIO(); exif = Image.Exif(); exif[0x0112] = 6\n"
+        "Image.new('RGBA', (10000, 6000), (9, 9, 9, 128)).save(out, 'PNG', exif=exif, compress_level=1)\n"
+        "data = out.getvalue(); before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "assert load_image(data).shape == (10000, 6000, 3)\n"
+        "print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 330  # saving it had already taken 229 MiB of the 229 + 172 that reading takes
 
 
 def test_one_pixel():
