@@ -100,7 +100,7 @@ def recognizer(data, out, fonts, seed, threads, device, backbone, mined, watched
 
     where = str(resolve_device(device))
     synthesizer = Synthesizer(load_sources(data, fonts, mined=mined), seed=seed)
-    held_out = Synthesizer(load_sources(data, fonts, validation=True), seed=seed + 1)
+    held_out = Synthesizer(load_sources(data, fonts, part="validation"), seed=seed + 1)
     choices = {"backbone": backbone, "watched": watched, "out": out, "device": where}
     model = train_recognizer(synthesizer, held_out, **choices, **options)
     # on samples not watched in training
@@ -165,7 +165,7 @@ def calibrate(data, fonts, detector_weights, recognizer_weights, precision, comp
     from digits.recognizer import Recognizer
     from digits.training.data import load_sources
 
-    sources = load_sources(data, fonts, validation=True)
+    sources = load_sources(data, fonts, part="validation")
     scenes = Synthesizer(sources, seed=3, scene_size=(480, 640))
     fusion, report = fit(Detector(detector_weights), Recognizer(recognizer_weights), scenes, precision, composed)
     fusion.save(out)

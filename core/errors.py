@@ -17,5 +17,9 @@ class DatasetError(DigitsError, ValueError):
     """Training or measuring data that is missing or malformed."""
 
 
+class TrainingError(DigitsError, ArithmeticError):
+    """A training run that cannot go on."""
+
+
 class DeviceError(DigitsError, ValueError):
     """A compute device that does not exist here."""

@@ -105,14 +105,14 @@ def font_files(folder: str | Path | None = None) -> list[str]:
     return sorted({line for line in listed.stdout.splitlines() if line.lower().endswith(_SUFFIXES)})
 
 
-def load_typefaces(folder: str | Path | None = None, limit: int | None = None) -> list[Typeface]:
+def load_typefaces(folder: str | Path | None = None) -> list[Typeface]:
     """Typefaces whose ten digits look like digits.
 
     A font is refused when a digit is missing or when three or more of its digits resemble the typical shape of
     another digit more than that of their own: symbol, dingbat and puzzle fonts claim to have digits too.
     """
     usable: list[tuple[Typeface, np.ndarray]] = []
-    for path in font_files(folder)[:limit]:
+    for path in font_files(folder):
         face = Typeface(path)
         try:
             thumbs = face.thumbnails()
@@ -134,5 +134,5 @@ def load_typefaces(folder: str | Path | None = None, limit: int | None = None) -
 
 
 def builtin_typefaces() -> list[Typeface]:
-    """The one typeface every installation has (Pillow's own): for tests and as a last resort."""
+    """The one typeface every installation has (Pillow's own), for where there are no others."""
     return [Typeface(None)]

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from digits.core.errors import DatasetError
-from digits.datasets.items import Sample, empty_boxes, is_validation
+from digits.datasets.items import Sample, empty_boxes, part_of
 
 _PICTURES = (".jpg", ".jpeg", ".png")
 
@@ -79,7 +79,7 @@ def _digits_of(record: dict, image_id: str) -> tuple[np.ndarray, list[int], list
     return (np.asarray(boxes, np.float32).reshape(-1, 4) if boxes else empty_boxes()), labels, numbers
 
 
-def load_annotated(folder: str | Path, validation: bool, group=lambda name: name) -> list[Sample]:
+def load_annotated(folder: str | Path, part: str, group=lambda name: name) -> list[Sample]:
     """Samples of one part of an annotated folder. `group` maps a file name to what must not be split apart."""
     path = Path(folder) / "annotations.json"
     try:
@@ -90,18 +90,18 @@ def load_annotated(folder: str | Path, validation: bool, group=lambda name: name
         raise DatasetError(f"{path}: not JSON ({error})") from None
     samples = []
     for record in records:
-        if is_validation(group(record["file"])) == validation:
+        if part_of(group(record["file"])) == part:
             boxes, labels, numbers = _digits_of(record, f"{path}:{record['file']}")
             image = read_picture(path.parent / "images" / record["file"])
             samples.append(Sample(image, boxes, np.asarray(labels, np.int64), tuple(numbers), record["file"]))
     return samples
 
 
-def load_pictures(folder: str | Path, validation: bool, long_side: int = 576) -> list[np.ndarray]:
+def load_pictures(folder: str | Path, part: str, long_side: int = 576) -> list[np.ndarray]:
     """One part of a folder of pictures without digits, RGB uint8, reduced to `long_side` where larger."""
     pictures = []
     for path in list_pictures(folder):
-        if is_validation(path.name) == validation:
+        if part_of(path.name) == part:
             image = read_picture(path)
             scale = long_side / max(image.shape[:2])
             if scale < 1:

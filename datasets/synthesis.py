@@ -205,7 +205,7 @@ class Synthesizer:
         return Sample(image, boxes, np.asarray(labels, np.int64), tuple(numbers), f"scene-{self.seed}-{index}")
 
     def composed(self, index: int) -> Sample:
-        """A whole composed picture of `scene_size`, sharp: each number in `numbers` has its digits in `boxes`."""
+        """A whole composed picture of `scene_size`: each number in `numbers` has its digits in `boxes`."""
         rng = np.random.default_rng((self.seed, 4, index))
         image, boxes, labels, numbers = self._composed(rng, *self.scene_size)
         image = degrade(self._scene_degrade, image, rng)

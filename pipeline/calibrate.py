@@ -54,13 +54,13 @@ def _cases(detector, recognizer, image: np.ndarray, numbers) -> list[_Case]:
     return [_Case(r, s, _truth_of(r.box, numbers)) for r, s in zip(regions, seen, strict=True)]
 
 
-def _logistic(features: np.ndarray, right: np.ndarray, ridge: float = 1e-2) -> np.ndarray:
+def _logistic(rows: np.ndarray, right: np.ndarray, ridge: float = 1e-2) -> np.ndarray:
     """Weights (K,) of a logistic regression, by Newton's method."""
-    weights = np.zeros(features.shape[1])
+    weights = np.zeros(rows.shape[1])
     for _ in range(30):
-        p = 1 / (1 + np.exp(-(features @ weights).clip(-30, 30)))
-        hessian = (features * (p * (1 - p))[:, None]).T @ features + ridge * np.eye(len(weights))
-        weights += np.linalg.solve(hessian, features.T @ (right - p) - ridge * weights)
+        p = 1 / (1 + np.exp(-(rows @ weights).clip(-30, 30)))
+        hessian = (rows * (p * (1 - p))[:, None]).T @ rows + ridge * np.eye(len(weights))
+        weights += np.linalg.solve(hessian, rows.T @ (right - p) - ridge * weights)
     return weights
 
 

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from rich.progress import track
 
+from digits.core.errors import DatasetError
 from digits.datasets.real import load_pictures
 from digits.detector import Detector
 from digits.pipeline.merge import merge
@@ -20,13 +21,15 @@ def mine_false_alarms(detector: Detector, data: str | Path, out: str | Path, lim
     """Run `detector` over training pictures without digits below `data`; save its finds in `out` as PNG.
 
     At most `limit` pictures, spread evenly, are gone through. Returns the number of crops. Raises DatasetError if
-    `negatives/` is missing.
+    `negatives/` is missing or `out` holds pictures already.
     """
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    pictures = load_pictures(Path(data) / "negatives", validation=False)
+    if any(out.glob("*.png")):
+        raise DatasetError(f"{out}: already holds pictures; name an empty folder")
+    pictures = load_pictures(Path(data) / "negatives", part="train")
     if (text := Path(data) / "icdar2003" / "text_without_digits").is_dir():
-        pictures += load_pictures(text, validation=False, long_side=960)
+        pictures += load_pictures(text, part="train", long_side=960)
     chosen = [pictures[i] for i in np.unique(np.linspace(0, len(pictures) - 1, limit).astype(int))]
     count = 0
     for image in track(chosen, "mining"):

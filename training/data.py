@@ -30,10 +30,10 @@ def load_sources(
     data: str | Path,
     fonts: str | Path | None = None,
     *,
-    validation: bool = False,
+    part: str = "train",
     mined: str | Path | None = None,
 ) -> Sources:
-    """Everything below `data` that belongs to the training (or the validation) part.
+    """Everything below `data` that belongs to one part, see `datasets.items.part_of`.
 
     fonts: a folder of fonts, or None for those of the system. mined: a folder of false alarms, see `pipeline.mining`.
     Raises DatasetError if `negatives/` or fonts are missing.
@@ -43,15 +43,15 @@ def load_sources(
         raise DatasetError(f"{data}: no such folder")
 
     def annotated(name: str, **options) -> list[Sample]:
-        return load_annotated(data / name, validation, **options) if (data / name).is_dir() else []
+        return load_annotated(data / name, part, **options) if (data / name).is_dir() else []
 
     def pictures(name: str) -> list:
-        return load_pictures(data / name, validation) if (data / name).is_dir() else []
+        return load_pictures(data / name, part) if (data / name).is_dir() else []
 
     plates = [s for s in annotated("iiit5k", group=_photo_of) if len(s.boxes)]
     return Sources(
         typefaces=load_typefaces(fonts),
-        backgrounds=load_pictures(data / "negatives", validation),
+        backgrounds=load_pictures(data / "negatives", part),
         scenes=annotated("campus") + annotated("icdar2003"),
         plates=plates,
         words=pictures("iiit5k/letters"),

@@ -1,4 +1,4 @@
-"""The training loop both models share: endless batches, one schedule, checkpoints that lose nothing."""
+"""The training loop both models share: endless batches, one schedule, checkpoints to go on from."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -16,7 +17,7 @@ from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.tensorboard import SummaryWriter
 
-from digits.core.errors import WeightsError
+from digits.core.errors import TrainingError, WeightsError
 
 CHECKPOINT = "last.pt"
 
@@ -98,7 +99,7 @@ def fit(
     with its peak learning rate. `out` receives `last.pt` (model, average, optimiser, step), `log.jsonl` and
     TensorBoard files; with `resume`, training goes on from `last.pt` with the very batch that came next.
 
-    Raises WeightsError if there is no checkpoint to resume from, FloatingPointError if the loss is not finite.
+    Raises WeightsError if there is no good checkpoint to resume from, TrainingError if the loss is not finite.
     """
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
@@ -112,17 +113,31 @@ def fit(
             state = torch.load(out / CHECKPOINT, map_location=device, weights_only=True)
         except FileNotFoundError:
             raise WeightsError(f"{out / CHECKPOINT}: no checkpoint to resume from") from None
-        model.load_state_dict(state["model"])
-        average.load_state_dict(state["average"])
-        optimiser.load_state_dict(state["optimiser"])
+        except (OSError, RuntimeError, EOFError, UnpicklingError):
+            raise WeightsError(f"{out / CHECKPOINT}: damaged, cannot resume from it") from None
+        try:
+            model.load_state_dict(state["model"])
+            average.load_state_dict(state["average"])
+            optimiser.load_state_dict(state["optimiser"])
+        except (RuntimeError, ValueError):
+            raise WeightsError(f"{out / CHECKPOINT}: of another architecture, cannot resume from it") from None
         schedule.load_state_dict(state["schedule"])
+        torch.set_rng_state(state["random"].cpu())
         start = state["step"]
 
     def checkpoint(step: int) -> None:
         parts = {"model": model, "average": average, "optimiser": optimiser, "schedule": schedule}
-        _save(out / CHECKPOINT, {**{name: part.state_dict() for name, part in parts.items()}, "step": step})
+        states = {name: part.state_dict() for name, part in parts.items()}
+        _save(out / CHECKPOINT, {**states, "step": step, "random": torch.get_rng_state()})
 
-    loader = DataLoader(data, batch_sampler=_Batches(start, steps, batch_size), num_workers=workers, collate_fn=collate)
+    # with a generator of its own: making the loader must not move the random state just restored
+    loader = DataLoader(
+        data,
+        batch_sampler=_Batches(start, steps, batch_size),
+        num_workers=workers,
+        collate_fn=collate,
+        generator=torch.Generator(),
+    )
     parameters = [p for group in groups for p in group["params"]]
     kind = torch.device(device).type
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -147,7 +162,7 @@ def fit(
                 losses = loss_of(model, move(batch, device))
             total = sum(losses.values())
             if not torch.isfinite(total):
-                raise FloatingPointError(f"step {step}: the loss is {total.item()}; the last checkpoint is intact")
+                raise TrainingError(f"step {step}: the loss is {total.item()}; the last checkpoint is intact")
             optimiser.zero_grad(set_to_none=True)
             total.backward()
             nn.utils.clip_grad_norm_(parameters, clip_norm)

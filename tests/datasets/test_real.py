@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from digits import DatasetError
-from digits.datasets.items import is_validation
+from digits.datasets.items import part_of
 from digits.datasets.real import list_pictures, load_annotated, load_pictures, split_evenly
 from digits.training.data import load_sources
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 needs_data = pytest.mark.skipif(not SHARED.is_dir(), reason="the real training data is not here")
 
-NAME = next(f"{i}.png" for i in range(99) if not is_validation(f"{i}.png"))
+NAME = next(f"{i}.png" for i in range(99) if part_of(f"{i}.png") == "train")
 BOX = [2.0, 3.0, 12.0, 23.0]
 
 
@@ -36,11 +36,11 @@ def write(folder: Path, records) -> Path:
     ],
 )
 def test_annotation_formats(tmp_path, record, numbers, labels):
-    (sample,) = load_annotated(write(tmp_path, [{"file": NAME, **record}]), validation=False)
+    (sample,) = load_annotated(write(tmp_path, [{"file": NAME, **record}]), "train")
     assert sample.numbers == numbers and sample.labels.tolist() == labels
     assert sample.boxes.shape == (len(labels), 4) and sample.boxes.dtype == np.float32
     assert sample.image[0, 0].tolist() == [50, 100, 200]
-    assert load_annotated(tmp_path, validation=True) == []
+    assert load_annotated(tmp_path, "test") == []
 
 
 @pytest.mark.parametrize(
@@ -53,12 +53,12 @@ def test_annotation_formats(tmp_path, record, numbers, labels):
 )
 def test_bad_annotations(tmp_path, records, message):
     with pytest.raises(DatasetError, match=message):
-        load_annotated(write(tmp_path, records), validation=False)
+        load_annotated(write(tmp_path, records), "train")
 
 
 def test_missing_things(tmp_path):
     with pytest.raises(DatasetError, match=r"annotations\.json: missing"):
-        load_annotated(tmp_path, validation=False)
+        load_annotated(tmp_path, "train")
     with pytest.raises(DatasetError, match="no such folder"):
         list_pictures(tmp_path / "gone")
     with pytest.raises(DatasetError, match="holds no picture"):
@@ -70,8 +70,8 @@ def test_missing_things(tmp_path):
 def test_pictures_are_reduced_and_split(tmp_path):
     for i in range(30):
         cv2.imwrite(str(tmp_path / f"{i}.png"), np.zeros((100, 200, 3), np.uint8))
-    parts = load_pictures(tmp_path, False, long_side=50), load_pictures(tmp_path, True, long_side=50)
-    assert len(parts[0]) + len(parts[1]) == 30
+    parts = [load_pictures(tmp_path, part, long_side=50) for part in ("train", "validation", "test")]
+    assert sum(map(len, parts)) == 30 and len(parts[0]) > 15
     assert {picture.shape for part in parts for picture in part} == {(25, 50, 3)}
 
 
@@ -86,9 +86,10 @@ def test_even_split():
 @needs_data
 @pytest.mark.parametrize(("name", "least"), [("campus", 350), ("icdar2003", 30), ("iiit5k", 300)])
 def test_real_annotations(name, least):
-    parts = [load_annotated(SHARED / name, validation) for validation in (False, True)]
+    parts = [load_annotated(SHARED / name, part) for part in ("train", "validation", "test")]
     assert len(parts[0]) >= least
-    assert not {s.image_id for s in parts[0]} & {s.image_id for s in parts[1]}
-    for sample in parts[1]:
+    names = [s.image_id for part in parts for s in part]
+    assert len(names) == len(set(names))
+    for sample in parts[1] + parts[2]:
         assert len(sample.labels) == sum(map(len, sample.numbers))
         assert (sample.boxes[:, 2:] > sample.boxes[:, :2]).all()

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.utils.data import Dataset
 
-from digits import WeightsError
+from digits import TrainingError, WeightsError
 from digits.training.loop import CHECKPOINT, fit, move
 
 
@@ -47,7 +47,12 @@ class Killed(Exception):
 
 
 def test_interrupted_and_resumed_is_as_if_it_had_not_been(tmp_path):
-    whole = train(tmp_path / "whole", 60)
+
+    def net():
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Linear(1, 8), nn.Dropout(0.5), nn.Linear(8, 1))
+
+    whole = train(tmp_path / "whole", 60, model=net())
     calls = 0
 
     def dies(model, batch):
@@ -58,11 +63,11 @@ def test_interrupted_and_resumed_is_as_if_it_had_not_been(tmp_path):
         return loss_of(model, batch)
 
     with pytest.raises(Killed):
-        train(tmp_path / "parts", 60, loss=dies)
+        train(tmp_path / "parts", 60, model=net(), loss=dies)
     state = torch.load(tmp_path / "parts" / CHECKPOINT, weights_only=True)
     assert state["step"] == 37
-    resumed = train(tmp_path / "parts", 60, model=nn.Linear(1, 1), resume=True)
-    assert torch.equal(resumed.weight, whole.weight) and torch.equal(resumed.bias, whole.bias)
+    resumed = train(tmp_path / "parts", 60, model=net(), resume=True)
+    assert all(torch.equal(a, b) for a, b in zip(resumed.parameters(), whole.parameters(), strict=True))
 
 
 def test_workers_change_nothing(tmp_path):
@@ -92,13 +97,19 @@ def test_evaluation_is_logged(tmp_path):
 
 
 def test_a_loss_that_is_not_a_number_stops_the_run(tmp_path):
-    with pytest.raises(FloatingPointError, match="step 1"):
+    with pytest.raises(TrainingError, match="step 1"):
         train(tmp_path, 5, loss=lambda model, batch: {"bad": model(batch[0]).sum() * float("nan")})
 
 
 def test_nothing_to_resume(tmp_path):
     with pytest.raises(WeightsError, match="no checkpoint"):
         train(tmp_path, 5, resume=True)
+    (tmp_path / CHECKPOINT).write_bytes(b"cut short")
+    with pytest.raises(WeightsError, match="damaged"):
+        train(tmp_path, 5, resume=True)
+    train(tmp_path, 5)
+    with pytest.raises(WeightsError, match="another architecture"):
+        train(tmp_path, 5, model=nn.Linear(1, 3), resume=True)
 
 
 def test_move_goes_through_everything():
