@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 
-def _common(steps: int, batch_size: int):
+def _common(steps: int, batch_size: int, watched: int):
     """Options of both trainers."""
     options = [
         click.option("--data", type=click.Path(path_type=Path), required=True, metavar="DIR",
@@ -23,6 +23,8 @@ def _common(steps: int, batch_size: int):
                      help="Processes that draw samples."),
         click.option("--threads", type=click.IntRange(1), metavar="N", help="Threads of the trainer. [default: all]"),
         click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:N or mps."),
+        click.option("--watched", default=watched, show_default=True, type=click.IntRange(1),
+                     help="Validation samples to score."),
         click.option("--resume", is_flag=True, help="Go on from RUN/last.pt."),
     ]  # fmt: skip
 
@@ -50,8 +52,8 @@ def train() -> None:
 
 
 @train.command()
-@_common(steps=4500, batch_size=8)
-def detector(data, out, fonts, seed, threads, device, **options):
+@_common(steps=6000, batch_size=8, watched=200)
+def detector(data, out, fonts, seed, threads, device, watched, **options):
     """Train the digit detector; writes RUN/detector.safetensors.
 
     \b
@@ -62,28 +64,27 @@ def detector(data, out, fonts, seed, threads, device, **options):
     from digits.core.device import resolve_device
     from digits.core.weights import save_weights
     from digits.datasets.synthesis import Synthesizer
-    from digits.detector.training import imagenet_features, train_detector
+    from digits.detector.training import imagenet_features, score_digits, train_detector
     from digits.training.data import load_sources
 
     where = str(resolve_device(device))
     synthesizer = Synthesizer(load_sources(data, fonts), seed=seed)
     model = train_detector(synthesizer, features=imagenet_features(), out=out, device=where, **options)
-    training = {
-        "steps": options["steps"],
-        "batch_size": options["batch_size"],
-        "seed": seed,
-        "data": _named(data),
+    held_out = Synthesizer(load_sources(data, fonts, part="validation"), seed=seed + 1, scene_size=(480, 640))
+    header = {
+        "kind": "detector",
+        "architecture": {},
+        "training": _record(data, seed=seed, **options),
+        "metrics": score_digits(model.cpu(), held_out, watched),
     }
-    header = {"kind": "detector", "architecture": {}, "training": training, "metrics": {}}
     save_weights(out / "detector.safetensors", model, header)
     click.echo(out / "detector.safetensors")
 
 
 @train.command()
-@_common(steps=4500, batch_size=128)
+@_common(steps=4100, batch_size=128, watched=1000)
 @click.option("--backbone", default="residual", show_default=True, help="residual, or a torchvision model.")
 @click.option("--mined", type=click.Path(path_type=Path), metavar="DIR", help="False alarms, from digits train mine.")
-@click.option("--watched", default=1000, show_default=True, type=click.IntRange(1), help="Validation samples.")
 def recognizer(data, out, fonts, seed, threads, device, backbone, mined, watched, **options):
     """Train the number recogniser; writes RUN/recognizer.safetensors.
 
@@ -105,16 +106,10 @@ def recognizer(data, out, fonts, seed, threads, device, backbone, mined, watched
     model = train_recognizer(synthesizer, held_out, **choices, **options)
     # on samples not watched in training
     temperature, metrics = fit_temperature(model.cpu(), held_out, range(watched, 3 * watched))
-    training = {
-        "steps": options["steps"],
-        "batch_size": options["batch_size"],
-        "seed": seed,
-        "data": _named(data),
-    }
     header = {
         "kind": "recognizer",
         "architecture": {"backbone": backbone},
-        "training": training,
+        "training": _record(data, seed=seed, mined=mined is not None, **options),
         "metrics": metrics,
         "temperature": temperature,
     }
@@ -150,15 +145,19 @@ def mine(data, weights, limit, threads, out):
 @click.option("--recognizer", "recognizer_weights", type=click.Path(path_type=Path), metavar="FILE")
 @click.option("--precision", default=0.97, show_default=True, type=click.FloatRange(0, 1),
               help="Share of the readings called `read` that must be right on validation data.")  # fmt: skip
+@click.option("--threads", type=click.IntRange(1), metavar="N", help="Processor threads. [default: all]")
 @click.option("--composed", default=300, show_default=True, type=click.IntRange(1), help="Scenes to draw.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="FILE", help="calibration.json")
-def calibrate(data, fonts, detector_weights, recognizer_weights, precision, composed, out):
+def calibrate(data, fonts, detector_weights, recognizer_weights, precision, threads, composed, out):
     """Fit how detector and recogniser are weighed, and the threshold of `unsure`, on validation data.
 
     \b
     Example:
       digits train calibrate --data data/ --out pipeline/calibration.json
     """
+    if not out.parent.is_dir():
+        raise click.UsageError(f"--out {out}: no such folder")
+    _prepare(threads, 0)
     from digits.datasets.synthesis import Synthesizer
     from digits.detector import Detector
     from digits.pipeline.calibrate import calibrate as fit
@@ -173,6 +172,8 @@ def calibrate(data, fonts, detector_weights, recognizer_weights, precision, comp
         click.echo(f"{name}: {value}")
 
 
-def _named(data: Path) -> list[str]:
-    """The parts of the data folder that were there to train on."""
-    return sorted(p.name for p in data.iterdir() if p.name in ("negatives", "campus", "icdar2003", "iiit5k"))
+def _record(data: Path, seed: int, steps: int, batch_size: int, **others) -> dict:
+    """What the weights' header says of a training run."""
+    kinds = sorted(p.name for p in data.iterdir() if p.name in ("negatives", "campus", "icdar2003", "iiit5k"))
+    kept = {name: value for name, value in others.items() if name == "mined"}
+    return {"data": kinds, "steps": steps, "batch_size": batch_size, "seed": seed, **kept}

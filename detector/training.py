@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
+from torchvision.ops import box_iou
 
 from digits.core.errors import WeightsError
 from digits.datasets.items import Sample
@@ -67,3 +68,23 @@ def train_detector(synthesizer: Synthesizer, *, features: Path | None, rate: flo
     fresh = [p for p in model.parameters() if p.requires_grad and id(p) not in known]
     groups = [{"params": pretrained, "lr": rate * 0.3}, {"params": fresh, "lr": rate}]
     return fit(model, Scenes(synthesizer), detection_losses, groups=groups, collate=list, **options)
+
+
+@torch.inference_mode()
+def score_digits(model: nn.Module, scenes: Synthesizer, count: int, threshold: float = 0.5) -> dict[str, float]:
+    """Recall and precision of digits on `count` composed scenes; right means the class, and IoU 0.5 or more."""
+    found = right = total = 0
+    for index in range(count):
+        image, target = to_target(scenes.composed(index))
+        prediction = model([image])[0]
+        sure = prediction["scores"] >= threshold
+        boxes, labels = prediction["boxes"][sure], prediction["labels"][sure]
+        same = (box_iou(boxes, target["boxes"]) >= 0.5) & (labels[:, None] == target["labels"])
+        found += len(boxes)
+        right += int(same.any(0).sum())
+        total += len(target["labels"])
+    return {
+        "validation_scenes": count,
+        "digit_recall": round(right / max(1, total), 4),
+        "digit_precision": round(right / max(1, found), 4),
+    }

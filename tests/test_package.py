@@ -1,5 +1,7 @@
 """What a user installs: the wheel, the example, two commands."""
 
+import doctest
+import importlib
 import re
 import subprocess
 import sys
@@ -77,6 +79,19 @@ def test_public_names():
         assert name in dir(digits)
     with pytest.raises(AttributeError, match="nonsense"):
         _ = digits.nonsense
+
+
+@pytest.mark.parametrize(
+    "module", ["datasets.items", "pipeline.merge", "pipeline.results", "recognizer.crops", "recognizer.decode"]
+)
+def test_examples_in_docstrings(module):
+    outcome = doctest.testmod(importlib.import_module(f"digits.{module}"))
+    assert outcome.attempted > 0 and outcome.failed == 0
+
+
+def test_documents_are_finished():
+    for path in ROOT.glob("*.md"):
+        assert not re.search(r"@[A-Z_]+@", path.read_text()), path.name
 
 
 def test_changelog_knows_this_version():

@@ -36,7 +36,7 @@ def load_sources(
     """Everything below `data` that belongs to one part, see `datasets.items.part_of`.
 
     fonts: a folder of fonts, or None for those of the system. mined: a folder of false alarms, see `pipeline.mining`.
-    Raises DatasetError if `negatives/` or fonts are missing.
+    Raises DatasetError if pictures of this part or fonts are missing.
     """
     data = Path(data)
     if not data.is_dir():
@@ -48,10 +48,13 @@ def load_sources(
     def pictures(name: str) -> list:
         return load_pictures(data / name, part) if (data / name).is_dir() else []
 
+    backgrounds = load_pictures(data / "negatives", part)
+    if not backgrounds:
+        raise DatasetError(f"{data / 'negatives'}: too few pictures, none of them falls into the {part} part")
     plates = [s for s in annotated("iiit5k", group=_photo_of) if len(s.boxes)]
     return Sources(
         typefaces=load_typefaces(fonts),
-        backgrounds=load_pictures(data / "negatives", part),
+        backgrounds=backgrounds,
         scenes=annotated("campus") + annotated("icdar2003"),
         plates=plates,
         words=pictures("iiit5k/letters"),

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from digits import Recognizer, WeightsError
 from digits.core.weights import save_weights
@@ -48,14 +49,27 @@ def test_training_items(synthesizer):
         crop, length, digits = items[index]
         assert crop.shape == (HEIGHT, WIDTH, 3) and crop.dtype == torch.uint8
         assert (digits[:length] >= 0).all() and (digits[length:] == -1).all()
-    again = items[7]
-    assert all(torch.equal(torch.as_tensor(a), torch.as_tensor(b)) for a, b in zip(items[7], again, strict=True))
+    one, again = items[7], Crops(synthesizer)[7]
+    assert all(torch.equal(torch.as_tensor(a), torch.as_tensor(b)) for a, b in zip(one, again, strict=True))
 
 
-def test_temperature_is_fitted_on_samples(sources):
-    torch.manual_seed(0)
-    temperature, metrics = fit_temperature(NumberNet().eval(), Synthesizer(sources, seed=1), range(60, 360))
-    assert 0.6 <= temperature <= 3.0 and 0 <= metrics["validation_exact"] <= 1
+def test_temperature_is_fitted_on_samples(sources, reader):
+    """Logits blown up want as much more temperature."""
+    validation, samples = Synthesizer(sources, seed=1), range(60, 360)
+
+    class Blown(nn.Module):
+        def __init__(self, factor):
+            super().__init__()
+            self.net, self.factor = reader.recognizer._model, factor
+            self.digit_bias = self.net.digit_bias
+
+        def forward(self, x):
+            return tuple(self.factor * logits for logits in self.net(x))
+
+    plain, metrics = fit_temperature(Blown(1.0), validation, samples)
+    blown, _ = fit_temperature(Blown(1.5), validation, samples)
+    assert blown / plain == pytest.approx(1.5, rel=0.07)
+    assert metrics["validation_exact"] > 0.5 and metrics["validation_samples"] == 300
 
 
 @pytest.fixture(scope="module")
