@@ -146,7 +146,8 @@ def read(ctx, inputs, as_json, annotate, min_confidence, device, threads, quiet,
     results = reader.read_all((item.source for item in items if item.error is None), skip_errors=True)
     bar = _progress(len(items), quiet)
     shared_screen = bar is not None and sys.stdout.isatty()
-    taken = {Path(item.source).resolve() for item in items if isinstance(item.source, str) and item.error is None}
+    sources = [item.source for item in items if isinstance(item.source, str) and os.path.exists(item.source)]
+    taken = {Path(source).resolve() for source in sources}
     any_read = any_error = False
 
     def emit(line: str, err: bool = False) -> None:

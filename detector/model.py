@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torchvision.models.detection import FasterRCNN
 from torchvision.models.detection.anchor_utils import AnchorGenerator
@@ -41,6 +42,9 @@ def build_detector(channels: int = 64, pool: int = 7, hidden: int = 256) -> Fast
     anchors = AnchorGenerator(_ANCHOR_SIZES, (_ANCHOR_RATIOS,) * len(_ANCHOR_SIZES))
     # Canonical scale 96 sends digits up to about 68 px high to the finest level, where a pooled cell is 1-3 px wide.
     roi_pool = MultiScaleRoIAlign(["0", "1", "2", "3"], pool, 2, canonical_scale=96, canonical_level=4)
+    # It would guess the strides from the first image it is given, and guess wrong if that one is tiny.
+    guide = {str(k): torch.zeros(1, channels, 64 >> k, 64 >> k) for k in range(4)}
+    roi_pool(guide, [torch.zeros(0, 4)], [(256, 256)])
     model = FasterRCNN(
         backbone,
         rpn_anchor_generator=anchors,

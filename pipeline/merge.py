@@ -58,7 +58,7 @@ def suppress(boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray) -> tuple
 
     >>> boxes = np.array([[0, 0, 10, 20], [1, 0, 10, 20], [30, 0, 40, 20]], float)
     >>> kept, evidence = suppress(boxes, np.array([0.9, 0.6, 0.8]), np.array([1, 7, 4]))
-    >>> kept.tolist(), evidence[0, [1, 7]].round(1).tolist()
+    >>> kept.tolist(), [round(float(e), 2) for e in evidence[0, [1, 7]]]
     ([0, 2], [0.9, 0.6])
     """
     left = list(np.argsort(-scores, kind="stable"))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from digits import Detections, WeightsError
+from digits import Detections, Detector, WeightsError
 from digits.datasets.items import Sample, empty_boxes
 from digits.detector import build_detector
 from digits.detector.backbone import PyramidBackbone
@@ -93,6 +93,15 @@ def test_any_size_gives_boxes_inside_it(reader, size):
     assert (found.boxes >= 0).all() and (found.boxes <= [size[1], size[0], size[1], size[0]]).all()
     assert ((found.labels >= 0) & (found.labels <= 9)).all()
     assert (np.diff(found.scores) <= 0).all()
+
+
+def test_a_tiny_first_image_does_not_spoil_the_next(make_photo):
+    """torchvision's RoI pooling guesses its strides from the first image, and keeps them."""
+    fresh = Detector(device="cpu")
+    photo = np.asarray(make_photo("25"))
+    expected = Detector(device="cpu").predict([photo])[0]
+    _, found = fresh.predict([np.zeros((1, 1, 3), np.uint8), photo])
+    assert len(expected) and np.allclose(found.boxes, expected.boxes, atol=1e-3)
 
 
 @pytest.mark.parametrize("height", [16, 60, 200, 330])
