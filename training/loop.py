@@ -119,11 +119,11 @@ def fit(
             model.load_state_dict(state["model"])
             average.load_state_dict(state["average"])
             optimiser.load_state_dict(state["optimiser"])
-        except (RuntimeError, ValueError):
+            schedule.load_state_dict(state["schedule"])
+            torch.set_rng_state(state["random"].cpu())
+            start = state["step"]
+        except (RuntimeError, ValueError, KeyError):
             raise WeightsError(f"{out / CHECKPOINT}: of another architecture, cannot resume from it") from None
-        schedule.load_state_dict(state["schedule"])
-        torch.set_rng_state(state["random"].cpu())
-        start = state["step"]
 
     def checkpoint(step: int) -> None:
         parts = {"model": model, "average": average, "optimiser": optimiser, "schedule": schedule}
@@ -146,7 +146,7 @@ def fit(
     count = 0
     with (
         SummaryWriter(out) as board,
-        (out / "log.jsonl").open("a") as log,
+        (out / "log.jsonl").open("a" if resume else "w") as log,
         Progress(*columns, disable=quiet) as bar,
     ):
         task = bar.add_task("training", total=steps, completed=start)
