@@ -147,13 +147,9 @@ class Reader:
 
 
 def _clip(box, width: int, height: int) -> tuple[float, float, float, float]:
-    x1, y1, x2, y2 = (float(v) for v in box)
-    return (
-        min(max(0.0, x1), width),
-        min(max(0.0, y1), height),
-        min(max(0.0, x2), width),
-        min(max(0.0, y2), height),
-    )
+    x1, x2 = (float(np.clip(x, 0, width)) for x in (box[0], box[2]))
+    y1, y2 = (float(np.clip(y, 0, height)) for y in (box[1], box[3]))
+    return x1, y1, x2, y2
 
 
 def _digit_boxes(region: NumberRegion, count: int, width: int, height: int) -> list[tuple]:
