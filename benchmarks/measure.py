@@ -20,7 +20,10 @@ from pathlib import Path
 
 import click
 import numpy as np
+import torch
+from rich.console import Console
 from rich.progress import track
+from torchvision.ops import box_iou
 
 import digits
 from digits.core.weights import shipped
@@ -28,26 +31,27 @@ from digits.datasets.items import part_of
 from digits.datasets.real import list_pictures
 
 NEGATIVES = 200
+PROGRESS = Console(stderr=True)
 
 
-def iou(a, b) -> float:
-    """Intersection over union of two xyxy boxes."""
-    low, high = np.maximum(a[:2], b[:2]), np.minimum(a[2:], b[2:])
-    shared = float(np.prod(np.clip(np.subtract(high, low), 0, None)))
-    area = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (a, b))
-    return shared / (area - shared) if area > shared else 0.0
+def boxes_of(rows: list) -> torch.Tensor:
+    """xyxy boxes as a tensor (N, 4), N of 0 included."""
+    return torch.tensor(rows, dtype=torch.float32).reshape(-1, 4)
 
 
 def wild(reader: digits.Reader, folder: Path, failures: Path | None) -> dict[str, str]:
     """First readings and end-to-end precision and recall on whole photographs."""
     records = json.loads((folder / "annotations.json").read_text())
     first = vertical = stacked = answered = read = read_right = found = numbers = 0
-    for record in track(records, "wild"):
-        path = folder / "images" / record["file"]
-        scene = reader.read(path)
-        answered += scene.status in ("read", "unsure", "none")
+    paths = [folder / "images" / record["file"] for record in records]
+    scenes = reader.read_all(paths, skip_errors=True)
+    for record, path in track(list(zip(records, paths, strict=True)), "wild", console=PROGRESS):
+        scene = next(scenes)
         truths = record["numbers"]
         numbers += len(truths)
+        if isinstance(scene, digits.ImageError):
+            continue
+        answered += 1
         right = scene.text in [t["text"] for t in truths]
         first += right
         tall = any(
@@ -57,9 +61,10 @@ def wild(reader: digits.Reader, folder: Path, failures: Path | None) -> dict[str
         vertical += tall and right
         sure = [r for r in scene.readings if r.status == "read"]
         read += len(sure)
-        correct = {i for r in sure for i, t in enumerate(truths) if r.text == t["text"] and iou(r.box, t["box"]) >= 0.5}
+        overlaps = box_iou(boxes_of([r.box for r in sure]), boxes_of([t["box"] for t in truths]))
+        same = torch.tensor([[r.text == t["text"] for t in truths] for r in sure]).reshape(overlaps.shape)
         read_right += sum(any(r.text == t["text"] for t in truths) for r in sure)
-        found += len(correct)
+        found += int(((overlaps >= 0.5) & same).any(0).sum())
         if failures and not right:
             said = scene.text or "none"
             scene.render().convert("RGB").save(failures / f"{path.stem}_is_{truths[0]['text']}_said_{said}.jpg")
@@ -95,7 +100,8 @@ def grey(reader: digits.Reader, folder: Path) -> dict[str, str]:
 
 def empty(reader: digits.Reader, paths: list[Path], name: str) -> dict[str, str]:
     """Photographs without a number in which one is read."""
-    wrong = sum(scene.status == "read" for scene in track(reader.read_all(paths), name, total=len(paths)))
+    scenes = track(reader.read_all(paths), name, total=len(paths), console=PROGRESS)
+    wrong = sum(scene.status == "read" for scene in scenes)
     return {f"{name}: photographs with a number read": f"{wrong} of {len(paths)} ({wrong / len(paths):.1%})"}
 
 

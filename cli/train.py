@@ -74,7 +74,7 @@ def detector(data, out, fonts, seed, threads, device, watched, **options):
     header = {
         "kind": "detector",
         "architecture": {},
-        "training": _record(data, seed=seed, **options),
+        "training": _record(data, options, seed=seed),
         "metrics": score_digits(model.cpu(), held_out, watched),
     }
     save_weights(out / "detector.safetensors", model, header)
@@ -109,7 +109,7 @@ def recognizer(data, out, fonts, seed, threads, device, backbone, mined, watched
     header = {
         "kind": "recognizer",
         "architecture": {"backbone": backbone},
-        "training": _record(data, seed=seed, mined=mined is not None, **options),
+        "training": _record(data, options, seed=seed, mined=mined is not None),
         "metrics": metrics,
         "temperature": temperature,
     }
@@ -172,8 +172,7 @@ def calibrate(data, fonts, detector_weights, recognizer_weights, precision, thre
         click.echo(f"{name}: {value}")
 
 
-def _record(data: Path, seed: int, steps: int, batch_size: int, **others) -> dict:
+def _record(data: Path, options: dict, **more) -> dict:
     """What the weights' header says of a training run."""
     kinds = sorted(p.name for p in data.iterdir() if p.name in ("negatives", "campus", "icdar2003", "iiit5k"))
-    kept = {name: value for name, value in others.items() if name == "mined"}
-    return {"data": kinds, "steps": steps, "batch_size": batch_size, "seed": seed, **kept}
+    return {"data": kinds, "steps": options["steps"], "batch_size": options["batch_size"], **more}

@@ -162,7 +162,7 @@ def draw(
 
 
 class _Scaled:
-    """A glyph at another size, with the two attributes painting needs."""
+    """A glyph at another size: the mask is all that painting needs."""
 
     def __init__(self, glyph, scale: float):
         size = max(2, round(glyph.mask.shape[1] * scale)), max(2, round(glyph.mask.shape[0] * scale))

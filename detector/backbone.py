@@ -1,7 +1,7 @@
 """EfficientNet-Lite0 (Tan & Le 2019; the Lite variant has no squeeze-excitation and uses ReLU6) as a feature pyramid.
 
 Batch normalisation is folded into the convolutions when ImageNet weights are loaded. In fine-tuning on small batches
-its statistics would be frozen anyway; folded, there is nothing to freeze, and the network runs a third faster.
+its statistics would be frozen anyway; folded, there is nothing to freeze and less to compute.
 """
 
 from __future__ import annotations

@@ -6,7 +6,10 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
+import torch
+from rich.console import Console
 from rich.progress import track
+from torchvision.ops import box_iou
 
 from digits.datasets.synthesis import Synthesizer
 from digits.detector import Detector
@@ -30,12 +33,11 @@ class _Case:
 
 def _truth_of(box: np.ndarray, numbers: list[tuple[str, np.ndarray]]) -> str:
     """The number whose box meets IoU 0.5 with `box`; "" if there is none."""
-    for text, other in numbers:
-        low, high = np.maximum(box[:2], other[:2]), np.minimum(box[2:], other[2:])
-        shared = (high - low).clip(0).prod()
-        if shared >= 0.5 * ((box[2:] - box[:2]).prod() + (other[2:] - other[:2]).prod() - shared):
-            return text
-    return ""
+    if not numbers:
+        return ""
+    overlaps = box_iou(torch.from_numpy(box[None]), torch.from_numpy(np.stack([other for _, other in numbers])))[0]
+    best = int(overlaps.argmax())
+    return numbers[best][0] if overlaps[best] >= 0.5 else ""
 
 
 def _numbers(sample) -> list[tuple[str, np.ndarray]]:
@@ -102,10 +104,9 @@ def calibrate(
     numbered = [(s.image, _numbers(s)) for s in map(scenes.composed, range(composed))]
     numbered += [(s.image, _numbers(s)) for s in scenes.sources.scenes if s.numbers]
     empty = [*scenes.sources.backgrounds, *scenes.sources.words_in_scenes]
-    found = [
-        _cases(detector, recognizer, image, numbers)
-        for image, numbers in track([*numbered, *((image, []) for image in empty)], "reading validation pictures")
-    ]
+    todo = [*numbered, *((image, []) for image in empty)]
+    shown = track(todo, "reading validation pictures", console=Console(stderr=True))
+    found = [_cases(detector, recognizer, image, numbers) for image, numbers in shown]
     cases = [case for of_picture in found for case in of_picture]
     grid = product(_DIGIT_WEIGHTS, _LENGTH_WEIGHTS)
     _, fusion = max((_fitted(cases, *weights) for weights in grid), key=lambda scored: scored[0])

@@ -33,7 +33,7 @@ class Residual(nn.Module):
 
 
 def residual_features() -> nn.Module:
-    """Ten layers for 48x96 inputs: strides 2, 4, 8 only, so that a 6x12 map keeps every digit apart."""
+    """Eleven layers for 48x96 inputs: strides 2, 4, 8 only, so that a 6x12 map keeps every digit apart."""
     return nn.Sequential(
         nn.Conv2d(3, 32, 3, 1, 1, bias=False),
         nn.BatchNorm2d(32),

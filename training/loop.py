@@ -11,6 +11,7 @@ from pathlib import Path
 from pickle import UnpicklingError
 
 import torch
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
@@ -147,7 +148,7 @@ def fit(
     with (
         SummaryWriter(out) as board,
         (out / "log.jsonl").open("a" if resume else "w") as log,
-        Progress(*columns, disable=quiet) as bar,
+        Progress(*columns, console=Console(stderr=True), disable=quiet) as bar,
     ):
         task = bar.add_task("training", total=steps, completed=start)
 
