@@ -62,7 +62,8 @@ def wild(reader: digits.Reader, folder: Path, failures: Path | None) -> dict[str
         sure = [r for r in scene.readings if r.status == "read"]
         read += len(sure)
         overlaps = box_iou(boxes_of([r.box for r in sure]), boxes_of([t["box"] for t in truths]))
-        same = torch.tensor([[r.text == t["text"] for t in truths] for r in sure]).reshape(overlaps.shape)
+        same = torch.tensor([[r.text == t["text"] for t in truths] for r in sure], dtype=torch.bool)
+        same = same.reshape(overlaps.shape)
         read_right += sum(any(r.text == t["text"] for t in truths) for r in sure)
         found += int(((overlaps >= 0.5) & same).any(0).sum())
         if failures and not right:
