@@ -28,7 +28,7 @@ from torchvision.ops import box_iou
 import digits
 from digits.core.weights import shipped
 from digits.datasets.items import part_of
-from digits.datasets.real import list_pictures
+from digits.datasets.pictures import list_pictures
 
 NEGATIVES = 200
 PROGRESS = Console(stderr=True)

@@ -1,4 +1,4 @@
-"""The one item every source of examples yields, and the split of items into parts."""
+"""The one item every source of examples yields, what is known of it before it is opened, and the split into parts."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ class Sample:
     """An image with its digits.
 
     image: RGB uint8 (H, W, 3). boxes: float32 (N, 4), `[x1, y1, x2, y2]` in pixels. labels: int64 (N,), the digits
-    0 to 9. numbers: one string a number, in the order of their digits in `boxes`. image_id: stable under shuffling.
-    A negative has N = 0 and no numbers.
+    0 to 9. numbers: one string a number, in the order of their digits in `boxes`; empty where it is not known which
+    digits belong together. image_id: stable under shuffling.
+
+    A negative has N = 0 and no numbers. A crop of which only the text is known has N = 0 and one number.
     """
 
     image: np.ndarray
@@ -26,8 +28,29 @@ class Sample:
     def __post_init__(self):
         if self.image.dtype != np.uint8 or self.image.ndim != 3 or self.image.shape[2] != 3:
             raise ValueError(f"{self.image_id}: image must be uint8 (H, W, 3)")
-        if self.boxes.shape != (len(self.labels), 4):
-            raise ValueError(f"{self.image_id}: boxes {self.boxes.shape} for {len(self.labels)} labels")
+        check_digits(self.boxes, self.labels, self.numbers, self.image_id)
+
+    def number_boxes(self) -> list[np.ndarray]:
+        """The digit boxes of each number, one float32 (K, 4) a number; empty if there are none."""
+        return by_number(self.boxes, self.numbers)
+
+
+def check_digits(boxes: np.ndarray, labels: np.ndarray, numbers: tuple[str, ...], name: str) -> None:
+    """Raises ValueError, beginning with `name`, unless the three agree with each other."""
+    if boxes.shape != (len(labels), 4):
+        raise ValueError(f"{name}: boxes {boxes.shape} for {len(labels)} labels")
+    if len(labels) and numbers and "".join(numbers) != "".join(map(str, labels.tolist())):
+        raise ValueError(f"{name}: numbers {numbers} are not what the labels {labels.tolist()} spell")
+
+
+def by_number(boxes: np.ndarray, numbers: tuple[str, ...]) -> list[np.ndarray]:
+    """Digit boxes (N, 4) shared out among the numbers they spell."""
+    if not len(boxes):
+        return []
+    return np.split(boxes, np.cumsum([len(number) for number in numbers])[:-1]) if numbers else []
+
+
+PARTS = {"train": 80, "validation": 10, "test": 10}  # per cent
 
 
 def part_of(image_id: str) -> str:
@@ -39,7 +62,7 @@ def part_of(image_id: str) -> str:
     ('train', 'validation', 'test')
     """
     place = zlib.crc32(image_id.encode()) % 100
-    return "test" if place < 10 else "validation" if place < 20 else "train"
+    return "test" if place < PARTS["test"] else "validation" if place < 100 - PARTS["train"] else "train"
 
 
 def empty_boxes() -> np.ndarray:

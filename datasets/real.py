@@ -1,6 +1,6 @@
-"""Photographs and crops with known digits, read from annotation files, and backgrounds without any.
+"""Photographs and crops with known digits, in the plain formats the shipped weights were trained from.
 
-Annotation formats (one JSON list, one object an image, beside a folder `images/`):
+`annotations.json` (one list, one object an image, beside a folder `images/`):
 - words with a box a digit:     {"file", "words": [{"text", "boxes": [[x1, y1, x2, y2], …]}]}
 - a crop with a box a character: {"file", "text", "boxes": [[x1, y1, x2, y2], …]}
 - a number with one box:        {"file", "numbers": [{"text", "box": [x1, y1, x2, y2]}]}
@@ -8,34 +8,13 @@ Annotation formats (one JSON list, one object an image, beside a folder `images/
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from digits.core.errors import DatasetError
-from digits.datasets.items import Sample, empty_boxes, part_of
-
-_PICTURES = (".jpg", ".jpeg", ".png")
-
-
-def read_picture(path: Path) -> np.ndarray:
-    """RGB uint8 (H, W, 3) of a training picture; DatasetError if it cannot be decoded."""
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise DatasetError(f"{path}: not a picture, or missing")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-
-
-def list_pictures(folder: str | Path) -> list[Path]:
-    """Pictures below a folder, sorted. DatasetError if there is no folder or no picture."""
-    if not Path(folder).is_dir():
-        raise DatasetError(f"{folder}: no such folder")
-    found = sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in _PICTURES)
-    if not found:
-        raise DatasetError(f"{folder}: holds no picture")
-    return found
+from digits.datasets.pictures import Pictures, Problem, make_record, picture_size, read_json
 
 
 def split_evenly(text: str, box) -> np.ndarray:
@@ -51,7 +30,8 @@ def split_evenly(text: str, box) -> np.ndarray:
     return np.stack(columns, 1).astype(np.float32)
 
 
-def _digits_of(record: dict, image_id: str) -> tuple[np.ndarray, list[int], list[str]]:
+def _digits_of(record: dict) -> tuple[list, list[int], list[str]]:
+    """Boxes, labels and numbers of an entry; ValueError if it is malformed."""
     boxes, labels, numbers = [], [], []
 
     def add(text: str, each) -> None:
@@ -75,36 +55,36 @@ def _digits_of(record: dict, image_id: str) -> tuple[np.ndarray, list[int], list
         elif any(char.isdigit() for char in record["text"]):
             add(record["text"], record["boxes"])
     except (KeyError, TypeError, ValueError) as error:
-        raise DatasetError(f"{image_id}: malformed annotation ({error})") from None
-    return (np.asarray(boxes, np.float32).reshape(-1, 4) if boxes else empty_boxes()), labels, numbers
+        raise ValueError(f"malformed annotation ({error})") from None
+    return boxes, labels, numbers
 
 
-def load_annotated(folder: str | Path, part: str, group=lambda name: name) -> list[Sample]:
-    """Samples of one part of an annotated folder. `group` maps a file name to what must not be split apart."""
+def read_annotated(folder: str | Path) -> Pictures:
+    """Everything in a folder with `annotations.json` and `images/`; the file name is the id.
+
+    Raises DatasetError if the list is missing or malformed.
+    """
     path = Path(folder) / "annotations.json"
-    try:
-        records = json.loads(path.read_text())
-    except FileNotFoundError:
-        raise DatasetError(f"{path}: missing") from None
-    except json.JSONDecodeError as error:
-        raise DatasetError(f"{path}: not JSON ({error})") from None
-    samples = []
-    for record in records:
-        if part_of(group(record["file"])) == part:
-            boxes, labels, numbers = _digits_of(record, f"{path}:{record['file']}")
-            image = read_picture(path.parent / "images" / record["file"])
-            samples.append(Sample(image, boxes, np.asarray(labels, np.int64), tuple(numbers), record["file"]))
-    return samples
+    records, problems = [], []
+    for entry in read_json(path, list):
+        if not isinstance(entry, dict) or not isinstance(entry.get("file"), str):
+            raise DatasetError(f"{path}: every entry must be an object with a file")
+        name = entry["file"]
+        try:
+            picture = path.parent / "images" / name
+            records.append(make_record(name, picture, picture_size(picture), *_digits_of(entry)))
+        except ValueError as error:
+            problems.append(Problem(name, str(error)))
+    return Pictures(str(folder), records, problems)
 
 
-def load_pictures(folder: str | Path, part: str, long_side: int = 576) -> list[np.ndarray]:
-    """One part of a folder of pictures without digits, RGB uint8, reduced to `long_side` where larger."""
-    pictures = []
-    for path in list_pictures(folder):
-        if part_of(path.name) == part:
-            image = read_picture(path)
-            scale = long_side / max(image.shape[:2])
-            if scale < 1:
-                image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-            pictures.append(image)
-    return pictures
+def load_pixels(pictures: Pictures, long_side: int = 576) -> list[np.ndarray]:
+    """The images alone, RGB uint8, reduced to `long_side` pixels where they are larger."""
+    loaded = []
+    for record in pictures.records:
+        image = record.open().image
+        scale = long_side / max(image.shape[:2])
+        if scale < 1:
+            image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        loaded.append(image)
+    return loaded

@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.progress import track
 
 from digits.core.errors import DatasetError
-from digits.datasets.real import load_pictures
+from digits.datasets.pictures import read_negatives
+from digits.datasets.real import load_pixels
 from digits.detector import Detector
 from digits.pipeline.merge import merge
 from digits.recognizer.crops import cut_number
@@ -28,9 +29,9 @@ def mine_false_alarms(detector: Detector, data: str | Path, out: str | Path, lim
     out.mkdir(parents=True, exist_ok=True)
     if any(out.glob("*.png")):
         raise DatasetError(f"{out}: already holds pictures; name an empty folder")
-    pictures = load_pictures(Path(data) / "negatives", part="train")
+    pictures = load_pixels(read_negatives(Path(data) / "negatives").part("train"))
     if (text := Path(data) / "icdar2003" / "text_without_digits").is_dir():
-        pictures += load_pictures(text, part="train", long_side=960)
+        pictures += load_pixels(read_negatives(text).part("train"), long_side=960)
     chosen = [pictures[i] for i in np.unique(np.linspace(0, len(pictures) - 1, limit).astype(int))]
     count = 0
     for image in track(chosen, "mining", console=Console(stderr=True)):

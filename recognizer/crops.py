@@ -5,22 +5,11 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from digits.core.boxes import is_stacked
+
 HEIGHT, WIDTH = 48, 96  # pixels of the recogniser's input
 MARGIN = 0.15  # of the digits' height, on every side
 _LEVEL = np.deg2rad(7)  # lines steeper than this are turned level first
-
-
-def is_stacked(boxes: np.ndarray) -> bool:
-    """Whether digit boxes (N, 4) stand one above the other rather than side by side.
-
-    >>> is_stacked(np.array([[0, 0, 5, 10], [0, 12, 5, 22]]))
-    True
-    """
-    if len(boxes) < 2:
-        return False
-    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
-    across, down = np.ptp(centres, axis=0)
-    return bool(down > 1.2 * across)
 
 
 def cut_region(image: np.ndarray, box) -> np.ndarray:

@@ -82,7 +82,7 @@ def test_public_names():
 
 
 @pytest.mark.parametrize(
-    "module", ["datasets.items", "pipeline.merge", "pipeline.results", "recognizer.crops", "recognizer.decode"]
+    "module", ["core.boxes", "datasets.items", "pipeline.merge", "pipeline.results", "recognizer.decode"]
 )
 def test_examples_in_docstrings(module):
     outcome = doctest.testmod(importlib.import_module(f"digits.{module}"))

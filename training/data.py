@@ -14,10 +14,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from digits.core.errors import DatasetError
 from digits.datasets.fonts import load_typefaces
-from digits.datasets.items import Sample
-from digits.datasets.real import list_pictures, load_annotated, load_pictures, read_picture
+from digits.datasets.items import Sample, part_of
+from digits.datasets.pictures import list_pictures, read_negatives, read_picture
+from digits.datasets.real import load_pixels, read_annotated
 from digits.datasets.synthesis import Sources
 
 
@@ -42,13 +45,15 @@ def load_sources(
     if not data.is_dir():
         raise DatasetError(f"{data}: no such folder")
 
-    def annotated(name: str, **options) -> list[Sample]:
-        return load_annotated(data / name, part, **options) if (data / name).is_dir() else []
+    def annotated(name: str, group=lambda image_id: image_id) -> list[Sample]:
+        records = read_annotated(data / name).records if (data / name).is_dir() else []
+        return [record.open() for record in records if part_of(group(record.image_id)) == part]
 
-    def pictures(name: str) -> list:
-        return load_pictures(data / name, part) if (data / name).is_dir() else []
+    def pictures(name: str) -> list[np.ndarray]:
+        folder = data / name
+        return load_pixels(read_negatives(folder).part(part)) if folder.is_dir() else []
 
-    backgrounds = load_pictures(data / "negatives", part)
+    backgrounds = load_pixels(read_negatives(data / "negatives").part(part))
     if not backgrounds:
         raise DatasetError(f"{data / 'negatives'}: too few pictures, none of them falls into the {part} part")
     plates = [s for s in annotated("iiit5k", group=_photo_of) if len(s.boxes)]

@@ -7,8 +7,8 @@ import pytest
 
 from digits import DatasetError
 from digits.datasets.items import part_of
-from digits.datasets.real import list_pictures, load_annotated, load_pictures, split_evenly
-from digits.training.data import load_sources
+from digits.datasets.pictures import read_negatives
+from digits.datasets.real import load_pixels, read_annotated, split_evenly
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 needs_data = pytest.mark.skipif(not SHARED.is_dir(), reason="the real training data is not here")
@@ -36,43 +36,45 @@ def write(folder: Path, records) -> Path:
     ],
 )
 def test_annotation_formats(tmp_path, record, numbers, labels):
-    (sample,) = load_annotated(write(tmp_path, [{"file": NAME, **record}]), "train")
+    pictures = read_annotated(write(tmp_path, [{"file": NAME, **record}]))
+    (sample,) = pictures
     assert sample.numbers == numbers and sample.labels.tolist() == labels
     assert sample.boxes.shape == (len(labels), 4) and sample.boxes.dtype == np.float32
     assert sample.image[0, 0].tolist() == [50, 100, 200]
-    assert load_annotated(tmp_path, "test") == []
+    assert len(pictures.part("train")) == 1 and len(pictures.part("test")) == 0
 
 
 @pytest.mark.parametrize(
-    ("records", "message"),
+    ("record", "reason"),
     [
-        ("{", "not JSON"),
-        ([{"file": NAME, "text": "12", "boxes": [BOX]}], "malformed annotation"),
-        ([{"file": NAME, "caption": "12"}], "malformed annotation"),
+        ({"file": NAME, "text": "12", "boxes": [BOX]}, "malformed annotation"),
+        ({"file": NAME, "caption": "12"}, "malformed annotation"),
+        ({"file": "gone.png", "numbers": []}, "picture missing"),
+        ({"file": NAME, "text": "1", "boxes": [[5, 5, 5, 9]]}, "no area"),
+        ({"file": NAME, "text": "1", "boxes": [[90, 5, 95, 9]]}, "outside the picture"),
     ],
 )
-def test_bad_annotations(tmp_path, records, message):
+def test_a_bad_entry_is_left_out_and_listed(tmp_path, caplog, record, reason):
+    pictures = read_annotated(write(tmp_path, [record, {"file": NAME, "numbers": []}]))
+    assert [r.image_id for r in pictures.records] == [NAME]
+    assert pictures.problems[0].image_id == record["file"] and reason in pictures.problems[0].reason
+    assert "1 entries left out" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [("{", "not JSON"), ({}, "a JSON list"), ([[1]], "object with a file")]
+)
+def test_another_schema_is_refused(tmp_path, content, message):
     with pytest.raises(DatasetError, match=message):
-        load_annotated(write(tmp_path, records), "train")
+        read_annotated(write(tmp_path, content))
+    with pytest.raises(DatasetError, match="no such file"):
+        read_annotated(tmp_path / "gone")
 
 
-def test_missing_things(tmp_path):
-    with pytest.raises(DatasetError, match=r"annotations\.json: missing"):
-        load_annotated(tmp_path, "train")
-    with pytest.raises(DatasetError, match="no such folder"):
-        list_pictures(tmp_path / "gone")
-    with pytest.raises(DatasetError, match="holds no picture"):
-        list_pictures(tmp_path)
-    with pytest.raises(DatasetError, match="no such folder"):
-        load_sources(tmp_path / "gone")
-
-
-def test_pictures_are_reduced_and_split(tmp_path):
-    for i in range(30):
-        cv2.imwrite(str(tmp_path / f"{i}.png"), np.zeros((100, 200, 3), np.uint8))
-    parts = [load_pictures(tmp_path, part, long_side=50) for part in ("train", "validation", "test")]
-    assert sum(map(len, parts)) == 30 and len(parts[0]) > 15
-    assert {picture.shape for part in parts for picture in part} == {(25, 50, 3)}
+def test_pixels_are_reduced(tmp_path):
+    cv2.imwrite(str(tmp_path / "wide.png"), np.zeros((100, 200, 3), np.uint8))
+    cv2.imwrite(str(tmp_path / "small.png"), np.zeros((10, 20, 3), np.uint8))
+    assert [p.shape for p in load_pixels(read_negatives(tmp_path), long_side=50)] == [(10, 20, 3), (25, 50, 3)]
 
 
 def test_even_split():
@@ -86,10 +88,9 @@ def test_even_split():
 @needs_data
 @pytest.mark.parametrize(("name", "least"), [("campus", 350), ("icdar2003", 30), ("iiit5k", 300)])
 def test_real_annotations(name, least):
-    parts = [load_annotated(SHARED / name, part) for part in ("train", "validation", "test")]
-    assert len(parts[0]) >= least
-    names = [s.image_id for part in parts for s in part]
-    assert len(names) == len(set(names))
-    for sample in parts[1] + parts[2]:
+    pictures = read_annotated(SHARED / name)
+    assert len(pictures.part("train")) >= least
+    assert sum(len(pictures.part(part)) for part in ("train", "validation", "test")) == len(pictures)
+    for sample in pictures.part("validation"):
         assert len(sample.labels) == sum(map(len, sample.numbers))
         assert (sample.boxes[:, 2:] > sample.boxes[:, :2]).all()

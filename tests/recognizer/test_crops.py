@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from digits.recognizer.crops import HEIGHT, WIDTH, cut_number, cut_region, is_stacked, letterbox
+from digits.core.boxes import is_stacked
+from digits.recognizer.crops import HEIGHT, WIDTH, cut_number, cut_region, letterbox
 
 
 def numbered(height=120, width=200):

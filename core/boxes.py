@@ -1,0 +1,33 @@
+"""What boxes of digits say about the number they make. Boxes are (N, 4), `[x1, y1, x2, y2]` in pixels."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def is_stacked(boxes: np.ndarray) -> bool:
+    """Whether digits stand one above the other rather than side by side.
+
+    >>> is_stacked(np.array([[0, 0, 5, 10], [0, 12, 5, 22]]))
+    True
+    """
+    if len(boxes) < 2:
+        return False
+    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+    across, down = np.ptp(centres, axis=0)
+    return bool(down > 1.2 * across)
+
+
+def reading_order(boxes: np.ndarray) -> np.ndarray:
+    """Indices (N,) that put the digits of one number in order: left to right, a stack top to bottom.
+
+    >>> reading_order(np.array([[20, 0, 25, 10], [10, 0, 15, 10]])).tolist()
+    [1, 0]
+    """
+    centres = boxes[:, :2] + boxes[:, 2:]
+    return np.argsort(centres[:, 1 if is_stacked(boxes) else 0], kind="stable")
+
+
+def enclosing(boxes: np.ndarray) -> np.ndarray:
+    """The smallest box (4,) around boxes (N, 4), N >= 1."""
+    return np.concatenate([boxes[:, :2].min(0), boxes[:, 2:].max(0)])
