@@ -21,10 +21,26 @@ _THUMB = (12, 18)  # width, height of the thumbnails typefaces are compared by
 
 @dataclass(frozen=True)
 class Glyph:
-    """One character: mask uint8 (h, w), tight; `top`, its first row relative to that of a digit 0."""
+    """One character: mask uint8 (h, w), tight; `top`, its first row relative to that of a digit 0.
+
+    outline: the corners of its convex hull, float32 (K, 2), in pixels of the mask.
+    """
 
     mask: np.ndarray
     top: int
+    outline: np.ndarray
+
+
+def make_glyph(mask: np.ndarray, top: int) -> Glyph | None:
+    """A glyph from a mask with room around it, whose first row is `top`; None if nothing is drawn there."""
+    rows, columns = np.flatnonzero(mask.max(1) > 40), np.flatnonzero(mask.max(0) > 40)
+    if not len(rows):
+        return None
+    tight = np.ascontiguousarray(mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
+    hull = cv2.convexHull(cv2.findNonZero((tight > 40).astype(np.uint8))).reshape(-1, 2).astype(np.float32)
+    # a hull of pixel centres leaves half a pixel out on every side
+    middle = hull.mean(0)
+    return Glyph(tight, top + int(rows[0]), hull + 0.5 + 0.5 * np.sign(hull - middle))
 
 
 @dataclass
@@ -56,13 +72,8 @@ class Typeface:
             return None
         canvas = Image.new("L", (right - left + 8, bottom - top + 8))
         ImageDraw.Draw(canvas).text((4 - left, 4 - top), char, fill=255, font=self._font)
-        mask = np.asarray(canvas)
-        rows, columns = np.flatnonzero(mask.max(1) > 40), np.flatnonzero(mask.max(0) > 40)
-        if not len(rows):
-            return None
         zero_top = int(self._font.getbbox("0")[1])
-        mask = np.ascontiguousarray(mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
-        return Glyph(mask, top - 4 + int(rows[0]) - zero_top)
+        return make_glyph(np.asarray(canvas), top - 4 - zero_top)
 
     def thumbnails(self) -> np.ndarray | None:
         """The ten digits as zero-mean unit vectors, float32 (10, 216); None if one is missing or ill-shaped."""

@@ -10,16 +10,26 @@ from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
+from torch.utils.data import Dataset
 
+from digits.core.boxes import enclosing
 from digits.datasets.degrade import degrade, for_crops, for_scenes
 from digits.datasets.fonts import Typeface
 from digits.datasets.items import Sample, empty_boxes
-from digits.datasets.lettering import Patch, draw, random_number, random_word
+from digits.datasets.layout import Layout, draw_from, svhn_layout
+from digits.datasets.lettering import random_number, random_street, random_word
+from digits.datasets.lighting import reflection
+from digits.datasets.patch import Patch
+from digits.datasets.placing import Backdrop, find_spot, paste, warp
+from digits.datasets.signs import draw
+from digits.datasets.transforms import detector_jitter
+from digits.datasets.visibility import clip_boxes
 
-# shares of numbers of 1, 2, … digits: between SVHN's European streets and North American suburbs
-LENGTHS = (0.14, 0.30, 0.29, 0.20, 0.055, 0.015)
-MIN_VISIBLE = 0.6  # a digit of which less than this share of its box is inside the frame is not labelled
-MIN_HEIGHT = 6.0  # nor one lower than this many pixels
+# Shares of numbers of 1, 2, … digits in the suburbs of North America. SVHN's streets are mostly of two and three; half
+# of the numbers drawn have the lengths of the layout table, half of them these.
+SUBURBS = (0.10, 0.14, 0.26, 0.34, 0.14, 0.02)
+SMALLEST = 8.0  # pixels: the lowest digits that are drawn
+_SMALL = 18.0  # pixels: digits lower than this are degraded as gently as scenes are
 
 
 @dataclass
@@ -28,7 +38,7 @@ class Sources:
 
     typefaces: drawn from; backgrounds: pictures without digits; scenes: whole pictures with digits boxed;
     plates: tight crops of real numbers; words: pictures of text without digits; words_in_scenes: likewise, whole;
-    false_alarms: crops that a detector took for numbers and are none.
+    false_alarms: crops that a detector took for numbers and are none; layout: what real numbers measure.
     """
 
     typefaces: Sequence[Typeface]
@@ -38,6 +48,13 @@ class Sources:
     words: Sequence[np.ndarray] = field(default_factory=list)
     words_in_scenes: Sequence[np.ndarray] = field(default_factory=list)
     false_alarms: Sequence[np.ndarray] = field(default_factory=list)
+    layout: Layout = field(default_factory=svhn_layout)
+
+    @property
+    def lengths(self) -> tuple[float, ...]:
+        """Shares of the numbers of 1, 2, … digits."""
+        total = sum(self.layout.lengths)
+        return tuple(0.5 * n / total + 0.5 * share for n, share in zip(self.layout.lengths, SUBURBS, strict=True))
 
 
 def _pick(rng: np.random.Generator, items: Sequence):
@@ -46,52 +63,6 @@ def _pick(rng: np.random.Generator, items: Sequence):
 
 def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
     return float(np.exp(rng.uniform(np.log(low), np.log(max(low, high)))))
-
-
-def _window(
-    rng: np.random.Generator, image: np.ndarray, height: int, width: int, zoom: tuple[float, float]
-) -> np.ndarray:
-    """A random window of a picture, resized to (height, width); `zoom` is output over input pixels."""
-    scale = max(_log_uniform(rng, *zoom), height / image.shape[0], width / image.shape[1])
-    h, w = min(image.shape[0], round(height / scale)), min(image.shape[1], round(width / scale))
-    y, x = int(rng.integers(image.shape[0] - h + 1)), int(rng.integers(image.shape[1] - w + 1))
-    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    return cv2.resize(image[y : y + h, x : x + w], (width, height), interpolation=interpolation)
-
-
-def _warp(rng: np.random.Generator, patch: Patch, strength: float) -> Patch:
-    """Turn, foreshorten and tilt a patch as a camera beside the door would see it."""
-    h, w = patch.alpha.shape
-    angle = np.deg2rad(rng.normal(0, 3.5) if rng.random() < 0.85 else rng.uniform(-22, 22))
-    stretch = np.array([rng.uniform(0.62, 1.12), 1.0]) if rng.random() < 0.5 else np.ones(2)
-    shear = rng.normal(0, 0.07)
-    corners = np.float32([[0, 0], [w, 0], [w, h], [0, h]])
-    rotate = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    target = (corners - (w / 2, h / 2)) * stretch @ np.array([[1, 0], [shear, 1]]) @ rotate.T
-    target += rng.uniform(-1, 1, (4, 2)) * strength * min(h, w) * 0.5
-    target -= target.min(0)
-    size = tuple(int(v) + 1 for v in target.max(0))
-    matrix = cv2.getPerspectiveTransform(corners, target.astype(np.float32))
-    colour = cv2.warpPerspective(patch.colour, matrix, size)
-    alpha = cv2.warpPerspective(patch.alpha, matrix, size)
-    outlines = [cv2.perspectiveTransform(o[None].astype(np.float32), matrix)[0] for o in patch.outlines]
-    return Patch(colour, alpha, outlines, patch.digits, patch.vertical)
-
-
-def _paste(rng: np.random.Generator, image: np.ndarray, patch: Patch, x: int, y: int) -> None:
-    """Blend a patch into `image` (in place) with its top left corner at (x, y), in the light of that place."""
-    h, w = patch.alpha.shape
-    x0, y0, x1, y1 = max(0, x), max(0, y), min(image.shape[1], x + w), min(image.shape[0], y + h)
-    if x0 >= x1 or y0 >= y1:
-        return
-    under = image[y0:y1, x0:x1].astype(np.float32)
-    colour = patch.colour[y0 - y : y1 - y, x0 - x : x1 - x]
-    alpha = patch.alpha[y0 - y : y1 - y, x0 - x : x1 - x, None]
-    if rng.random() < 0.5:
-        light = cv2.resize(under.mean(2), (3, 3), interpolation=cv2.INTER_AREA) + 40
-        light = cv2.resize(np.clip(light / light.mean(), 0.6, 1.4), (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR)
-        colour = colour * light[..., None]
-    image[y0:y1, x0:x1] = np.clip(colour + under * (1 - alpha), 0, 255).astype(np.uint8)
 
 
 def _boxes(outlines: list[np.ndarray], x: float, y: float) -> np.ndarray:
@@ -103,16 +74,8 @@ def _boxes(outlines: list[np.ndarray], x: float, y: float) -> np.ndarray:
     return np.concatenate([low - slack + (x, y), high + slack + (x, y)], 1).astype(np.float32)
 
 
-def clip_boxes(boxes: np.ndarray, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Boxes clipped to the frame and which of them stay: enough of the digit visible, and high enough."""
-    if not len(boxes):
-        return boxes, np.zeros(0, bool)
-    clipped = boxes.copy()
-    clipped[:, 0::2] = clipped[:, 0::2].clip(0, width)
-    clipped[:, 1::2] = clipped[:, 1::2].clip(0, height)
-    size, full = clipped[:, 2:] - clipped[:, :2], boxes[:, 2:] - boxes[:, :2]
-    visible = size.prod(1) / np.maximum(full.prod(1), 1e-6)
-    return clipped, (visible >= MIN_VISIBLE) & (size[:, 1] >= MIN_HEIGHT) & (size[:, 0] >= 2)
+def _joined(digits: str, stay: np.ndarray) -> str:
+    return "".join(char for char, keep in zip(digits, stay, strict=True) if keep)
 
 
 def plate_patch(rng: np.random.Generator, plate: Sample, height: float) -> Patch:
@@ -134,54 +97,22 @@ def plate_patch(rng: np.random.Generator, plate: Sample, height: float) -> Patch
     return Patch(image * alpha[..., None], alpha, corners, "".join(map(str, plate.labels)), False)
 
 
-def _free_spot(rng: np.random.Generator, w: int, h: int, height: int, width: int, taken) -> tuple:
-    """A place for a (w, h) patch that covers nothing pasted before; now and then cut by the frame."""
-    slack = 0.25 if rng.random() < 0.15 else 0.0
-    for _ in range(12):
-        x = int(rng.integers(-int(w * slack), max(1, width - int(w * (1 - slack)) + 1)))
-        y = int(rng.integers(-int(h * slack), max(1, height - int(h * (1 - slack)) + 1)))
-        if all(x + w <= a or x >= c or y + h <= b or y >= d for a, b, c, d in taken):
-            return x, y
-    return None, None
-
-
 class Synthesizer:
     """Endless samples by index.
 
     `scene(i)`: a window of a street photograph with any number of numbers, for the detector.
+    `composed(i)`: a whole such picture of `scene_size`, every number of it known.
     `number(i)`: a small picture of one number in its surroundings, for the recogniser to be cut from.
+    `crop(i)`: the same, cut as a detector cuts it.
     """
 
     def __init__(self, sources: Sources, seed: int = 0, scene_size: tuple[int, int] = (256, 320)):
         self.sources = sources
         self.seed = seed
         self.scene_size = scene_size  # height, width of the largest scenes
+        self._backdrops = [Backdrop(picture) for picture in sources.backgrounds]
         self._scene_degrade = for_scenes()
         self._crop_degrade = for_crops()
-
-    def _draw_number(self, rng, height: float, surface: float) -> Patch:
-        text = random_number(rng, LENGTHS)
-        vertical = len(text) > 1 and rng.random() < 0.13
-        shown = text
-        if not vertical and rng.random() < 0.05:
-            shown = text + (" " if rng.random() < 0.3 else "") + "ABCDEFGH"[rng.integers(8)]
-        caption = random_word(rng) if not vertical and rng.random() < 0.08 else ""
-        return draw(
-            rng,
-            _pick(rng, self.sources.typefaces),
-            shown,
-            height,
-            surface,
-            vertical=vertical,
-            caption=caption,
-        )
-
-    def _draw_word(self, rng, height: float, surface: float) -> Patch:
-        if self.sources.words and rng.random() < 0.3:
-            picture = _pick(rng, self.sources.words)
-            return plate_patch(rng, Sample(picture, empty_boxes(), np.zeros(0, np.int64), (), "word"), height)
-        text = " ".join(random_word(rng) for _ in range(rng.integers(1, 3)))
-        return draw(rng, _pick(rng, self.sources.typefaces), text, height, surface)
 
     def scene(self, index: int) -> Sample:
         """A training window; digits under 6 px high or mostly outside it are not labelled.
@@ -196,11 +127,11 @@ class Synthesizer:
         if self.sources.scenes and kind < 0.22:
             image, boxes, labels, numbers = self._real_window(rng, _pick(rng, self.sources.scenes), height, width)
         elif self.sources.words_in_scenes and kind < 0.26:
-            image = _window(rng, _pick(rng, self.sources.words_in_scenes), height, width, (0.4, 1.2)).copy()
-            boxes, labels, numbers = empty_boxes(), [], []
+            picture = Backdrop(_pick(rng, self.sources.words_in_scenes))
+            image, boxes, labels, numbers = picture.window(rng, height, width, (0.4, 1.2))[0], empty_boxes(), [], []
         else:
             image, boxes, labels, numbers = self._composed(rng, height, width)
-        if rng.random() < 0.75:
+        if rng.random() < 0.85:
             image = degrade(self._scene_degrade, image, rng)
         return Sample(image, boxes, np.asarray(labels, np.int64), tuple(numbers), f"scene-{self.seed}-{index}")
 
@@ -211,8 +142,68 @@ class Synthesizer:
         image = degrade(self._scene_degrade, image, rng)
         return Sample(image, boxes, np.asarray(labels, np.int64), tuple(numbers), f"composed-{self.seed}-{index}")
 
+    def number(self, index: int) -> Sample:
+        """A picture with at most one number and its digit boxes; a negative in one of seven."""
+        rng = np.random.default_rng((self.seed, 2, index))
+        kind = rng.random()
+        if kind < 0.14:
+            image, boxes, digits = self._not_a_number(rng), empty_boxes(), ""
+        elif self.sources.plates and kind < 0.30:
+            image, boxes, digits = self._real_number(rng, _pick(rng, self.sources.plates))
+        elif self.sources.scenes and kind < 0.38:
+            image, boxes, digits = self._number_in_photo(rng, _pick(rng, self.sources.scenes))
+        else:
+            image, boxes, digits = self._drawn_number(rng)
+        if rng.random() < 0.9:
+            # what leaves large digits legible wipes small ones out
+            small = len(boxes) and float(np.median(boxes[:, 3] - boxes[:, 1])) < _SMALL
+            image = degrade(self._scene_degrade if small else self._crop_degrade, image, rng)
+        labels = np.asarray([int(d) for d in digits], np.int64)
+        return Sample(image, boxes, labels, (digits,) if digits else (), f"number-{self.seed}-{index}")
+
+    def crop(self, index: int) -> Sample:
+        """A number cut as a detector cuts it: loose, tight, or into the outer digits by a tenth."""
+        sample = self.number(index)
+        image_id = f"crop-{self.seed}-{index}"
+        if not len(sample.boxes):
+            return Sample(sample.image, sample.boxes, sample.labels, sample.numbers, image_id)
+        jittered, margins = detector_jitter(sample.boxes, np.random.default_rng((self.seed, 3, index)))
+        tall = float(np.median(jittered[:, 3] - jittered[:, 1]))
+        x1, y1, x2, y2 = enclosing(jittered) + np.array([-1, -1, 1, 1]) * margins * tall
+        height, width = sample.image.shape[:2]
+        left, top = int(np.clip(x1, 0, width - 2)), int(np.clip(y1, 0, height - 2))
+        right, bottom = int(np.clip(np.ceil(x2), left + 2, width)), int(np.clip(np.ceil(y2), top + 2, height))
+        image = np.ascontiguousarray(sample.image[top:bottom, left:right])
+        boxes = sample.boxes - np.float32([left, top, left, top])
+        limit = np.float32([right - left, bottom - top] * 2)
+        # a digit is not lost by being cut: its text is what the crop is there to teach
+        return Sample(image, boxes.clip(0, limit), sample.labels, sample.numbers, image_id)
+
+    def _draw_number(self, rng, height: float, surface: float) -> Patch:
+        text = random_number(rng, self.sources.lengths)
+        vertical = len(text) > 1 and rng.random() < 0.13
+        shown, caption = text, ""
+        if not vertical and rng.random() < 0.05:
+            shown = text + (" " if rng.random() < 0.3 else "") + "ABCDEFGH"[rng.integers(8)]
+        if not vertical and rng.random() < 0.08:
+            caption = random_street(rng) if rng.random() < 0.5 else random_word(rng)
+        face = _pick(rng, self.sources.typefaces)
+        return draw(rng, face, shown, height, surface, layout=self.sources.layout, vertical=vertical, caption=caption)
+
+    def _draw_word(self, rng, height: float, surface: float) -> Patch:
+        if self.sources.words and rng.random() < 0.3:
+            picture = _pick(rng, self.sources.words)
+            return plate_patch(rng, Sample(picture, empty_boxes(), np.zeros(0, np.int64), (), "word"), height)
+        text = (
+            random_street(rng) if rng.random() < 0.25 else " ".join(random_word(rng) for _ in range(rng.integers(1, 3)))
+        )
+        return draw(rng, _pick(rng, self.sources.typefaces), text, height, surface, layout=self.sources.layout)
+
+    def _seen(self, rng, patch: Patch, strength: float) -> Patch:
+        return warp(rng, patch, strength, draw_from(rng, self.sources.layout.slope))
+
     def _composed(self, rng, height: int, width: int):
-        image = _window(rng, _pick(rng, self.sources.backgrounds), height, width, (0.6, 2.0)).copy()
+        image, window = _pick(rng, self._backdrops).window(rng, height, width, (0.6, 2.0))
         boxes, labels, numbers, taken = [], [], [], []
         count = int(rng.choice(5, p=[0.15, 0.33, 0.25, 0.17, 0.10]))
         things = ["number"] * count + ["word"] * int(rng.choice(4, p=[0.45, 0.3, 0.15, 0.1]))
@@ -220,7 +211,7 @@ class Synthesizer:
             largest = height * (0.45 if width > 1.5 * height else 0.65)
             # the small windows stand for close-ups: there, large digits are as common as small ones
             close = height < self.scene_size[0] and rng.random() < 0.6
-            size = float(rng.uniform(8, largest)) if close else _log_uniform(rng, 8, largest)
+            size = float(rng.uniform(SMALLEST, largest)) if close else _log_uniform(rng, SMALLEST, largest)
             at = (int(rng.integers(width)), int(rng.integers(height)))
             surface = float(image[at[1] // 8 * 8 : at[1] // 8 * 8 + 8, at[0] // 8 * 8 : at[0] // 8 * 8 + 8].mean())
             if thing == "word":
@@ -229,24 +220,25 @@ class Synthesizer:
                 patch = plate_patch(rng, _pick(rng, self.sources.plates), size)
             else:
                 patch = self._draw_number(rng, size, surface)
-            patch = _warp(rng, patch, 0.12 if patch.vertical else 0.2)
+            patch = self._seen(rng, patch, 0.12 if patch.vertical else 0.2)
             h, w = patch.alpha.shape
-            x, y = _free_spot(rng, w, h, height, width, taken)
-            if x is None:
+            spot = find_spot(rng, (w, h), (width, height), window, taken)
+            if spot is None:
                 continue
-            _paste(rng, image, patch, x, y)
+            x, y = spot
+            paste(rng, image, patch, x, y)
             taken.append((x, y, x + w, y + h))
             clipped, stay = clip_boxes(_boxes(patch.outlines, x, y), height, width)
             boxes.append(clipped[stay])
-            labels += [int(d) for d, keep in zip(patch.digits, stay, strict=True) if keep]
+            labels += [int(d) for d in _joined(patch.digits, stay)]
             if stay.any():
-                numbers.append("".join(d for d, keep in zip(patch.digits, stay, strict=True) if keep))
+                numbers.append(_joined(patch.digits, stay))
         return image, np.concatenate(boxes) if boxes else empty_boxes(), labels, numbers
 
     def _real_window(self, rng, sample: Sample, height: int, width: int):
         """A window of a photograph with its own numbers, zoomed so that one of them is of a wanted height."""
         if not len(sample.boxes):
-            return _window(rng, sample.image, height, width, (0.5, 1.6)).copy(), empty_boxes(), [], []
+            return Backdrop(sample.image).window(rng, height, width, (0.5, 1.6))[0], empty_boxes(), [], []
         focus = sample.boxes[rng.integers(len(sample.boxes))]
         wanted = _log_uniform(rng, 9, height * 0.45)
         scale = float(np.clip(wanted / (focus[3] - focus[1]), 0.35, 2.2))
@@ -266,25 +258,13 @@ class Synthesizer:
         boxes, stay = clip_boxes(np.concatenate([corners.min(1), corners.max(1)], 1).astype(np.float32), height, width)
         return image, boxes[stay], sample.labels[stay].tolist(), []
 
-    def number(self, index: int) -> Sample:
-        """A picture with at most one number and its digit boxes; a negative in one of seven."""
-        rng = np.random.default_rng((self.seed, 2, index))
-        kind = rng.random()
-        if kind < 0.14:
-            image, boxes, digits = self._not_a_number(rng), empty_boxes(), ""
-        elif self.sources.plates and kind < 0.30:
-            image, boxes, digits = self._real_number(rng, _pick(rng, self.sources.plates))
-        elif self.sources.scenes and kind < 0.38:
-            image, boxes, digits = self._number_in_photo(rng, _pick(rng, self.sources.scenes))
-        else:
-            image, boxes, digits = self._drawn_number(rng)
-        if rng.random() < 0.85:
-            image = degrade(self._crop_degrade, image, rng)
-        labels = np.asarray([int(d) for d in digits], np.int64)
-        return Sample(image, boxes, labels, (digits,) if digits else (), f"number-{self.seed}-{index}")
-
     def _background(self, rng, height: int, width: int) -> np.ndarray:
-        return _window(rng, _pick(rng, self.sources.backgrounds), height, width, (0.3, 2.5)).copy()
+        """A wall, or something else that is not mostly sky."""
+        for _ in range(4):
+            image, window = _pick(rng, self._backdrops).window(rng, height, width, (0.3, 2.5))
+            if window.sky_share((0, 0, width, height)) < 0.3:
+                break
+        return image
 
     def _not_a_number(self, rng) -> np.ndarray:
         """A false alarm, a bare wall, or a window onto a word: of its letters one or several, the outer ones cut."""
@@ -296,27 +276,32 @@ class Synthesizer:
         height, width = int(rng.integers(28, 70)), int(rng.integers(24, 140))
         image = self._background(rng, height, width)
         if rng.random() < 0.65:
-            patch = _warp(rng, self._draw_word(rng, height * rng.uniform(0.4, 0.9), float(image.mean())), 0.12)
+            patch = self._draw_word(rng, height * rng.uniform(0.4, 0.9), float(image.mean()))
+            patch = self._seen(rng, patch, 0.12)
             h, w = patch.alpha.shape
             slack = abs(w - width)
             x = int(rng.integers(slack + 1)) * (-1 if w > width else 1)
-            _paste(rng, image, patch, x, (height - h) // 2 + int(rng.integers(-3, 4)))
+            paste(rng, image, patch, x, (height - h) // 2 + int(rng.integers(-3, 4)))
         return image
 
     def _drawn_number(self, rng):
-        size = _log_uniform(rng, 11, 64)
+        # a third evenly over the range the recogniser must read, the others as high as real digits are
+        size = _log_uniform(rng, SMALLEST, 64) if rng.random() < 0.33 else draw_from(rng, self.sources.layout.height)
+        size = float(np.clip(size, SMALLEST, 72))
         surface = float(rng.uniform(15, 240))
-        patch = _warp(rng, self._draw_number(rng, size, surface), 0.15)
+        patch = self._seen(rng, self._draw_number(rng, size, surface), 0.15)
         h, w = patch.alpha.shape
         extra = max(4, round(size * 0.4))
         image = self._background(rng, h + 2 * extra, w + 2 * extra)
         # the wall takes the brightness the ink was chosen against; half of the walls are nearly plain
         contrast = rng.uniform(0.05, 0.5) if rng.random() < 0.6 else 1.0
-        mean = float(image.mean())
-        image = np.clip((image.astype(np.float32) - mean) * contrast + surface, 0, 255).astype(np.uint8)
+        table = np.clip((np.arange(256) - float(image.mean())) * contrast + surface, 0, 255).astype(np.uint8)
+        image = cv2.LUT(image, table)
         if rng.random() < 0.3:
             self._clutter(rng, image, size, surface)
-        _paste(rng, image, patch, extra, extra)
+        paste(rng, image, patch, extra, extra)
+        if rng.random() < 0.04:
+            image = reflection(rng, image, _pick(rng, self.sources.backgrounds))
         return image, _boxes(patch.outlines, extra, extra), patch.digits
 
     def _clutter(self, rng, image: np.ndarray, size: float, surface: float) -> None:
@@ -325,7 +310,7 @@ class Synthesizer:
         if rng.random() < 0.5:
             patch = self._draw_word(rng, size * rng.uniform(0.3, 1.0), surface)
             y = -patch.alpha.shape[0] // 2 if rng.random() < 0.5 else h - patch.alpha.shape[0] // 2
-            _paste(rng, image, patch, int(rng.integers(-w // 2, w)), y)
+            paste(rng, image, patch, int(rng.integers(-w // 2, w)), y)
         else:
             for _ in range(rng.integers(1, 4)):
                 colour = tuple(int(v) for v in rng.integers(0, 256, 3))
@@ -339,28 +324,29 @@ class Synthesizer:
 
     def _real_number(self, rng, plate: Sample):
         """A real plate, sometimes tilted on another wall."""
-        if not plate.numbers[0] or len(plate.numbers[0]) > len(LENGTHS):
+        if not plate.numbers[0] or len(plate.numbers[0]) > len(SUBURBS):
             return self._drawn_number(rng)
         size = _log_uniform(rng, 14, 60)
         patch = plate_patch(rng, plate, size)
         if max(patch.alpha.shape) < 300 and rng.random() < 0.7:
-            patch = _warp(rng, patch, 0.15)
+            patch = self._seen(rng, patch, 0.15)
         h, w = patch.alpha.shape
         extra = max(3, round(size * rng.uniform(0.1, 0.5)))
         image = self._background(rng, h + 2 * extra, w + 2 * extra)
-        _paste(rng, image, patch, extra, extra)
+        paste(rng, image, patch, extra, extra)
         return image, _boxes(patch.outlines, extra, extra), patch.digits
 
     def _number_in_photo(self, rng, sample: Sample):
         """One number of a real photograph with its surroundings, rescaled."""
-        known = [i for i, number in enumerate(sample.numbers) if 0 < len(number) <= len(LENGTHS)]
+        known = [
+            (number, boxes)
+            for number, boxes in zip(sample.numbers, sample.number_boxes(), strict=False)
+            if 0 < len(number) <= len(SUBURBS)
+        ]
         if not known:
             return self._drawn_number(rng)
-        which = _pick(rng, known)
-        start = sum(len(number) for number in sample.numbers[:which])
-        boxes = sample.boxes[start : start + len(sample.numbers[which])]
-        x1, y1 = boxes[:, :2].min(0)
-        x2, y2 = boxes[:, 2:].max(0)
+        number, boxes = _pick(rng, known)
+        x1, y1, x2, y2 = enclosing(boxes)
         pad = 0.6 * (y2 - y1)
         left, top = max(0, int(x1 - pad)), max(0, int(y1 - pad))
         crop = sample.image[top : int(y2 + pad) + 1, left : int(x2 + pad) + 1]
@@ -368,4 +354,30 @@ class Synthesizer:
         interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
         size = max(8, round(crop.shape[1] * scale)), max(8, round(crop.shape[0] * scale))
         image = cv2.resize(crop, size, interpolation=interpolation)
-        return image, ((boxes - (left, top, left, top)) * scale).astype(np.float32), sample.numbers[which]
+        return image, ((boxes - (left, top, left, top)) * scale).astype(np.float32), number
+
+
+class Synthetic(Dataset):
+    """Samples of a Synthesizer as a torch Dataset, without files and without end unless `count` says so.
+
+    kind: "scene", "composed", "number" or "crop". An index always gives the same sample, in whichever worker; go
+    through it in order (`shuffle=False`): the samples are random already.
+
+    >>> from digits.datasets.fonts import builtin_typefaces
+    >>> wall = np.full((80, 120, 3), 128, np.uint8)
+    >>> crops = Synthetic(Synthesizer(Sources(builtin_typefaces(), [wall]), seed=1), "crop")
+    >>> crops[10**9].image.dtype
+    dtype('uint8')
+    """
+
+    def __init__(self, synthesizer: Synthesizer, kind: str, count: int = 2**62):
+        self._make = getattr(synthesizer, kind)
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index: int) -> Sample:
+        if not 0 <= index < self._count:
+            raise IndexError(index)
+        return self._make(index)

@@ -10,6 +10,7 @@ from torch.utils.data import Dataset, default_collate
 
 from digits.datasets.items import Sample
 from digits.datasets.synthesis import Synthesizer
+from digits.datasets.transforms import detector_jitter
 from digits.recognizer.crops import cut_number, letterbox
 from digits.recognizer.model import MAX_LENGTH, NumberNet, normalise
 from digits.training.loop import fit, move
@@ -19,16 +20,7 @@ def jittered_cut(rng: np.random.Generator, sample: Sample) -> np.ndarray:
     """The crop of a sample's number as a detector delivers it: loose, tight, or into the outer digits by a tenth."""
     if not len(sample.boxes):
         return sample.image
-    boxes = sample.boxes.astype(np.float64)
-    boxes += rng.normal(0, 0.035, boxes.shape) * np.median(boxes[:, 3] - boxes[:, 1])
-    kind = rng.random()
-    if kind < 0.5:
-        margins = rng.uniform(0.02, 0.3, 4)
-    elif kind < 0.85:
-        margins = rng.normal(0, 0.04, 4).clip(-0.08, 0.12)
-    else:
-        margins = rng.uniform(0.1, 0.6, 4)
-    return cut_number(sample.image, boxes, margins)
+    return cut_number(sample.image, *detector_jitter(sample.boxes, rng))
 
 
 class Crops(Dataset):

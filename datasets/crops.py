@@ -1,0 +1,77 @@
+"""Crops of which the text is known: a folder of pictures and a CSV with the columns `file` and `text`.
+
+The text is the whole number, leading zeros and all; an empty one says that the crop shows no number.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+from pathlib import Path
+
+from digits.core.errors import DatasetError
+from digits.datasets.files import picture_folder, write_text
+from digits.datasets.pictures import Pictures, Problem, Record, make_record, picture_size
+
+COLUMNS = {"file": "file", "filename": "file", "text": "text", "label": "text"}  # what they are called elsewhere
+
+
+def _rows(path: Path) -> list[tuple[int, str, str]]:
+    """Line number, file and text of every row; DatasetError if the file cannot be read or lacks a column."""
+    try:
+        content = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise DatasetError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+    except UnicodeDecodeError:
+        raise DatasetError(f"{path}: not UTF-8 text, save it as such") from None
+    reader = csv.reader(io.StringIO(content, newline=""))
+    try:
+        header = [COLUMNS.get(name.strip().lower()) for name in next(reader, [])]
+        if header.count("file") != 1 or header.count("text") != 1:
+            raise DatasetError(f"{path}: its first line must name the columns, file,text")
+        file, text = header.index("file"), header.index("text")
+        cells = [(reader.line_num, row + [""] * len(header)) for row in reader if row]
+    except csv.Error as error:
+        raise DatasetError(f"{path}: line {reader.line_num}: not CSV ({error})") from None
+    return [(line, row[file].strip(), row[text].strip()) for line, row in cells]
+
+
+def _crop(name: str, text: str, picture: Path, annotations_only: bool) -> Record:
+    """One row as a record; ValueError, saying why, if the text is no number or the picture is missing."""
+    if text and not (text.isascii() and text.isdigit()):
+        raise ValueError(f"text {text!r} is not made of the digits 0 to 9 alone")
+    size = (0, 0) if annotations_only else picture_size(picture)
+    return make_record(name, picture, size, numbers=(text,) if text else ())
+
+
+def read_crops(path: str | Path, images: str | Path | None = None, *, annotations_only: bool = False) -> Pictures:
+    """The crops that a CSV names; the file name is the id, and no crop has boxes.
+
+    path: the CSV, or the folder with its `labels.csv`. images: where the pictures are, else `images/` beside the CSV,
+    else beside the CSV itself. annotations_only: the pictures need not be there, and sizes are 0. Raises DatasetError
+    if the CSV is missing, not UTF-8 or without its columns; single bad rows are left out as problems.
+    """
+    path = Path(path) / "labels.csv" if Path(path).is_dir() else Path(path)
+    folder = picture_folder(path, images)
+    records, problems, seen = [], [], set()
+    for line, name, text in _rows(path):
+        try:
+            if not name:
+                raise ValueError("names no file")
+            if name in seen:
+                raise ValueError("listed before")
+            seen.add(name)
+            records.append(_crop(name, text, folder / name, annotations_only))
+        except ValueError as error:
+            problems.append(Problem(name, f"line {line}: {error}"))
+    return Pictures(str(path), records, problems)
+
+
+def write_crops(rows: Iterable[tuple[str, str]], path: str | Path) -> None:
+    """Write (file, text) rows as `read_crops` reads them, all or nothing; DatasetError if that fails."""
+    content = io.StringIO(newline="")
+    writer = csv.writer(content, lineterminator="\n")
+    writer.writerow(("file", "text"))
+    writer.writerows(rows)
+    write_text(path, content.getvalue())

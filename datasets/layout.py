@@ -1,0 +1,123 @@
+"""How real numbers are laid out: a small table of quantiles, measured on annotations, that drawn numbers follow.
+
+The table that ships, `svhn_layout.json`, is of the 33,402 training numbers of SVHN (Netzer et al. 2011); the command
+`digits data layout` makes one from any annotated source.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+
+from digits.core.boxes import is_stacked
+from digits.core.errors import DatasetError
+from digits.datasets.pictures import Record, read_json
+
+_LEVELS = np.linspace(0.005, 0.995, 34)  # the outermost half per cent is mostly slips of annotators
+_LONGEST = 6  # digits of the longest number drawn
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Quantiles at evenly spaced levels from 0.5 % to 99.5 %, and counts.
+
+    numbers: how many were measured. lengths: how many of them have 1, 2, … 6 digits. height: of a digit, pixels.
+    aspect: width over height of each digit 0 to 9. gap: from one digit's box to the next, over height. slope: rise over
+    run of the line through the digits, of numbers that are not stacked. stacked: share of the numbers of two and more
+    digits.
+    """
+
+    numbers: int
+    lengths: tuple[int, ...]
+    height: tuple[float, ...]
+    aspect: tuple[tuple[float, ...], ...]
+    gap: tuple[float, ...]
+    slope: tuple[float, ...]
+    stacked: float
+
+    @classmethod
+    def measure(cls, records: Iterable[Record]) -> Layout:
+        """Raises DatasetError if there are fewer than 100 numbers whose digits are boxed: too few for quantiles."""
+        lengths, heights, gaps, slopes, stacked = [0] * _LONGEST, [], [], [], 0
+        aspects: list[list[float]] = [[] for _ in range(10)]
+        for record in records:
+            for text, boxes in zip(record.numbers, record.number_boxes(), strict=False):
+                if len(text) > _LONGEST:
+                    continue
+                boxes = boxes.astype(np.float64)
+                size = boxes[:, 2:] - boxes[:, :2]
+                tall = float(np.median(size[:, 1]))
+                lengths[len(text) - 1] += 1
+                heights += size[:, 1].tolist()
+                for char, (w, h) in zip(text, size, strict=True):
+                    aspects[int(char)].append(w / h)
+                if is_stacked(boxes):
+                    stacked += 1
+                    continue
+                gaps += ((boxes[1:, 0] - boxes[:-1, 2]) / tall).tolist()
+                run, rise = (boxes[-1, :2] + boxes[-1, 2:] - boxes[0, :2] - boxes[0, 2:]) / 2
+                if run > 0:  # a lone digit has no slope, nor have two in one place, a slip
+                    slopes.append(rise / run)
+        if sum(lengths) < 100 or not slopes or not all(aspects):
+            raise DatasetError(
+                "too few numbers with boxed digits to measure a layout: 100 with all ten digits at least"
+            )
+        return cls(
+            numbers=sum(lengths),
+            lengths=tuple(lengths),
+            height=_quantiles(heights),
+            aspect=tuple(_quantiles(values) for values in aspects),
+            gap=_quantiles(gaps),
+            slope=_quantiles(slopes),
+            stacked=round(stacked / sum(lengths[1:]), 4),
+        )
+
+    @classmethod
+    def load(cls, path: str | Path) -> Layout:
+        """Raises DatasetError if the file is missing or no layout table."""
+        table = read_json(Path(path), dict)
+        try:
+            layout = cls(**{k: _frozen(v) for k, v in table.items()})
+            sound = len(layout.aspect) == 10 and sum(layout.lengths) > 0 and 0 <= layout.stacked <= 1
+            columns = (layout.height, layout.gap, layout.slope, *layout.aspect)
+            if not sound or any(len(column) < 2 for column in columns):
+                raise ValueError
+        except (TypeError, ValueError):
+            raise DatasetError(f"{path}: not a layout table; digits data layout makes one") from None
+        return layout
+
+    def save(self, path: str | Path) -> None:
+        rows = ",\n".join(f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in asdict(self).items())
+        Path(path).write_text(f"{{\n{rows}\n}}\n")
+
+
+@cache
+def svhn_layout() -> Layout:
+    """The table that ships."""
+    return Layout.load(str(files("digits.datasets") / "svhn_layout.json"))
+
+
+def draw_from(rng: np.random.Generator, quantiles: tuple[float, ...]) -> float:
+    """A value distributed as the quantiles say."""
+    return at_level(quantiles, rng.random())
+
+
+def at_level(quantiles: tuple[float, ...], level: float) -> float:
+    """The value below which the share `level` lies."""
+    place = level * (len(quantiles) - 1)
+    low = min(int(place), len(quantiles) - 2)
+    return quantiles[low] + (place - low) * (quantiles[low + 1] - quantiles[low])
+
+
+def _quantiles(values: list[float]) -> tuple[float, ...]:
+    return tuple(np.quantile(values, _LEVELS).round(4).tolist())
+
+
+def _frozen(value):
+    return tuple(_frozen(v) for v in value) if isinstance(value, list) else value

@@ -1,0 +1,150 @@
+"""Where on a photograph a sign can hang, seen from where, and in what light."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import cv2
+import numpy as np
+
+from digits.datasets.patch import Patch
+
+_STEP = 8  # pixels of the photograph a pixel of its maps
+
+
+class Backdrop:
+    """A photograph without digits, with maps of where a sign would be out of place.
+
+    pixels: RGB uint8 (H, W, 3).
+    """
+
+    def __init__(self, pixels: np.ndarray):
+        self.pixels = pixels
+
+    @cached_property
+    def _small(self) -> np.ndarray:
+        h, w = self.pixels.shape[:2]
+        return cv2.resize(self.pixels, (max(1, w // _STEP), max(1, h // _STEP)), interpolation=cv2.INTER_AREA)
+
+    @cached_property
+    def sky(self) -> np.ndarray:
+        """Bool (h, w), an eighth of the photograph's size: what looks like sky seen face-on.
+
+        Sky is smooth, reaches the upper edge, and is blue, or bright and grey. A picture that is nearly all so is
+        taken for a wall.
+        """
+        small = self._small
+        red, green, blue = (small[..., i].astype(np.int16) for i in range(3))
+        bright = (red + green + blue) / 3
+        spread = small.max(2).astype(np.int16) - small.min(2)
+        colour = ((blue > red + 12) & (blue >= green) & (bright > 80)) | ((bright > 175) & (spread < 36))
+        smooth = self.roughness < 14
+        _, parts = cv2.connectedComponents((colour & smooth).astype(np.uint8), connectivity=4)
+        # a frame around the picture, or a roof, at the very edge must not cut the sky off
+        upper = np.unique(parts[: max(3, len(parts) // 12)])
+        found = np.isin(parts, upper[upper > 0])
+        return found if 0.02 < found.mean() < 0.85 else np.zeros_like(found)
+
+    @cached_property
+    def roughness(self) -> np.ndarray:
+        """Float32 (h, w): how much the brightness changes about each place, grey levels an eighth-size pixel."""
+        grey = self._small.mean(2).astype(np.float32)
+        dx, dy = cv2.Sobel(grey, cv2.CV_32F, 1, 0, scale=0.25), cv2.Sobel(grey, cv2.CV_32F, 0, 1, scale=0.25)
+        return cv2.blur(np.hypot(dx, dy), (3, 3))
+
+    def window(
+        self, rng: np.random.Generator, height: int, width: int, zoom: tuple[float, float]
+    ) -> tuple[np.ndarray, Window]:
+        """A random window, RGB uint8 (height, width, 3), and its maps; `zoom` is output over input pixels."""
+        full_height, full_width = self.pixels.shape[:2]
+        scale = float(np.exp(rng.uniform(np.log(zoom[0]), np.log(zoom[1]))))
+        scale = max(scale, height / full_height, width / full_width)
+        h, w = min(full_height, round(height / scale)), min(full_width, round(width / scale))
+        y, x = int(rng.integers(full_height - h + 1)), int(rng.integers(full_width - w + 1))
+        interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        part = self.pixels[y : y + h, x : x + w]
+        return cv2.resize(part, (width, height), interpolation=interpolation), Window(self, x, y, scale)
+
+
+class Window:
+    """What the maps of a Backdrop say about places in a window of it."""
+
+    def __init__(self, backdrop: Backdrop, x: int, y: int, scale: float):
+        self._backdrop, self._x, self._y, self._scale = backdrop, x, y, scale
+
+    def _part(self, plane: np.ndarray, box) -> np.ndarray:
+        offsets = (self._x, self._y, self._x, self._y)
+        x1, y1, x2, y2 = ((v / self._scale + offset) / _STEP for v, offset in zip(box, offsets, strict=True))
+        height, width = plane.shape
+        left, top = min(max(0, int(x1)), width - 1), min(max(0, int(y1)), height - 1)
+        return plane[top : max(top + 1, min(height, int(y2) + 1)), left : max(left + 1, min(width, int(x2) + 1))]
+
+    def sky_share(self, box) -> float:
+        """Share of a box (xyxy, pixels of the window) that is sky."""
+        return float(self._part(self._backdrop.sky, box).mean())
+
+    def roughness(self, box) -> float:
+        return float(self._part(self._backdrop.roughness, box).mean())
+
+
+def find_spot(rng: np.random.Generator, size, frame, window: Window, taken) -> tuple[int, int] | None:
+    """Top left corner for a sign of `size` (w, h) in a `frame` (width, height); None if there is no room.
+
+    It covers nothing of `taken` (boxes), is not on the sky, and of a few places the smoothest is preferred: doors and
+    walls, not branches and traffic. Now and then the frame cuts it.
+    """
+    w, h = size
+    width, height = frame
+    slack = 0.25 if rng.random() < 0.15 else 0.0
+    wanted = 1 if rng.random() < 0.3 else 3
+    found: list[tuple[float, int, int]] = []
+    for _ in range(12):
+        x = int(rng.integers(-int(w * slack), max(1, width - int(w * (1 - slack)) + 1)))
+        y = int(rng.integers(-int(h * slack), max(1, height - int(h * (1 - slack)) + 1)))
+        if any(x < c and a < x + w and y < d and b < y + h for a, b, c, d in taken):
+            continue
+        # the sign itself is in the middle of its patch
+        core = (x + 0.2 * w, y + 0.2 * h, x + 0.8 * w, y + 0.8 * h)
+        if window.sky_share(core) < 0.1:
+            found.append((window.roughness(core), x, y))
+        if len(found) == wanted:
+            break
+    return min(found)[1:] if found else None
+
+
+def warp(rng: np.random.Generator, patch: Patch, strength: float, slope: float) -> Patch:
+    """Turn, foreshorten and tilt a patch as a camera beside the door would see it.
+
+    strength: how far the corners wander, as a share of the shorter side. slope: rise over run of the camera's roll.
+    """
+    h, w = patch.alpha.shape
+    angle = np.arctan(slope) if rng.random() < 0.95 else np.deg2rad(rng.uniform(-22, 22))
+    stretch = np.array([rng.uniform(0.75, 1.1), 1.0]) if rng.random() < 0.3 else np.ones(2)
+    shear = rng.normal(0, 0.07)
+    corners = np.float32([[0, 0], [w, 0], [w, h], [0, h]])
+    rotate = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    target = (corners - (w / 2, h / 2)) * stretch @ np.array([[1, 0], [shear, 1]]) @ rotate.T
+    target += rng.uniform(-1, 1, (4, 2)) * strength * min(h, w) * 0.5
+    target -= target.min(0)
+    size = tuple(int(v) + 1 for v in target.max(0))
+    matrix = cv2.getPerspectiveTransform(corners, target.astype(np.float32))
+    colour = cv2.warpPerspective(patch.colour, matrix, size)
+    alpha = cv2.warpPerspective(patch.alpha, matrix, size)
+    outlines = [cv2.perspectiveTransform(o[None].astype(np.float32), matrix)[0] for o in patch.outlines]
+    return Patch(colour, alpha, outlines, patch.digits, patch.vertical)
+
+
+def paste(rng: np.random.Generator, image: np.ndarray, patch: Patch, x: int, y: int) -> None:
+    """Blend a patch into `image` (in place) with its top left corner at (x, y), in the light of that place."""
+    h, w = patch.alpha.shape
+    x0, y0, x1, y1 = max(0, x), max(0, y), min(image.shape[1], x + w), min(image.shape[0], y + h)
+    if x0 >= x1 or y0 >= y1:
+        return
+    under = image[y0:y1, x0:x1].astype(np.float32)
+    colour = patch.colour[y0 - y : y1 - y, x0 - x : x1 - x]
+    alpha = patch.alpha[y0 - y : y1 - y, x0 - x : x1 - x, None]
+    if rng.random() < 0.5:
+        light = cv2.resize(under.mean(2), (3, 3), interpolation=cv2.INTER_AREA) + 40
+        light = cv2.resize(np.clip(light / light.mean(), 0.6, 1.4), (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR)
+        colour = colour * light[..., None]
+    image[y0:y1, x0:x1] = np.clip(colour + under * (1 - alpha), 0, 255).astype(np.uint8)
