@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from digits import __version__
+from digits.cli.data import data
 from digits.cli.read import read
 from digits.cli.train import train
 from digits.core.errors import DigitsError
@@ -28,5 +29,6 @@ def main() -> None:
     """Finds and reads house numbers in street photographs."""
 
 
+main.add_command(data)
 main.add_command(read)
 main.add_command(train)

@@ -93,8 +93,12 @@ class Pictures(Dataset):
 
     def __init__(self, name: str, records: Iterable[Record], problems: Iterable[Problem] = ()):
         self.name = name
-        self.records = list(records)
         self.problems = list(problems)
+        unique: dict[str, Record] = {}
+        for record in records:
+            if unique.setdefault(record.image_id, record) is not record:
+                self.problems.append(Problem(record.image_id, "a second picture of this id"))
+        self.records = list(unique.values())
         if self.problems:
             first = self.problems[0]
             _log.warning("%s: %d entries left out, the first %s: %s", name, len(self.problems), *first)

@@ -6,7 +6,7 @@
 ('1428', 'read')
 """
 
-from importlib import import_module
+from digits.core.lazy import lazy_names
 
 __version__ = "0.1.0"
 
@@ -33,11 +33,4 @@ _PUBLIC = {
 __all__ = ["__version__", *_PUBLIC]
 
 
-def __getattr__(name: str):
-    if name in _PUBLIC:
-        return getattr(import_module(_PUBLIC[name]), name)
-    raise AttributeError(f"module 'digits' has no attribute {name!r}")
-
-
-def __dir__():
-    return sorted([*globals(), *_PUBLIC])
+__getattr__, __dir__ = lazy_names(__name__, _PUBLIC)

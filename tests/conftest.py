@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from digits.datasets.fonts import builtin_typefaces
 from digits.datasets.synthesis import Sources, Synthesizer
+from digits.datasets.synthesis.fonts import builtin_typefaces
 
 
 @pytest.fixture(scope="session")

@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 
 from digits.core.errors import DatasetError
-from digits.datasets.fonts import load_typefaces
 from digits.datasets.items import Sample, part_of
 from digits.datasets.pictures import list_pictures, read_negatives, read_picture
 from digits.datasets.real import load_pixels, read_annotated
 from digits.datasets.synthesis import Sources
+from digits.datasets.synthesis.fonts import load_typefaces
 
 
 def _photo_of(name: str) -> str:

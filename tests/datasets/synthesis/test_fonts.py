@@ -5,7 +5,7 @@ import pytest
 from PIL import ImageFont
 
 from digits import DatasetError
-from digits.datasets.fonts import DIGITS, GLYPH_HEIGHT, builtin_typefaces, font_files, load_typefaces
+from digits.datasets.synthesis.fonts import DIGITS, GLYPH_HEIGHT, builtin_typefaces, font_files, load_typefaces
 
 
 def test_the_built_in_typeface_draws_every_digit():
@@ -36,7 +36,7 @@ def test_a_folder_of_fonts(folder):
 
 
 def test_fonts_without_digits_are_refused(folder, monkeypatch):
-    monkeypatch.setattr("digits.datasets.fonts.Typeface.glyph", lambda self, char: None)
+    monkeypatch.setattr("digits.datasets.synthesis.fonts.Typeface.glyph", lambda self, char: None)
     with pytest.raises(DatasetError, match="no font there can draw the ten digits"):
         load_typefaces(folder)
 

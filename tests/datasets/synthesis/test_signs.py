@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from digits.datasets.displays import displays
-from digits.datasets.fonts import DIGITS, GLYPH_HEIGHT, builtin_typefaces
-from digits.datasets.patch import ink_against
-from digits.datasets.signs import KINDS, draw
+from digits.datasets.synthesis.displays import displays
+from digits.datasets.synthesis.fonts import DIGITS, GLYPH_HEIGHT, builtin_typefaces
+from digits.datasets.synthesis.patch import ink_against
+from digits.datasets.synthesis.signs import KINDS, draw
 
 FACE = builtin_typefaces()[0]
 

@@ -100,7 +100,7 @@ class Layout:
 @cache
 def svhn_layout() -> Layout:
     """The table that ships."""
-    return Layout.load(str(files("digits.datasets") / "svhn_layout.json"))
+    return Layout.load(str(files("digits.datasets.synthesis") / "svhn_layout.json"))
 
 
 def draw_from(rng: np.random.Generator, quantiles: tuple[float, ...]) -> float:

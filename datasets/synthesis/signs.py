@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from digits.datasets import materials, mounts
-from digits.datasets.displays import displays
-from digits.datasets.fonts import Typeface
-from digits.datasets.layout import Layout, svhn_layout
-from digits.datasets.lettering import Lettering, set_text
-from digits.datasets.patch import Canvas, Patch, blur, cloud, grain, ink_against, random_colour
+from digits.datasets.synthesis import materials, mounts
+from digits.datasets.synthesis.displays import displays
+from digits.datasets.synthesis.fonts import Typeface
+from digits.datasets.synthesis.layout import Layout, svhn_layout
+from digits.datasets.synthesis.lettering import Lettering, set_text
+from digits.datasets.synthesis.patch import Canvas, Patch, blur, cloud, grain, ink_against, random_colour
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from digits import DatasetError
-from digits.datasets.layout import Layout, at_level, draw_from, svhn_layout
 from digits.datasets.pictures import make_record
+from digits.datasets.synthesis.layout import Layout, at_level, draw_from, svhn_layout
 
 
 def numbers(count: int, gap: float = 4.0, tall: float = 20.0, slope: float = 0.1):

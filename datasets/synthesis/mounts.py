@@ -9,8 +9,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from digits.datasets.lettering import Lettering
-from digits.datasets.patch import Canvas, blur, cloud, grain, ink_against, random_colour, shift
+from digits.datasets.synthesis.lettering import Lettering
+from digits.datasets.synthesis.patch import Canvas, blur, cloud, grain, ink_against, random_colour, shift
 
 
 def bare(rng, canvas: Canvas, text: Lettering, surface: float, light: np.ndarray) -> float:

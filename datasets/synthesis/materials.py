@@ -9,7 +9,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from digits.datasets.patch import Canvas, blur, cloud, grain, ink_against, random_colour, shift
+from digits.datasets.synthesis.patch import Canvas, blur, cloud, grain, ink_against, random_colour, shift
 
 
 def _shadow(rng, canvas: Canvas, ink: np.ndarray, tall: float, light: np.ndarray) -> None:

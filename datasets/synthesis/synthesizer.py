@@ -14,14 +14,14 @@ from torch.utils.data import Dataset
 
 from digits.core.boxes import enclosing
 from digits.datasets.degrade import degrade, for_crops, for_scenes
-from digits.datasets.fonts import Typeface
 from digits.datasets.items import Sample, empty_boxes
-from digits.datasets.layout import Layout, draw_from, svhn_layout
-from digits.datasets.lettering import random_number, random_street, random_word
 from digits.datasets.lighting import reflection
-from digits.datasets.patch import Patch
-from digits.datasets.placing import Backdrop, find_spot, paste, warp
-from digits.datasets.signs import draw
+from digits.datasets.synthesis.fonts import Typeface
+from digits.datasets.synthesis.layout import Layout, draw_from, svhn_layout
+from digits.datasets.synthesis.lettering import random_number, random_street, random_word
+from digits.datasets.synthesis.patch import Patch
+from digits.datasets.synthesis.placing import Backdrop, find_spot, paste, warp
+from digits.datasets.synthesis.signs import draw
 from digits.datasets.transforms import detector_jitter
 from digits.datasets.visibility import clip_boxes
 
@@ -363,7 +363,7 @@ class Synthetic(Dataset):
     kind: "scene", "composed", "number" or "crop". An index always gives the same sample, in whichever worker; go
     through it in order (`shuffle=False`): the samples are random already.
 
-    >>> from digits.datasets.fonts import builtin_typefaces
+    >>> from digits.datasets.synthesis.fonts import builtin_typefaces
     >>> wall = np.full((80, 120, 3), 128, np.uint8)
     >>> crops = Synthetic(Synthesizer(Sources(builtin_typefaces(), [wall]), seed=1), "crop")
     >>> crops[10**9].image.dtype
@@ -371,6 +371,7 @@ class Synthetic(Dataset):
     """
 
     def __init__(self, synthesizer: Synthesizer, kind: str, count: int = 2**62):
+        self.kind = kind
         self._make = getattr(synthesizer, kind)
         self._count = count
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from digits.datasets.fonts import GLYPH_HEIGHT, Glyph, Typeface
-from digits.datasets.layout import Layout, at_level, draw_from
+from digits.datasets.synthesis.fonts import GLYPH_HEIGHT, Glyph, Typeface
+from digits.datasets.synthesis.layout import Layout, at_level, draw_from
 
 CAPITALS = "ABCDEFGHJKLMNPQRSTUVWXYZ"  # without I and O, which alone are not to be told from 1 and 0
 WORDS = (

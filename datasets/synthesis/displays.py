@@ -7,7 +7,7 @@ from functools import cache
 import cv2
 import numpy as np
 
-from digits.datasets.fonts import GLYPH_HEIGHT, Glyph, Typeface, make_glyph
+from digits.datasets.synthesis.fonts import GLYPH_HEIGHT, Glyph, Typeface, make_glyph
 
 # segments a to g: top, upper right, lower right, bottom, lower left, upper left, middle
 _SEGMENTS = ("abcdef", "bc", "abged", "abgcd", "fgbc", "afgcd", "afgedc", "abc", "abcdefg", "abfgcd")

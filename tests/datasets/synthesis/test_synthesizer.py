@@ -4,8 +4,9 @@ import pytest
 from torch.utils.data import DataLoader
 
 from digits.datasets.items import Sample, empty_boxes
-from digits.datasets.lettering import random_number
-from digits.datasets.synthesis import SUBURBS, Sources, Synthesizer, Synthetic, plate_patch
+from digits.datasets.synthesis import Sources, Synthesizer, Synthetic, plate_patch
+from digits.datasets.synthesis.lettering import random_number
+from digits.datasets.synthesis.synthesizer import SUBURBS
 from digits.datasets.visibility import MIN_HEIGHT
 
 

@@ -2,8 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
-from digits.datasets.patch import Patch
-from digits.datasets.placing import Backdrop, find_spot, warp
+from digits.datasets.synthesis.patch import Patch
+from digits.datasets.synthesis.placing import Backdrop, find_spot, warp
 
 
 def test_boxes_follow_the_warp():

@@ -7,7 +7,7 @@ from functools import cached_property
 import cv2
 import numpy as np
 
-from digits.datasets.patch import Patch
+from digits.datasets.synthesis.patch import Patch
 
 _STEP = 8  # pixels of the photograph a pixel of its maps
 

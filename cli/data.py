@@ -1,0 +1,319 @@
+"""`digits data`: brings examples in, makes more, and looks at them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+
+_MOST_BACKGROUNDS = 2000  # they are held in memory, about a megabyte each
+
+_quiet = click.option("--quiet", is_flag=True, help="No progress bar, no notes on stderr.")
+_out_folder = click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    metavar="DIR",
+    help="Folder to write, new or empty.",
+)
+
+
+def _source(command):
+    """The argument and the options that say what is read."""
+    for option in (
+        click.option("--annotations-only", is_flag=True, help="The pictures need not be there."),
+        click.option("--images", type=click.Path(path_type=Path), metavar="DIR", help="Where the pictures are."),
+        click.option(
+            "--format",
+            "format_",
+            type=click.Choice(["svhn", "mila", "coco", "yolo", "crops", "annotated", "negatives"]),
+            help="Of the source. [default: told from its files]",
+        ),
+        click.argument("source", type=click.Path(path_type=Path)),
+    ):
+        command = option(command)
+    return command
+
+
+def _open(source: Path, format_: str | None, images: Path | None, annotations_only: bool, quiet: bool):
+    from digits.datasets.sources import open_source
+
+    return open_source(source, images, format=format_, annotations_only=annotations_only, quiet=quiet)
+
+
+def _shown(quiet: bool):
+    """How progress is shown: on stderr, where somebody watches it."""
+    from rich.console import Console
+    from rich.progress import track
+
+    def shown(items: Iterable, total: int, what: str) -> Iterable:
+        hidden = quiet or not sys.stderr.isatty()
+        return track(items, what, total, console=Console(stderr=True), disable=hidden, transient=True)
+
+    return shown
+
+
+def _problems(pictures, most: int = 10) -> None:
+    """What was left out, listed on stderr."""
+    for image_id, reason in pictures.problems[:most]:
+        click.echo(f"left out: {image_id}: {reason}", err=True)
+    if len(pictures.problems) > most:
+        click.echo(f"left out: and {len(pictures.problems) - most} more", err=True)
+
+
+@click.group()
+def data() -> None:
+    """Read, convert, split, draw and look at annotated pictures.
+
+    \b
+    A SOURCE is
+      a folder of SVHN in its official layout (train/ with digitStruct.mat), or the .mat file
+      a metadata pickle of the Mila course (.pkl)
+      a COCO detection file (.json), or the folder that holds one
+      a YOLO folder (images/ and labels/)
+      a folder of crops with labels.csv (file,text), or the .csv
+      a folder with annotations.json and images/, as this project's own data
+      a folder of pictures, taken for negatives
+    """
+
+
+@data.command()
+@click.argument("name", type=click.Choice(["svhn"]))
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), default="svhn", show_default=True, metavar="DIR"
+)
+@click.option(
+    "--part",
+    "parts",
+    type=click.Choice(["train", "test", "extra"]),
+    multiple=True,
+    default=("train", "test"),
+    show_default=True,
+    help="May be given several times; extra has 202,353 pictures, 2 GB.",
+)
+@click.option("--url", metavar="URL", help="Another place that has the archives. [default: the official one]")
+@_quiet
+def download(name, out, parts, url, quiet):
+    """Fetch a public data set; go on where an earlier attempt stopped.
+
+    \b
+    Example:
+      digits data download svhn --out data/svhn
+      digits data stats data/svhn/train
+    """
+    from digits.datasets.download import SVHN_URL, download_svhn
+
+    for folder in download_svhn(out, parts, url or SVHN_URL, quiet=quiet):
+        click.echo(folder)
+
+
+@data.command()
+@click.argument("kind", type=click.Choice(["scenes", "crops"]))
+@click.option("--count", type=click.IntRange(1), required=True, metavar="N", help="How many.")
+@_out_folder
+@click.option(
+    "--backgrounds",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Photographs without numbers to hang them in. [default: walls drawn from nothing]",
+)
+@click.option("--fonts", type=click.Path(path_type=Path), metavar="DIR", help="[default: those of the system]")
+@click.option("--layout", type=click.Path(path_type=Path), metavar="FILE",
+              help="What real numbers measure, see digits data layout. [default: SVHN's]")  # fmt: skip
+@click.option("--size", type=(click.IntRange(64), click.IntRange(64)), default=(640, 480), show_default=True,
+              metavar="W H", help="Of scenes, pixels.")  # fmt: skip
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--workers", type=click.IntRange(0), default=1, show_default=True,
+              help="Processes that draw; they do not change what is drawn.")  # fmt: skip
+@_quiet
+def synthesize(kind, count, out, backgrounds, fonts, layout, size, seed, workers, quiet):
+    """Draw house numbers: scenes for a detector, or crops for a recogniser.
+
+    Writes images/ and instances.json (COCO), for crops also labels.csv. The same seed gives the same pictures.
+
+    \b
+    Examples:
+      digits data synthesize crops --count 1000 --out crops/
+      digits data synthesize scenes --count 200 --backgrounds street/ --workers 4 --out scenes/
+      digits data preview crops/
+    """
+    from digits.datasets.rendering import render
+    from digits.datasets.synthesis import Sources, Synthesizer, Synthetic
+    from digits.datasets.synthesis.fonts import load_typefaces
+    from digits.datasets.synthesis.layout import Layout, svhn_layout
+
+    sources = Sources(
+        typefaces=load_typefaces(fonts),
+        backgrounds=_backgrounds(backgrounds, max(size), seed, quiet),
+        layout=Layout.load(layout) if layout else svhn_layout(),
+    )
+    synthesizer = Synthesizer(sources, seed=seed, scene_size=size[::-1])
+    samples = Synthetic(synthesizer, "composed" if kind == "scenes" else "crop", count)
+    suffix = ".jpg" if kind == "scenes" else ".png"
+    written = render(samples, out, suffix=suffix, workers=workers, shown=_shown(quiet))
+    if written < count:
+        raise click.ClickException(f"interrupted; {out} holds the first {written} of {count}, whole")
+    click.echo(out)
+
+
+def _backgrounds(folder: Path | None, long_side: int, seed: int, quiet: bool) -> list:
+    import numpy as np
+
+    from digits.datasets.pictures import Pictures, read_negatives
+    from digits.datasets.real import load_pixels
+    from digits.datasets.synthesis.walls import draw_walls
+
+    if folder is None:
+        return draw_walls(np.random.default_rng(seed), 60, long_side * 3 // 4, long_side)
+    pictures = read_negatives(folder)
+    if len(pictures) > _MOST_BACKGROUNDS:
+        if not quiet:
+            click.echo(f"{folder}: {_MOST_BACKGROUNDS} of its {len(pictures)} pictures are used", err=True)
+        chosen = np.linspace(0, len(pictures) - 1, _MOST_BACKGROUNDS).astype(int)
+        pictures = Pictures(pictures.name, [pictures.records[i] for i in chosen])
+    return load_pixels(pictures, long_side)
+
+
+@data.command()
+@_source
+@click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), default="stats.png", show_default=True,
+              metavar="FILE", help="Where the plots go: .png, .svg or .pdf.")  # fmt: skip
+@_quiet
+def stats(source, format_, images, annotations_only, plot, quiet):
+    """Count what is in a SOURCE: a table on stdout, plots in a file.
+
+    \b
+    Example:
+      digits data stats svhn/train --plot svhn.png
+    """
+    from digits.datasets.statistics import Statistics
+
+    pictures = _open(source, format_, images, annotations_only, quiet)
+    counted = Statistics.of(pictures)
+    counted.plot(plot, str(source))
+    rows = counted.rows()
+    wide = max(map(len, rows))
+    for name, value in rows.items():
+        click.echo(f"{name:<{wide}}  {value}")
+    if not quiet:
+        _problems(pictures)
+        click.echo(f"plots: {plot}", err=True)
+
+
+@data.command()
+@_source
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), default="preview.png", show_default=True,
+              metavar="FILE")  # fmt: skip
+@click.option("--count", type=click.IntRange(1), default=48, show_default=True, metavar="N", help="Of pictures.")
+@click.option("--height", type=click.IntRange(16, 2000), default=160, show_default=True, help="Of each, pixels.")
+@click.option("--seed", type=click.IntRange(0), help="Which pictures. [default: spread evenly]")
+@_quiet
+def preview(source, format_, images, annotations_only, out, count, height, seed, quiet):
+    """Save a contact sheet of a SOURCE, with boxes and labels.
+
+    \b
+    Example:
+      digits data preview scenes/instances.json --count 12 --height 400
+    """
+    import numpy as np
+
+    from digits.core.errors import DatasetError
+    from digits.datasets.contact import contact_sheet
+
+    if annotations_only:
+        raise click.UsageError("a preview needs the pictures")
+    pictures = _open(source, format_, images, False, quiet)
+    if not len(pictures):
+        raise DatasetError(f"{source}: nothing to show, {len(pictures.problems)} entries left out")
+    count = min(count, len(pictures))
+    if seed is None:
+        chosen = np.linspace(0, len(pictures) - 1, count).astype(int)
+    else:
+        chosen = np.random.default_rng(seed).choice(len(pictures), count, replace=False)
+    sheet = contact_sheet((pictures[i] for i in _shown(quiet)(chosen.tolist(), count, "opening")), height)
+    try:
+        sheet.save(out)
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"{out}: cannot be saved ({error})") from None
+    click.echo(out)
+    if not quiet:
+        _problems(pictures)
+
+
+@data.command()
+@_source
+@click.option("--to", type=click.Choice(["coco", "yolo", "crops"]), required=True, help="The format to write.")
+@_out_folder
+@_quiet
+def convert(source, format_, images, annotations_only, to, out, quiet):
+    """Write a SOURCE in another format.
+
+    \b
+    coco   images/ and instances.json; keeps everything
+    yolo   images/, labels/ and data.yaml; loses which digits make a number
+    crops  every number cut out, and labels.csv; loses the boxes
+
+    \b
+    Example:
+      digits data convert svhn/train --to coco --out svhn-coco/
+    """
+    from digits.datasets.export import convert as write
+
+    pictures = _open(source, format_, images, annotations_only, quiet)
+    write(pictures, out, to, _shown(quiet), copy=not annotations_only)
+    click.echo(out)
+    if not quiet:
+        _problems(pictures)
+
+
+@data.command()
+@_source
+@click.option("--by", type=click.Choice(["id", "number"]), default="id", show_default=True,
+              help="What must not be torn apart: a picture, or all pictures of one number.")  # fmt: skip
+@_out_folder
+@_quiet
+def split(source, format_, images, annotations_only, by, out, quiet):
+    """Split a SOURCE into train (80 %), validation (10 %) and test (10 %): three COCO files.
+
+    The part is decided by the id alone: it is the same tomorrow, on another machine, and when pictures are added. The
+    files name the pictures where they are.
+
+    \b
+    Example:
+      digits data split campus/ --by number --out parts/
+    """
+    from digits.datasets.export import by_id, by_number
+    from digits.datasets.export import split as write
+
+    pictures = _open(source, format_, images, annotations_only, quiet)
+    counts = write(pictures, out, by_id if by == "id" else by_number)
+    for part, count in counts.items():
+        click.echo(f"{out / part}.json  {count}")
+    if not quiet:
+        _problems(pictures)
+
+
+@data.command()
+@_source
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, metavar="FILE")
+@_quiet
+def layout(source, format_, images, annotations_only, out, quiet):
+    """Measure how the numbers of a SOURCE are laid out, for digits data synthesize --layout.
+
+    \b
+    Example:
+      digits data layout svhn/train --annotations-only --out layout.json
+    """
+    from digits.core.errors import DatasetError
+    from digits.datasets.synthesis.layout import Layout
+
+    pictures = _open(source, format_, images, annotations_only, quiet)
+    try:
+        Layout.measure(pictures.records).save(out)
+    except (DatasetError, OSError) as error:
+        raise DatasetError(f"{source}: {error}") from None
+    click.echo(out)
+    if not quiet:
+        _problems(pictures)

@@ -1,0 +1,21 @@
+"""Public names that are imported when they are first used."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from importlib import import_module
+
+
+def lazy_names(package: str, names: Mapping[str, str]) -> tuple[Callable, Callable]:
+    """`__getattr__` and `__dir__` (PEP 562) of a package whose public names live in the modules given for them."""
+
+    def __getattr__(name: str):
+        if name in names:
+            return getattr(import_module(names[name]), name)
+        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return sorted({*vars(sys.modules[package]), *names})
+
+    return __getattr__, __dir__

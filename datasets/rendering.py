@@ -1,0 +1,75 @@
+"""Writes synthetic samples to disk: pictures, and what is in them."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import cv2
+import numpy as np
+from torch.utils.data import DataLoader, Dataset
+
+from digits.datasets.coco import coco_document, write_json
+from digits.datasets.crops import write_crops
+from digits.datasets.export import ANNOTATIONS, Shown, whole_folder
+from digits.datasets.pictures import Record
+from digits.datasets.synthesis import Synthetic
+
+
+class _Encoded(Dataset):
+    """Samples as picture files, encoded by the workers: file name, bytes, and the record of what is in it."""
+
+    def __init__(self, samples: Synthetic, suffix: str):
+        self.samples, self.suffix = samples, suffix
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> tuple[str, np.ndarray, Record]:
+        sample = self.samples[index]
+        name = f"{index:07d}{self.suffix}"
+        quality = [cv2.IMWRITE_JPEG_QUALITY, 95] if self.suffix == ".jpg" else []
+        _, data = cv2.imencode(self.suffix, cv2.cvtColor(sample.image, cv2.COLOR_RGB2BGR), quality)
+        height, width = sample.image.shape[:2]
+        record = Record(name, Path(name), width, height, sample.boxes, sample.labels, sample.numbers)
+        return name, data, record
+
+
+def _leave_interrupts_to_the_parent(_: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(1)
+
+
+def render(samples: Synthetic, out: str | Path, *, suffix: str, workers: int, shown: Shown) -> int:
+    """Write `images/`, `instances.json` (COCO) and, for crops, `labels.csv`.
+
+    suffix: ".jpg", at quality 95, or ".png". workers: processes beside this one; they do not change what is drawn.
+    Interrupted, it keeps what is complete: the annotations then cover so many. Returns how many were written.
+
+    Raises DatasetError if `out` is not empty or cannot be written.
+    """
+    loader = DataLoader(
+        _Encoded(samples, suffix),
+        batch_size=None,
+        num_workers=workers,
+        worker_init_fn=_leave_interrupts_to_the_parent,
+        prefetch_factor=32 if workers else None,
+    )
+    records: list[Record] = []
+    with whole_folder(out) as folder:
+        (folder / "images").mkdir()
+        try:
+            for name, data, record in shown(loader, len(samples), "drawing"):
+                (folder / "images" / name).write_bytes(data)
+                records.append(record)
+        except KeyboardInterrupt:
+            if not records:
+                raise
+        # a picture whose writing was interrupted has no record
+        for stray in {p.name for p in (folder / "images").iterdir()} - {r.image_id for r in records}:
+            (folder / "images" / stray).unlink()
+        write_json(folder / ANNOTATIONS, coco_document(records, lambda r: r.image_id))
+        if samples.kind == "crop":
+            rows = [(r.image_id, "".join(r.numbers)) for r in records]
+            write_crops(rows, folder / "labels.csv")
+    return len(records)

@@ -1,0 +1,101 @@
+"""Opens a source of annotated pictures, whatever its format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from digits.core.errors import DatasetError
+from digits.datasets.coco import read_coco
+from digits.datasets.crops import read_crops
+from digits.datasets.mila import read_mila
+from digits.datasets.pictures import SUFFIXES, Pictures, read_negatives
+from digits.datasets.real import read_annotated
+from digits.datasets.svhn import ANNOTATIONS, read_svhn
+from digits.datasets.yolo import read_yolo
+
+FORMATS = ("svhn", "mila", "coco", "yolo", "crops", "annotated", "negatives")
+_BY_SUFFIX = {".mat": "svhn", ".pkl": "mila", ".pickle": "mila", ".csv": "crops"}
+
+
+def open_source(
+    path: str | Path,
+    images: str | Path | None = None,
+    *,
+    format: str | None = None,
+    annotations_only: bool = False,
+    quiet: bool = False,
+) -> Pictures:
+    """The annotated pictures at `path`, a file of annotations or the folder that holds it.
+
+    format: one of FORMATS, by default told from the names of the files. images: where the pictures are, if not where
+    the format has them. annotations_only: the pictures need not be there; records are then of size 0. quiet: no
+    progress bar.
+
+    Raises DatasetError if there is nothing there, its format cannot be told, or the file is malformed.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise DatasetError(f"{path}: no such file or folder")
+    kind = format or format_of(path)
+    if kind in ("svhn", "mila"):
+        if kind == "mila":
+            path = _only(path, ("*.pkl", "*.pickle"))
+        read = read_svhn if kind == "svhn" else read_mila
+        return read(path, images, annotations_only=annotations_only, quiet=quiet)
+    if kind in ("coco", "crops"):
+        read = read_coco if kind == "coco" else read_crops
+        if kind == "coco":
+            path = _only(path, ("*.json",))
+        return read(path, images, annotations_only=annotations_only)
+    if images is not None or annotations_only:
+        raise DatasetError(f"{path}: of the format {kind}, whose pictures must be where it has them")
+    if kind == "yolo":
+        return read_yolo(path)
+    if kind == "annotated":
+        return read_annotated(path if path.is_dir() else path.parent)
+    return read_negatives(path)
+
+
+def format_of(path: Path) -> str:
+    """The format of a source, from its files; DatasetError if it cannot be told."""
+    if path.is_file():
+        if path.suffix.lower() == ".json":
+            return _format_of_json(path)
+        if path.suffix.lower() in _BY_SUFFIX:
+            return _BY_SUFFIX[path.suffix.lower()]
+        raise DatasetError(f"{path}: not a source of pictures; name a folder, or a .mat, .pkl, .json or .csv file")
+    if (path / ANNOTATIONS).is_file():
+        return "svhn"
+    if (path / "labels.csv").is_file():
+        return "crops"
+    if (path / "annotations.json").is_file():
+        return _format_of_json(path / "annotations.json")
+    if (path / "images").is_dir() and (path / "labels").is_dir():
+        return "yolo"
+    if any(path.glob("*.json")):
+        return "coco"
+    if any(path.glob("*.pkl")):
+        return "mila"
+    parts = [part for part in ("train", "test", "extra") if (path / part / ANNOTATIONS).is_file()]
+    if parts:
+        raise DatasetError(f"{path}: holds the parts {', '.join(parts)} of SVHN; name one, as {path / parts[0]}")
+    if any(p.suffix.lower() in SUFFIXES for p in path.rglob("*")):
+        return "negatives"
+    raise DatasetError(f"{path}: holds neither annotations nor pictures")
+
+
+def _format_of_json(path: Path) -> str:
+    """This project's own annotations are a list, COCO's an object."""
+    with path.open("rb") as file:
+        return "annotated" if file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[") else "coco"
+
+
+def _only(path: Path, patterns: tuple[str, ...]) -> Path:
+    """`path` itself if it is a file, else the one file in it that matches; DatasetError if there are several."""
+    if path.is_file():
+        return path
+    found = sorted(file for pattern in patterns for file in path.glob(pattern))
+    if len(found) != 1:
+        which = ", ".join(file.name for file in found) or "none"
+        raise DatasetError(f"{path}: one annotation file is expected there, found {which}; name the file")
+    return found[0]

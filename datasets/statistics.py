@@ -1,0 +1,126 @@
+"""What a source holds, counted and drawn."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from digits.core.boxes import is_stacked
+from digits.core.errors import DatasetError
+from digits.datasets.pictures import Pictures
+
+_LEVELS = (0.05, 0.5, 0.95)
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Counts and measures of a source.
+
+    pictures, negatives, left_out: how many. sizes: (P, 2), width and height of the pictures whose size is known.
+    lengths: of the numbers, int (M,). labels: int (N,). digits: width and height of each, pixels, (N, 2). relative:
+    height of a digit over that of its picture, (K,). centres: of the numbers, as shares of the picture, (L, 2).
+    stacked: numbers whose digits stand one above the other. numbers_a_picture: int, one a picture.
+    """
+
+    pictures: int
+    negatives: int
+    left_out: int
+    sizes: np.ndarray
+    lengths: np.ndarray
+    labels: np.ndarray
+    digits: np.ndarray
+    relative: np.ndarray
+    centres: np.ndarray
+    stacked: int
+    numbers_a_picture: np.ndarray
+
+    @classmethod
+    def of(cls, pictures: Pictures) -> Statistics:
+        lengths, labels, digits, relative, centres, sizes, counts = [], [], [], [], [], [], []
+        stacked = negatives = 0
+        for record in pictures.records:
+            size = record.boxes[:, 2:] - record.boxes[:, :2]
+            labels.append(record.labels)
+            digits.append(size)
+            lengths += [len(number) for number in record.numbers]
+            counts.append(len(record.numbers))
+            negatives += not len(record.labels) and not record.numbers
+            stacked += sum(is_stacked(boxes) for boxes in record.number_boxes())
+            if record.width:
+                sizes.append((record.width, record.height))
+                relative.append(size[:, 1] / record.height)
+                middles = [(b[:, :2].min(0) + b[:, 2:].max(0)) / 2 for b in record.number_boxes()]
+                centres += [middle / (record.width, record.height) for middle in middles]
+        return cls(
+            pictures=len(pictures),
+            negatives=negatives,
+            left_out=len(pictures.problems),
+            sizes=np.array(sizes).reshape(-1, 2),
+            lengths=np.array(lengths, np.int64),
+            labels=np.concatenate([*labels, np.zeros(0, np.int64)]),
+            digits=np.concatenate([*digits, np.zeros((0, 2), np.float32)]),
+            relative=np.concatenate([*relative, np.zeros(0, np.float32)]),
+            centres=np.array(centres).reshape(-1, 2),
+            stacked=stacked,
+            numbers_a_picture=np.array(counts, np.int64),
+        )
+
+    def rows(self) -> dict[str, str]:
+        """The table that `digits data stats` prints: what is counted, and its value."""
+        aspect = self.digits[:, 0] / self.digits[:, 1] if len(self.digits) else np.zeros(0)
+        several = int((self.numbers_a_picture > 1).sum())
+        return {
+            "pictures": f"{self.pictures:,}",
+            "left out": f"{self.left_out:,}",
+            "negatives": f"{self.negatives:,}",
+            "pictures with several numbers": f"{several:,}",
+            "numbers": f"{len(self.lengths):,}",
+            "stacked numbers": f"{self.stacked:,}",
+            "digits with a box": f"{len(self.labels):,}",
+            **{f"numbers of {n} digits": f"{count:,}" for n, count in sorted(Counter(self.lengths.tolist()).items())},
+            **{f"digit {n}": f"{count:,}" for n, count in enumerate(np.bincount(self.labels, minlength=10))},
+            "picture width, pixels, 5/50/95 %": _quantiles(self.sizes[:, 0], "{:.0f}"),
+            "picture height, pixels, 5/50/95 %": _quantiles(self.sizes[:, 1], "{:.0f}"),
+            "digit height, pixels, 5/50/95 %": _quantiles(self.digits[:, 1], "{:.1f}"),
+            "digit height over the picture's, 5/50/95 %": _quantiles(self.relative, "{:.3f}"),
+            "digit width over height, 5/50/95 %": _quantiles(aspect, "{:.2f}"),
+        }
+
+    def plot(self, path: str | Path, title: str) -> None:
+        """Save six panels as a picture; its format is that of the suffix. Raises DatasetError if it cannot be saved."""
+        from matplotlib.figure import Figure  # not pyplot: no window, no global state
+
+        figure = Figure(figsize=(12, 7), layout="constrained")
+        figure.suptitle(title)
+        ((lengths, classes, heights), (aspects, places, counts)) = figure.subplots(2, 3)
+        _bars(lengths, "digits a number", Counter(self.lengths.tolist()))
+        _bars(classes, "digits by class", dict(enumerate(np.bincount(self.labels, minlength=10).tolist())))
+        _bars(counts, "numbers a picture", Counter(self.numbers_a_picture.tolist()))
+        heights.set_title("digit height, pixels")
+        aspects.set_title("digit width over height")
+        if len(self.digits):
+            tall = self.digits[:, 1]
+            heights.hist(tall, bins=np.geomspace(max(1, tall.min()), max(2, tall.max()), 40))
+            heights.set_xscale("log")
+            aspects.hist((self.digits[:, 0] / tall).clip(0, 2), bins=40)
+        places.set_title("where numbers are")
+        if len(self.centres):
+            places.hist2d(self.centres[:, 0], 1 - self.centres[:, 1], bins=30, range=[[0, 1], [0, 1]])
+        try:
+            figure.savefig(path, dpi=110)
+        except (OSError, ValueError) as error:
+            raise DatasetError(f"{path}: cannot be saved ({error})") from None
+
+
+def _bars(axes, title: str, counts: dict[int, int]) -> None:
+    axes.set_title(title)
+    axes.bar(list(counts), list(counts.values()))
+    if len(counts) <= 12:
+        axes.set_xticks(sorted(counts))
+
+
+def _quantiles(values: np.ndarray, form: str) -> str:
+    return " / ".join(form.format(v) for v in np.quantile(values, _LEVELS)) if len(values) else "-"
