@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import click
 
 from digits import __version__
@@ -9,6 +11,8 @@ from digits.cli.data import data
 from digits.cli.read import read
 from digits.cli.train import train
 from digits.core.errors import DigitsError
+
+logging.getLogger("digits").addHandler(logging.NullHandler())  # commands list what was left out themselves
 
 
 class _OneLineErrors(click.Group):

@@ -56,11 +56,15 @@ def _shown(quiet: bool):
 
 
 def _problems(pictures, most: int = 10) -> None:
-    """What was left out, listed on stderr."""
+    """What was left out, counted and listed on stderr."""
+    if pictures.problems:
+        click.echo(f"{len(pictures.problems)} entries left out:", err=True)
     for image_id, reason in pictures.problems[:most]:
-        click.echo(f"left out: {image_id}: {reason}", err=True)
+        click.echo(f"  {image_id}: {reason}", err=True)
     if len(pictures.problems) > most:
-        click.echo(f"left out: and {len(pictures.problems) - most} more", err=True)
+        click.echo(f"  and {len(pictures.problems) - most} more", err=True)
+    if not len(pictures) and any("missing" in reason for _, reason in pictures.problems):
+        click.echo("say with --images where the pictures are, or --annotations-only to do without", err=True)
 
 
 @click.group()

@@ -8,14 +8,22 @@ import numpy as np
 def is_stacked(boxes: np.ndarray) -> bool:
     """Whether digits stand one above the other rather than side by side.
 
+    Those of a row that climbs steeply do not: neighbours in a stack hardly overlap in height.
+
     >>> is_stacked(np.array([[0, 0, 5, 10], [0, 12, 5, 22]]))
     True
+    >>> is_stacked(np.array([[0, 6, 4, 16], [4, 0, 8, 10]]))
+    False
     """
     if len(boxes) < 2:
         return False
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
     across, down = np.ptp(centres, axis=0)
-    return bool(down > 1.2 * across)
+    if down <= 1.2 * across:
+        return False
+    order = np.argsort(centres[:, 1], kind="stable")
+    overlap = boxes[order[:-1], 3] - boxes[order[1:], 1]
+    return bool((overlap <= 0.3 * np.median(boxes[:, 3] - boxes[:, 1])).all())
 
 
 def reading_order(boxes: np.ndarray) -> np.ndarray:

@@ -136,7 +136,7 @@ def _fetch(url: str, packed: Path, archive: Archive, quiet: bool) -> None:
         _verify(partial, archive)
     except DatasetError:
         partial.unlink()
-        raise
+        raise DatasetError(f"{url}: size or SHA-256 is not that of the official archive; run it again") from None
     os.replace(partial, packed)
 
 
@@ -198,7 +198,7 @@ def _unpack(packed: Path, target: Path, quiet: bool) -> None:
             with tarfile.open(fileobj=file, mode="r:gz") as tar:
                 for member in tar:
                     _check_member(member, target.name)
-                    tar.extract(member, beside, filter="data")
+                    _write_member(tar, member, beside / member.name)
                     progress.update(task, completed=file.tell())
         if not (beside / target.name / ANNOTATIONS).is_file():
             raise DatasetError(f"{packed}: holds no {target.name}/{ANNOTATIONS}")
@@ -217,3 +217,13 @@ def _check_member(member: tarfile.TarInfo, part: str) -> None:
     plain = member.isreg() or member.isdir()
     if not plain or steps[:1] != (part,) or not all(step == part or is_plain_name(step) for step in steps):
         raise DatasetError(f"{part}.tar.gz: refused: {member.name!r} is no plain file or folder in {part}/")
+
+
+def _write_member(tar: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> None:
+    """The content alone: owners, modes and times of an archive are not to be taken over."""
+    if member.isdir():
+        target.mkdir(parents=True, exist_ok=True)
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tar.extractfile(member) as packed, target.open("wb") as file:
+        shutil.copyfileobj(packed, file)

@@ -126,7 +126,9 @@ def picture_size(path: Path) -> tuple[int, int]:
     """(width, height) of a picture, upright, from its header; ValueError if it is missing or not a picture."""
     try:
         with Image.open(path) as image:
-            turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+            # where a PNG has no EXIF up front, Pillow would decode all of it to look for some at its end
+            tagged = image.format != "PNG" or "exif" in image.info
+            turned = tagged and image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
             return image.size[::-1] if turned else image.size
     except FileNotFoundError:
         raise ValueError("picture missing") from None

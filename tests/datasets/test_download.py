@@ -259,7 +259,7 @@ def test_interrupted_unpacking_leaves_no_folder(fetch, tmp_path, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(tarfile.TarFile, "makefile", interrupted)
+    monkeypatch.setattr("digits.datasets.download.shutil.copyfileobj", interrupted)
     with pytest.raises(KeyboardInterrupt):
         fetch()
     assert names(tmp_path / "svhn") == ["train.tar.gz"]
