@@ -13,7 +13,7 @@ _MOST_BACKGROUNDS = 2000  # they are held in memory, about a megabyte each
 _quiet = click.option("--quiet", is_flag=True, help="No progress bar, no notes on stderr.")
 _out_folder = click.option(
     "--out",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=click.Path(path_type=Path),
     required=True,
     metavar="DIR",
     help="Folder to write, new or empty.",
@@ -143,16 +143,24 @@ def synthesize(kind, count, out, backgrounds, fonts, layout, size, seed, workers
       digits data synthesize scenes --count 200 --backgrounds street/ --workers 4 --out scenes/
       digits data preview crops/
     """
+    import cv2
+    from rich.console import Console
+
+    from digits.datasets.export import check_unused
     from digits.datasets.rendering import render
     from digits.datasets.synthesis import Sources, Synthesizer, Synthetic
     from digits.datasets.synthesis.fonts import load_typefaces
     from digits.datasets.synthesis.layout import Layout, svhn_layout
 
-    sources = Sources(
-        typefaces=load_typefaces(fonts),
-        backgrounds=_backgrounds(backgrounds, max(size), seed, quiet),
-        layout=Layout.load(layout) if layout else svhn_layout(),
-    )
+    # a process each core is the way to use them all; and OpenCV's threads would not outlive the fork of a worker
+    cv2.setNumThreads(1)
+    check_unused(out)
+    with Console(stderr=True, quiet=quiet).status("opening fonts and backgrounds"):
+        sources = Sources(
+            typefaces=load_typefaces(fonts),
+            backgrounds=_backgrounds(backgrounds, max(size), seed, quiet),
+            layout=Layout.load(layout) if layout else svhn_layout(),
+        )
     synthesizer = Synthesizer(sources, seed=seed, scene_size=size[::-1])
     samples = Synthetic(synthesizer, "composed" if kind == "scenes" else "crop", count)
     suffix = ".jpg" if kind == "scenes" else ".png"
@@ -263,8 +271,10 @@ def convert(source, format_, images, annotations_only, to, out, quiet):
     Example:
       digits data convert svhn/train --to coco --out svhn-coco/
     """
+    from digits.datasets.export import check_unused
     from digits.datasets.export import convert as write
 
+    check_unused(out)
     pictures = _open(source, format_, images, annotations_only, quiet)
     write(pictures, out, to, _shown(quiet), copy=not annotations_only)
     click.echo(out)

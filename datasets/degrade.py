@@ -43,7 +43,8 @@ def _light() -> list:
             ],
             p=0.22,
         ),
-        A.RandomBrightnessContrast(brightness_limit=(-0.25, 0.2), contrast_limit=(-0.45, 0.3), p=0.4),
+        # by the mean, not by the range: a dark picture must not be cut off at black
+        A.RandomBrightnessContrast((-0.3, 0.25), (-0.45, 0.3), brightness_by_max=False, p=0.4),
         A.RandomGamma(gamma_limit=(65, 160), p=0.2),
         A.HueSaturationValue(hue_shift_limit=25, sat_shift_limit=40, val_shift_limit=15, p=0.25),
     ]

@@ -24,15 +24,20 @@ ANNOTATIONS = "instances.json"
 Shown = Callable[[Iterable, int, str], Iterable]  # (items, how many, what is done): the items, with progress shown
 
 
+def check_unused(out: str | Path) -> None:
+    """DatasetError if there is anything at `out` already."""
+    if Path(out).is_file() or (Path(out).is_dir() and any(Path(out).iterdir())):
+        raise DatasetError(f"{out}: already there; name a folder that is new or empty")
+
+
 @contextmanager
 def whole_folder(out: str | Path) -> Iterator[Path]:
     """A folder beside `out` to write into, which takes its place at the end; on any error it is removed.
 
     Raises DatasetError if `out` holds anything already or cannot be written.
     """
+    check_unused(out)
     out = Path(out)
-    if out.is_file() or (out.is_dir() and any(out.iterdir())):
-        raise DatasetError(f"{out}: already there; name a folder that is new or empty")
     partial = out.with_name(out.name + ".partial")
     try:
         shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed

@@ -59,12 +59,12 @@ def _digits_of(record: dict) -> tuple[list, list[int], list[str]]:
     return boxes, labels, numbers
 
 
-def read_annotated(folder: str | Path) -> Pictures:
-    """Everything in a folder with `annotations.json` and `images/`; the file name is the id.
+def read_annotated(source: str | Path) -> Pictures:
+    """Everything in a folder with `annotations.json` and `images/`, or such a file of any name; the file name is the id.
 
     Raises DatasetError if the list is missing or malformed.
     """
-    path = Path(folder) / "annotations.json"
+    path = Path(source) / "annotations.json" if Path(source).is_dir() else Path(source)
     records, problems = [], []
     for entry in read_json(path, list):
         if not isinstance(entry, dict) or not isinstance(entry.get("file"), str):
@@ -75,7 +75,7 @@ def read_annotated(folder: str | Path) -> Pictures:
             records.append(make_record(name, picture, picture_size(picture), *_digits_of(entry)))
         except ValueError as error:
             problems.append(Problem(name, str(error)))
-    return Pictures(str(folder), records, problems)
+    return Pictures(str(source), records, problems)
 
 
 def load_pixels(pictures: Pictures, long_side: int = 576) -> list[np.ndarray]:

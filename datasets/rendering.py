@@ -37,7 +37,11 @@ class _Encoded(Dataset):
 
 def _leave_interrupts_to_the_parent(_: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    cv2.setNumThreads(1)
+
+
+def _as_it_is(item):
+    """Keeps the loader from making tensors of arrays."""
+    return item
 
 
 def render(samples: Synthetic, out: str | Path, *, suffix: str, workers: int, shown: Shown) -> int:
@@ -52,6 +56,7 @@ def render(samples: Synthetic, out: str | Path, *, suffix: str, workers: int, sh
         _Encoded(samples, suffix),
         batch_size=None,
         num_workers=workers,
+        collate_fn=_as_it_is,
         worker_init_fn=_leave_interrupts_to_the_parent,
         prefetch_factor=32 if workers else None,
     )

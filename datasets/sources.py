@@ -52,7 +52,7 @@ def open_source(
     if kind == "yolo":
         return read_yolo(path)
     if kind == "annotated":
-        return read_annotated(path if path.is_dir() else path.parent)
+        return read_annotated(path)
     return read_negatives(path)
 
 
@@ -66,6 +66,8 @@ def format_of(path: Path) -> str:
         raise DatasetError(f"{path}: not a source of pictures; name a folder, or a .mat, .pkl, .json or .csv file")
     if (path / ANNOTATIONS).is_file():
         return "svhn"
+    if (path / "instances.json").is_file():  # what `digits data synthesize crops` writes says more than its labels.csv
+        return "coco"
     if (path / "labels.csv").is_file():
         return "crops"
     if (path / "annotations.json").is_file():

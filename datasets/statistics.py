@@ -103,7 +103,7 @@ class Statistics:
         aspects.set_title("digit width over height")
         if len(self.digits):
             tall = self.digits[:, 1]
-            heights.hist(tall, bins=np.geomspace(max(1, tall.min()), max(2, tall.max()), 40))
+            heights.hist(tall, bins=np.geomspace(0.9 * tall.min(), 1.1 * tall.max(), 40))
             heights.set_xscale("log")
             aspects.hist((self.digits[:, 0] / tall).clip(0, 2), bins=40)
         places.set_title("where numbers are")

@@ -64,10 +64,10 @@ class Canvas:
         np.clip(self.planes, 0, 255 * self.alpha, out=self.planes)
 
 
-def random_colour(rng: np.random.Generator, luma: float) -> np.ndarray:
-    """RGB float32 (3,) of about the given brightness: mostly grey, or of a shade, now and then gaudy."""
+def random_colour(rng: np.random.Generator, luma: float, gaudy: float = 0.15) -> np.ndarray:
+    """RGB float32 (3,) of about the given brightness: mostly grey, or of a shade, or by that chance gaudy."""
     kind = rng.random()
-    tint = rng.normal(0, 1, 3) * (4 if kind < 0.6 else 22 if kind < 0.85 else 55)
+    tint = rng.normal(0, 1, 3) * (55 if kind < gaudy else 22 if kind < gaudy + 0.25 else 4)
     tint -= tint @ np.array([0.299, 0.587, 0.114])
     return np.clip(luma + tint, 0, 255).astype(np.float32)
 

@@ -10,7 +10,7 @@ from digits.datasets.synthesis.patch import cloud, grain, random_colour
 def plaster(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
     """Float32 (h, w, 3): one colour, unevenly lit, rough."""
     light = cloud(rng, (height, width), 12) + grain(rng, (height, width), rng.uniform(2, 10), int(rng.integers(1, 4)))
-    return random_colour(rng, rng.uniform(40, 225)) + light[..., None]
+    return random_colour(rng, rng.uniform(40, 225), gaudy=0) + light[..., None]
 
 
 def _mortar(rng, wall: np.ndarray, joints: np.ndarray) -> np.ndarray:
@@ -36,7 +36,7 @@ def boards(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
     place = np.arange(h) % wide
     fibre = np.repeat(rng.normal(0, rng.uniform(1, 9), (h, 1)), w, 1) + grain(rng, (h, w), 3, 2)
     seam = np.where(place < max(1, wide // 12), -55.0, 0.0) + np.linspace(10, -10, wide)[place]
-    wall = random_colour(rng, rng.uniform(50, 220)) + (fibre + seam[:, None])[..., None]
+    wall = random_colour(rng, rng.uniform(50, 220), gaudy=0) + (fibre + seam[:, None])[..., None]
     return wall.swapaxes(0, 1) if upright else wall
 
 

@@ -68,7 +68,7 @@ def test_another_schema_is_refused(tmp_path, content, message):
     with pytest.raises(DatasetError, match=message):
         read_annotated(write(tmp_path, content))
     with pytest.raises(DatasetError, match="no such file"):
-        read_annotated(tmp_path / "gone")
+        read_annotated(tmp_path / "gone.json")
 
 
 def test_pixels_are_reduced(tmp_path):

@@ -1,0 +1,144 @@
+import os
+
+import cv2
+import numpy as np
+import pytest
+
+from digits import DatasetError
+from digits.datasets import open_source
+from digits.datasets.export import FORMATS, by_number, convert, file_names, split, whole_folder
+from digits.datasets.items import part_of
+from digits.datasets.pictures import Pictures, make_record
+
+LINE = [[10, 10, 20, 30], [22.25, 10, 32, 30]]
+
+
+def plain(items, total, what):
+    return items
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Two numbers on one picture, a negative, a crop of known text; two of them of one name in different folders."""
+    records = []
+    for name in ("train/1.png", "test/1.png", "deep/er/n.jpg", "crop.png"):
+        path = tmp_path / "source" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        image = np.zeros((40, 60, 3), np.uint8)
+        image[10:30, 10:32] = 255
+        cv2.imwrite(str(path), image)
+        records.append((name, path))
+    size = (60, 40)
+    return Pictures(
+        "some",
+        [
+            make_record(*records[0], size, [*LINE, [40, 5, 50, 25]], [1, 4, 7], ["14", "7"]),
+            make_record(*records[1], size, LINE, [0, 0], ["00"]),
+            make_record(*records[2], size),
+            make_record(*records[3], size, numbers=["0042"]),
+        ],
+    )
+
+
+def same(a, b) -> bool:
+    return (
+        a.image_id == b.image_id
+        and (a.width, a.height, a.numbers) == (b.width, b.height, b.numbers)
+        and np.array_equal(a.boxes, b.boxes)
+        and a.boxes.dtype == b.boxes.dtype
+        and np.array_equal(a.labels, b.labels)
+    )
+
+
+def test_coco_and_back_loses_nothing(pictures, tmp_path):
+    convert(pictures, tmp_path / "out", "coco", plain)
+    back = open_source(tmp_path / "out")
+    assert not back.problems and all(same(a, b) for a, b in zip(pictures.records, back.records, strict=True))
+    for one, other in zip(pictures, back, strict=True):
+        assert np.array_equal(one.image, other.image)
+
+
+def test_yolo_keeps_boxes_and_labels(pictures, tmp_path):
+    boxed = Pictures("boxed", pictures.records[:3])
+    convert(boxed, tmp_path / "out", "yolo", plain)
+    back = {r.image_id: r for r in open_source(tmp_path / "out").records}
+    for record in boxed.records:
+        assert back[record.image_id].boxes == pytest.approx(record.boxes, abs=1e-3)
+        assert back[record.image_id].labels.tolist() == record.labels.tolist()
+    with pytest.raises(DatasetError, match="only its text is known"):
+        convert(pictures, tmp_path / "all", "yolo", plain)
+    assert not (tmp_path / "all").exists()
+
+
+def test_crops_are_cut_with_a_margin(pictures, tmp_path):
+    convert(pictures, tmp_path / "out", "crops", plain)
+    back = open_source(tmp_path / "out")
+    assert [r.numbers for r in back.records] == [("14",), ("7",), ("00",), ("0042",)]
+    assert back[0].image.shape == (26, 28, 3)  # 20 high and 22 wide, 3 more on every side, whole pixels
+    assert back[0].image[3:23, 3:25].min() == 255 and back[0].image[:3].max() == 0
+    assert back[3].image.shape == (40, 60, 3)
+
+
+def test_pictures_can_stay_where_they_are(pictures, tmp_path):
+    convert(pictures, tmp_path / "out", "coco", plain, copy=False)
+    assert os.listdir(tmp_path / "out") == ["instances.json"]
+    assert len(open_source(tmp_path / "out", annotations_only=True)) == 4
+
+
+@pytest.mark.parametrize("to", FORMATS)
+def test_a_broken_picture_leaves_nothing_behind(pictures, tmp_path, to):
+    pictures.records[0].path.unlink()
+    pictures.records.pop()
+    with pytest.raises(DatasetError, match=r"1\.png"):
+        convert(pictures, tmp_path / "out", to, plain)
+    assert os.listdir(tmp_path) == ["source"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
+def test_a_folder_is_written_whole_or_not_at_all(tmp_path, error):
+    with pytest.raises(error), whole_folder(tmp_path / "out") as folder:
+        (folder / "half").write_text("x")
+        raise error
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "out.partial").mkdir()  # of a run that was killed
+    with whole_folder(tmp_path / "out") as folder:
+        (folder / "all").write_text("x")
+    assert os.listdir(tmp_path) == ["out"] and os.listdir(tmp_path / "out") == ["all"]
+    with pytest.raises(DatasetError, match="already there"), whole_folder(tmp_path / "out"):
+        pass
+    assert os.listdir(tmp_path / "out") == ["all"]
+    with pytest.raises(DatasetError, match="cannot be written"), whole_folder(tmp_path / "out" / "all" / "deeper"):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("ids", "names"),
+    [
+        (["train/1.png", "test/1.png"], ["train/1.png", "test/1.png"]),
+        (["../../etc/1.png", "/etc/1.png", "etc\\1.png"], ["etc/1.png", "etc/1-2.png", "etc/1-3.png"]),
+        (["..", ""], ["picture.png", "picture-2.png"]),
+        (["1.jpg", "A.png", "a.png"], ["1.jpg.png", "A.png", "a-2.png"]),
+    ],
+)
+def test_file_names_stay_in_their_folder_and_differ(ids, names):
+    records = [make_record(image_id, "x.png", (9, 9)) for image_id in ids]
+    assert list(file_names(records).values()) == names
+
+
+def test_a_split_is_by_id_and_in_place(pictures, tmp_path):
+    counts = split(pictures, tmp_path / "parts")
+    assert sum(counts.values()) == 4 and set(counts) == {"train", "validation", "test"}
+    for part in counts:
+        back = open_source(tmp_path / "parts" / f"{part}.json")
+        assert all(part_of(r.image_id) == part for r in back.records)
+        assert all(s.image.shape == (40, 60, 3) for s in back)
+
+
+def test_one_number_stays_in_one_part(tmp_path):
+    records = [make_record(str(i), "x.png", (60, 40), LINE, [1, i % 10], [f"1{i % 10}"]) for i in range(200)]
+    split(Pictures("many", records), tmp_path / "parts", by_number)
+    seen = {}
+    for part in ("train", "validation", "test"):
+        for record in open_source(tmp_path / "parts" / f"{part}.json", annotations_only=True).records:
+            assert seen.setdefault(record.numbers, part) == part
+    assert len(seen) == 10

@@ -1,0 +1,83 @@
+"""Counting samples and looking at them."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from digits import DatasetError
+from digits.datasets.contact import contact_sheet, tile
+from digits.datasets.items import Sample, empty_boxes
+from digits.datasets.pictures import Pictures, Problem, make_record
+from digits.datasets.statistics import Statistics
+
+LINE = [[10, 10, 20, 30], [22, 10, 32, 30]]
+STACK = [[50, 10, 60, 30], [50, 33, 60, 53]]
+
+
+def sample(boxes, labels, numbers, shape=(80, 120, 3)):
+    boxes = np.float32(boxes) if len(boxes) else empty_boxes()
+    return Sample(np.full(shape, 128, np.uint8), boxes, np.array(labels, np.int64), numbers, "s")
+
+
+def test_what_is_counted():
+    size = (120, 80)
+    records = [
+        make_record("a", "a.png", size, LINE + STACK, [1, 4, 2, 8], ["14", "28"]),
+        make_record("b", "b.png", size, LINE, [1, 4]),  # not known what they make
+        make_record("c", "c.png", size),
+        make_record("d", "d.png", size, numbers=["007"]),
+    ]
+    rows = Statistics.of(Pictures("some", records, [Problem("e", "missing")])).rows()
+    assert {k: rows[k] for k in ("pictures", "left out", "negatives", "numbers", "stacked numbers")} == {
+        "pictures": "4",
+        "left out": "1",
+        "negatives": "1",
+        "numbers": "3",
+        "stacked numbers": "1",
+    }
+    assert rows["numbers of 2 digits"] == "2" and rows["numbers of 3 digits"] == "1"
+    assert rows["digit 1"] == rows["digit 4"] == "2" and rows["digit 0"] == "0"
+    assert rows["digit height, pixels, 5/50/95 %"] == "20.0 / 20.0 / 20.0"
+    assert rows["digit height over the picture's, 5/50/95 %"] == "0.250 / 0.250 / 0.250"
+    assert rows["digit width over height, 5/50/95 %"] == "0.50 / 0.50 / 0.50"
+
+
+@pytest.mark.parametrize("records", [[], [make_record("a", "a.png", (0, 0), LINE, [1, 4], ["14"])]])
+def test_nothing_and_annotations_alone_can_be_counted_and_plotted(tmp_path, records):
+    counted = Statistics.of(Pictures("few", records))
+    assert counted.rows()["picture width, pixels, 5/50/95 %"] == "-"
+    counted.plot(tmp_path / "plots.png", "few")
+    assert Image.open(tmp_path / "plots.png").size[0] > 1000
+
+
+@pytest.mark.parametrize("path", ["gone/plots.png", "plots.nonsense"])
+def test_plots_that_cannot_be_saved(tmp_path, path):
+    with pytest.raises(DatasetError, match="cannot be saved"):
+        Statistics.of(Pictures("none", [])).plot(tmp_path / path, "none")
+
+
+def test_tiles_show_boxes_where_they_are():
+    shown = np.asarray(tile(sample(LINE, [1, 4], ("14",)), 160))
+    assert shown.shape[0] == 176 and shown.shape[1] == 240
+    changed = np.argwhere((shown[:160] != 128).any(2))
+    assert changed.min(0).tolist() == [20, 20] and changed.max(0).tolist() == [60, 64]
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        sample([], [], ()),
+        sample([], [], ("0042",)),
+        sample(LINE, [1, 4], ()),
+        sample(LINE, [1, 4], ("14",), (4000, 3000, 3)),
+        sample([[0, 0, 1, 1]], [1], ("1",), (1, 1, 3)),
+        sample([], [], (), (10, 5000, 3)),
+    ],
+)
+def test_anything_can_be_put_on_a_sheet(shown):
+    sheet = contact_sheet([shown] * 5, height=64, width=300)
+    assert sheet.width == 300 and sheet.height % 84 == 0
+
+
+def test_an_empty_sheet():
+    assert contact_sheet([]).size[0] == 1600
