@@ -60,7 +60,7 @@ def _digits_of(record: dict) -> tuple[list, list[int], list[str]]:
 
 
 def read_annotated(source: str | Path) -> Pictures:
-    """Everything in a folder with `annotations.json` and `images/`, or such a file of any name; the file name is the id.
+    """Everything in a folder with `annotations.json` and `images/`, or in such a file; the file name is the id.
 
     Raises DatasetError if the list is missing or malformed.
     """
