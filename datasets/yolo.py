@@ -34,8 +34,13 @@ def _text(path: Path) -> str:
 
 
 def _names(folder: Path) -> tuple[dict[int, str], Path]:
-    """Class names by their number, and the file that gives them; without one, the digits."""
+    """Class names by their number, and the file that gives them; without one, the digits.
+
+    `data.yaml` may be one folder up: a part of a data set that keeps each part in a folder of its own.
+    """
     path = folder / "data.yaml"
+    if not path.is_file():
+        path = folder.resolve().parent / "data.yaml"
     if path.is_file():
         try:
             content = yaml.safe_load(_text(path))

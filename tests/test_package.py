@@ -33,6 +33,7 @@ def test_the_wheel_holds_one_package_with_weights(wheel):
         "digits/recognizer/weights/recognizer.safetensors",
         "digits/pipeline/calibration.json",
         "digits/cli/read.py",
+        "digits/datasets/synthesis/svhn_layout.json",
     ):
         assert needed in names
 
@@ -82,7 +83,11 @@ def test_public_names():
 
 
 @pytest.mark.parametrize(
-    "module", ["core.boxes", "datasets.items", "pipeline.merge", "pipeline.results", "recognizer.decode"]
+    "module",
+    [
+        *("core.boxes", "datasets.items", "datasets.coco", "datasets.yolo", "datasets.transforms"),
+        *("datasets.synthesis.synthesizer", "pipeline.merge", "pipeline.results", "recognizer.decode"),
+    ],
 )
 def test_examples_in_docstrings(module):
     outcome = doctest.testmod(importlib.import_module(f"digits.{module}"))

@@ -192,3 +192,14 @@ def test_what_yolo_cannot_hold(tmp_path, records, message):
     with pytest.raises(DatasetError, match=message):
         write_yolo(made, tmp_path, lambda record: record.image_id)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_classes_may_be_named_one_folder_up(tmp_path):
+    """As exports have it that keep each part in a folder of its own."""
+    folder = tmp_path / "train"
+    for name in ("images", "labels"):
+        (folder / name).mkdir(parents=True)
+    cv2.imwrite(str(folder / "images" / "a.png"), np.zeros((40, 60, 3), np.uint8))
+    (folder / "labels" / "a.txt").write_text("1 0.5 0.5 0.2 0.5\n")
+    (tmp_path / "data.yaml").write_text("names: [door, '8']\n")
+    assert read_yolo(folder)[0].labels.tolist() == [8]

@@ -5,7 +5,6 @@ from torch.utils.data import DataLoader
 
 from digits.datasets.items import Sample, empty_boxes
 from digits.datasets.synthesis import Sources, Synthesizer, Synthetic, plate_patch
-from digits.datasets.synthesis.lettering import random_number
 from digits.datasets.synthesis.synthesizer import SUBURBS
 from digits.datasets.visibility import MIN_HEIGHT
 
@@ -77,13 +76,6 @@ def test_every_source_is_drawn_from(sources):
     assert sum(magenta(synthesizer.scene(i).image) for i in range(60)) > 10
     assert sum(magenta(synthesizer.number(i).image) for i in range(60)) > 5
     assert any(synthesizer.number(i).numbers == ("34",) for i in range(60))
-
-
-def test_number_lengths_follow_their_weights():
-    rng = np.random.default_rng(0)
-    numbers = [random_number(rng, (0.5, 0.5)) for _ in range(2000)]
-    assert np.mean([len(n) == 1 for n in numbers]) == pytest.approx(0.5, abs=0.05)
-    assert any(n[0] == "0" and len(n) == 2 for n in numbers)
 
 
 def test_a_blank_negative_has_the_right_shapes():
