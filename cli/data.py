@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-_MOST_BACKGROUNDS = 2000  # they are held in memory, about a megabyte each
+_BACKGROUND_BYTES = 2_000_000_000  # they are held in memory
 
 _quiet = click.option("--quiet", is_flag=True, help="No progress bar, no notes on stderr.")
 _out_folder = click.option(
@@ -173,19 +173,26 @@ def synthesize(kind, count, out, backgrounds, fonts, layout, size, seed, workers
 def _backgrounds(folder: Path | None, long_side: int, seed: int, quiet: bool) -> list:
     import numpy as np
 
+    from digits.core.errors import DatasetError
     from digits.datasets.pictures import Pictures, read_negatives
     from digits.datasets.real import load_pixels
     from digits.datasets.synthesis.walls import draw_walls
 
     if folder is None:
-        return draw_walls(np.random.default_rng(seed), 60, long_side * 3 // 4, long_side)
+        return draw_walls(np.random.default_rng(seed), 60)
     pictures = read_negatives(folder)
-    if len(pictures) > _MOST_BACKGROUNDS:
+    most = max(20, _BACKGROUND_BYTES // (3 * long_side * (long_side * 3 // 4)))
+    if len(pictures) > most:
         if not quiet:
-            click.echo(f"{folder}: {_MOST_BACKGROUNDS} of its {len(pictures)} pictures are used", err=True)
-        chosen = np.linspace(0, len(pictures) - 1, _MOST_BACKGROUNDS).astype(int)
-        pictures = Pictures(pictures.name, [pictures.records[i] for i in chosen])
-    return load_pixels(pictures, long_side)
+            click.echo(f"{folder}: {most} of its {len(pictures)} pictures are used", err=True)
+        chosen = np.linspace(0, len(pictures) - 1, most).astype(int)
+        pictures = Pictures(pictures.name, [pictures.records[i] for i in chosen], pictures.problems)
+    loaded = load_pixels(pictures, long_side)
+    if not quiet:
+        _problems(pictures)
+    if not loaded:
+        raise DatasetError(f"{folder}: none of its pictures can be read")
+    return loaded
 
 
 @data.command()
@@ -204,13 +211,14 @@ def stats(source, format_, images, annotations_only, plot, quiet):
 
     pictures = _open(source, format_, images, annotations_only, quiet)
     counted = Statistics.of(pictures)
-    counted.plot(plot, str(source))
     rows = counted.rows()
     wide = max(map(len, rows))
     for name, value in rows.items():
         click.echo(f"{name:<{wide}}  {value}")
     if not quiet:
         _problems(pictures)
+    counted.plot(plot, str(source))
+    if not quiet:
         click.echo(f"plots: {plot}", err=True)
 
 
@@ -233,6 +241,7 @@ def preview(source, format_, images, annotations_only, out, count, height, seed,
 
     from digits.core.errors import DatasetError
     from digits.datasets.contact import contact_sheet
+    from digits.datasets.files import write_picture
 
     if annotations_only:
         raise click.UsageError("a preview needs the pictures")
@@ -244,11 +253,8 @@ def preview(source, format_, images, annotations_only, out, count, height, seed,
         chosen = np.linspace(0, len(pictures) - 1, count).astype(int)
     else:
         chosen = np.random.default_rng(seed).choice(len(pictures), count, replace=False)
-    sheet = contact_sheet((pictures[i] for i in _shown(quiet)(chosen.tolist(), count, "opening")), height)
-    try:
-        sheet.save(out)
-    except (OSError, ValueError) as error:
-        raise DatasetError(f"{out}: cannot be saved ({error})") from None
+    samples = pictures.readable(_shown(quiet)(chosen.tolist(), count, "opening"))
+    write_picture(out, contact_sheet(samples, height))
     click.echo(out)
     if not quiet:
         _problems(pictures)
@@ -289,7 +295,7 @@ def convert(source, format_, images, annotations_only, to, out, quiet):
 @_out_folder
 @_quiet
 def split(source, format_, images, annotations_only, by, out, quiet):
-    """Split a SOURCE into train (80 %), validation (10 %) and test (10 %): three COCO files.
+    """Split a SOURCE into train (about 80 %), validation (10 %) and test (10 %): three COCO files.
 
     The part is decided by the id alone: it is the same tomorrow, on another machine, and when pictures are added. The
     files name the pictures where they are.
@@ -325,9 +331,10 @@ def layout(source, format_, images, annotations_only, out, quiet):
 
     pictures = _open(source, format_, images, annotations_only, quiet)
     try:
-        Layout.measure(pictures.records).save(out)
-    except (DatasetError, OSError) as error:
+        measured = Layout.measure(pictures.records)
+    except DatasetError as error:
         raise DatasetError(f"{source}: {error}") from None
+    measured.save(out)
     click.echo(out)
     if not quiet:
         _problems(pictures)

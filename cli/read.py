@@ -29,7 +29,7 @@ class _Item:
 
 def _expand(inputs: tuple[str, ...]) -> list[_Item]:
     """Files, folders (recursive), glob patterns and `-` in the order given, folders and patterns sorted."""
-    from digits.pipeline.images import SUFFIXES
+    from digits.core.images import SUFFIXES
 
     items: list[_Item] = []
     for text in inputs:

@@ -8,6 +8,7 @@ is not its file_name. An image with numbers but without annotations is a crop of
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from pathlib import Path
@@ -67,22 +68,20 @@ def _by_id(path: Path, content: dict, key: str, name: str) -> dict[Hashable, dic
     return found
 
 
-def _box(path: Path, annotation: dict) -> list[float]:
-    """xyxy from COCO's xywh."""
-    box = annotation.get("bbox")
+def _box(box: object) -> list[float]:
+    """xyxy from COCO's xywh; ValueError if it is no such box."""
     if not isinstance(box, list) or len(box) != 4 or not all(isinstance(value, (int, float)) for value in box):
-        which = annotation.get("id", "without id")
-        raise DatasetError(f"{path}: annotation {which}: bbox must be four numbers, [x, y, width, height]")
+        raise ValueError("bbox must be four numbers, [x, y, width, height]")
     x, y, width, height = box
     return [x, y, x + width, y + height]
 
 
-def _size(path: Path, image: dict) -> tuple[int, int]:
-    """(width, height) as annotated, (0, 0) where it is not."""
+def _size(image: dict) -> tuple[int, int]:
+    """(width, height) as annotated, (0, 0) where it is not; ValueError if they are no numbers of pixels."""
     size = image.get("width") or 0, image.get("height") or 0
-    if not all(isinstance(value, int) and value >= 0 for value in size):
-        raise DatasetError(f"{path}: image {image['id']}: width and height must be whole numbers of pixels")
-    return size if all(size) else (0, 0)
+    if not all(isinstance(value, (int, float)) and value >= 0 and value == int(value) for value in size):
+        raise ValueError("width and height must be whole numbers of pixels")
+    return (int(size[0]), int(size[1])) if all(size) else (0, 0)
 
 
 def _spell(labels: list[int], members: list[int]) -> str:
@@ -114,9 +113,9 @@ def _grouped(boxes: list, labels: list[int], groups: list, numbers) -> tuple[lis
 def read_coco(path: str | Path, images: str | Path | None = None, *, annotations_only: bool = False) -> Pictures:
     """Every image of a COCO detection file, those without digits too; the id is "source_id" or else file_name.
 
-    Categories count by name, see `digit_classes`; annotations of others are left out and counted as problems, crowds
-    are left out. images: where the pictures are, else `images/` beside the file, else beside it. annotations_only: the
-    pictures need not be there, and a size that the file does not state is 0.
+    Categories count by name, see `digit_classes`; annotations of others, of crowds and of images that are not listed
+    are left out and counted as problems. images: where the pictures are, else `images/` beside the file, else beside
+    it. annotations_only: the pictures need not be there, and a size that the file does not state is 0.
 
     Raises DatasetError if the file is not COCO detection. An image that is missing, or of which a box or a number is
     wrong, is left out as a problem.
@@ -128,25 +127,30 @@ def read_coco(path: str | Path, images: str | Path | None = None, *, annotations
     digits = digit_classes(names, path)
     folder = picture_folder(path, images)
 
-    found, others = defaultdict(list), Counter()
+    found, others, strays = defaultdict(list), Counter(), Counter()
     for annotation in _entries(path, content, "annotations"):
         image, category = annotation.get("image_id"), annotation.get("category_id")
         if not isinstance(image, Hashable) or image not in listed:
-            raise DatasetError(f"{path}: annotation {annotation.get('id')}: no image has the id {image!r}")
+            strays["an image that is not listed"] += 1
+            continue
         if not isinstance(category, Hashable) or category not in names:
             raise DatasetError(f"{path}: annotation {annotation.get('id')}: no category has the id {category!r}")
         if category not in digits:
             others[names[category]] += 1
-        elif not annotation.get("iscrowd"):
-            found[image].append((_box(path, annotation), digits[category], annotation.get("number")))
+        elif annotation.get("iscrowd"):
+            strays["a crowd"] += 1
+        else:
+            found[image].append((annotation.get("bbox"), digits[category], annotation.get("number")))
 
-    records, problems = [], other_classes(others)
+    problems = other_classes(others)
+    problems += [Problem(what, f"{count} annotation{'s' * (count != 1)}") for what, count in strays.items()]
+    records = []
     for key, image in listed.items():
         image_id, picture = str(image.get("source_id", image["file_name"])), folder / str(image["file_name"])
-        size = _size(path, image)
         boxes, labels, groups = (list(column) for column in zip(*found[key], strict=True)) if found[key] else ([],) * 3
         try:
-            if not annotations_only and not (size[0] and picture.is_file()):
+            size, boxes = _size(image), [_box(box) for box in boxes]
+            if not annotations_only and not (size[0] and os.path.isfile(picture)):
                 size = picture_size(picture)
             numbers = ()
             if image.get("numbers"):

@@ -17,8 +17,11 @@ from digits.datasets.pictures import Pictures, Problem, Record, make_record, pic
 COLUMNS = {"file": "file", "filename": "file", "text": "text", "label": "text"}  # what they are called elsewhere
 
 
-def _rows(path: Path) -> list[tuple[int, str, str]]:
-    """Line number, file and text of every row; DatasetError if the file cannot be read or lacks a column."""
+def _rows(path: Path) -> list[tuple[int, str, str | None]]:
+    """Line number, file and text of every row, None where it has no text.
+
+    Raises DatasetError if the file cannot be read or lacks a column.
+    """
     try:
         content = path.read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -31,10 +34,13 @@ def _rows(path: Path) -> list[tuple[int, str, str]]:
         if header.count("file") != 1 or header.count("text") != 1:
             raise DatasetError(f"{path}: its first line must name the columns, file,text")
         file, text = header.index("file"), header.index("text")
-        cells = [(reader.line_num, row + [""] * len(header)) for row in reader if row]
+        cells = [(reader.line_num, row) for row in reader if row]
     except csv.Error as error:
         raise DatasetError(f"{path}: line {reader.line_num}: not CSV ({error})") from None
-    return [(line, row[file].strip(), row[text].strip()) for line, row in cells]
+    return [
+        (line, row[file].strip() if file < len(row) else "", row[text].strip() if text < len(row) else None)
+        for line, row in cells
+    ]
 
 
 def _crop(name: str, text: str, picture: Path, annotations_only: bool) -> Record:
@@ -59,6 +65,8 @@ def read_crops(path: str | Path, images: str | Path | None = None, *, annotation
         try:
             if not name:
                 raise ValueError("names no file")
+            if text is None:
+                raise ValueError("has no text; an empty one, after a comma, would say that there is no number")
             if name in seen:
                 raise ValueError("listed before")
             seen.add(name)

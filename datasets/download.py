@@ -57,6 +57,8 @@ def download_svhn(
     Raises DatasetError if a part is unknown, there is not the space, the server cannot be reached or refuses, the
     connection breaks off, or an archive is not what it should be; nothing is then left half unpacked.
     """
+    if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
+        raise DatasetError(f"{url}: not an address; it begins with http:// or https://")
     unknown = [part for part in parts if part not in archives]
     if unknown:
         raise DatasetError(f"{unknown[0]}: no part of SVHN; there are {', '.join(archives)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -16,7 +17,7 @@ from digits.core.errors import DatasetError
 from digits.datasets.coco import coco_document, write_json
 from digits.datasets.crops import write_crops
 from digits.datasets.items import part_of
-from digits.datasets.pictures import Pictures, Record
+from digits.datasets.pictures import Pictures, Problem, Record
 from digits.datasets.yolo import write_yolo
 
 FORMATS = ("coco", "yolo", "crops")
@@ -32,20 +33,22 @@ def check_unused(out: str | Path) -> None:
 
 @contextmanager
 def whole_folder(out: str | Path) -> Iterator[Path]:
-    """A folder beside `out` to write into, which takes its place at the end; on any error it is removed.
+    """A folder to write into, which becomes `out` at the end; on any error it is removed.
 
     Raises DatasetError if `out` holds anything already or cannot be written.
     """
     check_unused(out)
-    out = Path(out)
-    partial = out.with_name(out.name + ".partial")
+    final = Path(out).absolute()
+    there = final.is_dir()  # it may be a mount, or a link: then what is written moves into it
+    partial = (final if there else final.parent) / f".{final.name}-{uuid.uuid4().hex[:8]}.partial"
     try:
-        shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed
         partial.mkdir(parents=True)
         yield partial
-        if out.is_dir():
-            out.rmdir()
-        os.replace(partial, out)
+        if there:
+            for child in partial.iterdir():
+                os.replace(child, final / child.name)
+        else:
+            os.replace(partial, final)
     except OSError as error:
         raise DatasetError(f"{out}: cannot be written ({(error.strerror or str(error)).lower()})") from None
     finally:
@@ -78,14 +81,17 @@ def convert(pictures: Pictures, out: str | Path, to: str, shown: Shown, copy: bo
     """Write a source as a folder of another format: `images/`, and the annotations.
 
     to: "coco" (instances.json), "yolo" (labels/, data.yaml) or "crops" (every number cut out; labels.csv). copy:
-    whether the pictures of COCO and YOLO are copied. Raises DatasetError if a picture cannot be read, the format cannot
-    hold it, or `out` is not empty.
+    whether the pictures of COCO and YOLO are copied. What cannot be cut out becomes a problem of `pictures`. Raises
+    DatasetError if a picture cannot be copied, the format cannot hold it, there is nothing to write, or `out` is not
+    empty.
     """
     if to not in FORMATS:
         raise DatasetError(f"{to}: not a format to write, use {', '.join(FORMATS)}")
     with whole_folder(out) as folder:
         if to == "crops":
             rows = _cut_crops(pictures, folder / "images", shown)
+            if not rows:
+                raise DatasetError(f"{pictures.name}: no number in it can be cut out: none is known by its text")
             write_crops(rows, folder / "labels.csv")
             return
         names = file_names(pictures.records)
@@ -103,19 +109,21 @@ def convert(pictures: Pictures, out: str | Path, to: str, shown: Shown, copy: bo
 
 
 def _cut_crops(pictures: Pictures, folder: Path, shown: Shown) -> list[tuple[str, str]]:
-    """Save every number with a margin of 15 % of its height; what is a crop already is saved whole."""
+    """Save every number with a margin of 15 % of its height; what is a crop already is saved whole.
+
+    Pictures of which no number is known become problems.
+    """
     folder.mkdir()
     rows = []
-    for record in shown(pictures.records, len(pictures), "cutting numbers"):
-        if not record.numbers:  # a negative, or digits of which it is not known what they spell
-            continue
-        sample = record.open()
-        boxes = sample.number_boxes() or [None]
-        for text, digits in zip(record.numbers, boxes, strict=True):
+    for sample in shown(pictures.readable(), len(pictures), "cutting numbers"):
+        if not sample.numbers:
+            reason = "it is not known what its digits spell" if len(sample.boxes) else "shows no number"
+            pictures.problems.append(Problem(sample.image_id, reason))
+        for k, text in enumerate(sample.numbers):
+            crop = _cut(sample.image, sample.number_boxes()[k]) if len(sample.boxes) else sample.image
             name = f"{len(rows):06d}.png"
-            crop = sample.image if digits is None else _cut(sample.image, digits)
-            if not cv2.imwrite(str(folder / name), cv2.cvtColor(crop, cv2.COLOR_RGB2BGR)):
-                raise DatasetError(f"{folder / name}: cannot be written")
+            _, data = cv2.imencode(".png", cv2.cvtColor(crop, cv2.COLOR_RGB2BGR))
+            (folder / name).write_bytes(data)
             rows.append((name, text))
     return rows
 

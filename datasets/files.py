@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import os
 from contextlib import suppress
 from pathlib import Path
 
+from PIL import Image
+
 from digits.core.errors import DatasetError
 
 
-def write_text(path: str | Path, text: str) -> None:
-    """Write UTF-8 with "\\n" line ends, making the folder; a kill at any moment leaves the old file or the new one.
+def write_bytes(path: str | Path, data: bytes) -> None:
+    """Write a file, making its folder; a kill at any moment leaves the old file or the new one.
 
     Raises DatasetError if it cannot be written.
     """
@@ -18,15 +21,33 @@ def write_text(path: str | Path, text: str) -> None:
     partial = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text, encoding="utf-8", newline="\n")
+        partial.write_bytes(data)
         os.replace(partial, path)
-    except UnicodeEncodeError:
-        partial.unlink(missing_ok=True)
-        raise DatasetError(f"{path}: cannot be written, a file name in it is not Unicode; rename that file") from None
-    except OSError as error:
+    except BaseException as error:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
+        if not isinstance(error, OSError):
+            raise
         raise DatasetError(f"{path}: cannot be written ({(error.strerror or str(error)).lower()})") from None
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """As `write_bytes`, in UTF-8 with "\\n" line ends."""
+    try:
+        data = text.encode()
+    except UnicodeEncodeError:
+        raise DatasetError(f"{path}: cannot be written, a file name in it is not Unicode; rename that file") from None
+    write_bytes(path, data)
+
+
+def write_picture(path: str | Path, image: Image.Image) -> None:
+    """As `write_bytes`; the format is that of the suffix, and DatasetError is raised if there is none of it."""
+    data = io.BytesIO()
+    try:
+        image.save(data, Image.registered_extensions()[Path(path).suffix.lower()])
+    except (KeyError, OSError, ValueError):
+        raise DatasetError(f"{path}: no picture can be saved under that name; use .png or .jpg") from None
+    write_bytes(path, data.getvalue())
 
 
 def picture_folder(annotations: Path, images: str | Path | None) -> Path:

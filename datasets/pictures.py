@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from PIL import Image
 from torch.utils.data import Dataset
 
-from digits.core.errors import DatasetError
+from digits.core.errors import DatasetError, ImageError
+from digits.core.images import SUFFIXES, load_image
 from digits.datasets.items import Sample, by_number, check_digits, empty_boxes, part_of
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 _log = logging.getLogger(__name__)
 
 
@@ -109,17 +108,26 @@ class Pictures(Dataset):
     def __getitem__(self, index: int) -> Sample:
         return self.records[index].open()
 
+    def readable(self, indices: Iterable[int] | None = None) -> Iterator[Sample]:
+        """Samples one after the other; those whose picture cannot be decoded are left out and become problems."""
+        for index in range(len(self)) if indices is None else indices:
+            try:
+                yield self[index]
+            except DatasetError as error:
+                self.problems.append(Problem(self.records[index].image_id, str(error)))
+                _log.warning("%s: left out: %s", self.name, error)
+
     def part(self, name: str) -> Pictures:
         """Those of one part, see `part_of`."""
         return Pictures(f"{self.name} ({name})", [r for r in self.records if part_of(r.image_id) == name])
 
 
 def read_picture(path: Path) -> np.ndarray:
-    """RGB uint8 (H, W, 3) of a training picture, upright; DatasetError if it cannot be decoded."""
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise DatasetError(f"{path}: not a picture, or missing")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    """RGB uint8 (H, W, 3), upright, just as a photograph is read; DatasetError if it cannot be decoded whole."""
+    try:
+        return load_image(path)
+    except ImageError as error:
+        raise DatasetError(str(error)) from None
 
 
 def picture_size(path: Path) -> tuple[int, int]:
@@ -132,7 +140,7 @@ def picture_size(path: Path) -> tuple[int, int]:
             return image.size[::-1] if turned else image.size
     except FileNotFoundError:
         raise ValueError("picture missing") from None
-    except (OSError, SyntaxError, Image.DecompressionBombError):
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         raise ValueError("not a readable picture") from None
 
 
@@ -142,7 +150,7 @@ def read_json(path: Path, kind: type):
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise DatasetError(f"{path}: {(error.strerror or str(error)).lower()}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DatasetError(f"{path}: not JSON ({error})") from None
     if not isinstance(content, kind):
         raise DatasetError(f"{path}: a JSON {'list' if kind is list else 'object'} is expected at its top")

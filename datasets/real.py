@@ -79,12 +79,13 @@ def read_annotated(source: str | Path) -> Pictures:
 
 
 def load_pixels(pictures: Pictures, long_side: int = 576) -> list[np.ndarray]:
-    """The images alone, RGB uint8, reduced to `long_side` pixels where they are larger."""
+    """The images alone, RGB uint8, reduced to `long_side` pixels where they are larger; see `Pictures.readable`."""
     loaded = []
-    for record in pictures.records:
-        image = record.open().image
+    for sample in pictures.readable():
+        image = sample.image
         scale = long_side / max(image.shape[:2])
         if scale < 1:
-            image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+            size = tuple(max(1, round(side * scale)) for side in image.shape[1::-1])
+            image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
         loaded.append(image)
     return loaded

@@ -14,6 +14,7 @@ from digits.datasets.svhn import ANNOTATIONS, read_svhn
 from digits.datasets.yolo import read_yolo
 
 FORMATS = ("svhn", "mila", "coco", "yolo", "crops", "annotated", "negatives")
+_ANNOTATIONS = (".json", ".xml", ".mat", ".pkl", ".pickle", ".yaml", ".yml")
 _BY_SUFFIX = {".mat": "svhn", ".pkl": "mila", ".pickle": "mila", ".csv": "crops"}
 
 
@@ -48,7 +49,7 @@ def open_source(
             path = _only(path, ("*.json",))
         return read(path, images, annotations_only=annotations_only)
     if images is not None or annotations_only:
-        raise DatasetError(f"{path}: of the format {kind}, whose pictures must be where it has them")
+        raise DatasetError(f"{path}: of the format {kind}, whose pictures must be in their usual place")
     if kind == "yolo":
         return read_yolo(path)
     if kind == "annotated":
@@ -76,14 +77,31 @@ def format_of(path: Path) -> str:
         return "yolo"
     if any(path.glob("*.json")):
         return "coco"
-    if any(path.glob("*.pkl")):
+    if any(path.glob("*.pkl")) or any(path.glob("*.pickle")):
         return "mila"
     parts = [part for part in ("train", "test", "extra") if (path / part / ANNOTATIONS).is_file()]
     if parts:
         raise DatasetError(f"{path}: holds the parts {', '.join(parts)} of SVHN; name one, as {path / parts[0]}")
-    if any(p.suffix.lower() in SUFFIXES for p in path.rglob("*")):
-        return "negatives"
-    raise DatasetError(f"{path}: holds neither annotations nor pictures")
+    parts = sorted(p.parent.name for p in path.glob("*/images") if (p.parent / "labels").is_dir())
+    if parts:
+        raise DatasetError(f"{path}: holds the parts {', '.join(parts)} of YOLO; name one, as {path / parts[0]}")
+    return _negatives_unless_annotated(path)
+
+
+def _negatives_unless_annotated(path: Path) -> str:
+    """A folder of pictures and nothing else: annotations not understood must not make negatives of its pictures."""
+    files = [file for file in path.rglob("*") if file.is_file()]
+    pictures = {file.with_suffix("") for file in files if file.suffix.lower() in SUFFIXES}
+    for file in files:
+        beside_its_picture = file.suffix.lower() == ".txt" and file.with_suffix("") in pictures
+        if file.suffix.lower() in _ANNOTATIONS or beside_its_picture:
+            raise DatasetError(
+                f"{path}: holds annotations that are not understood, {file.relative_to(path)}; "
+                "name their file or folder, or use --format negatives if there are no numbers in the pictures"
+            )
+    if not pictures:
+        raise DatasetError(f"{path}: holds neither annotations nor pictures")
+    return "negatives"
 
 
 def _format_of_json(path: Path) -> str:

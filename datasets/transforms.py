@@ -24,7 +24,7 @@ def windows(height: int, width: int) -> A.Compose:
     One picture in seven is shown whole, smaller than the window. Targets: image, mask and bboxes with their place in
     the sample, `order`. Boxes come back by the rule of `visibility`. Beyond the picture, image and mask are 0.
     """
-    smaller = [round(share * min(height, width)) for share in (0.4, 0.5, 0.6, 0.7, 0.8, 0.9)]
+    smaller = [max(1, round(share * min(height, width))) for share in (0.4, 0.5, 0.6, 0.7, 0.8, 0.9)]
     return A.Compose(
         [
             A.OneOf(

@@ -17,7 +17,7 @@ _PUBLIC = {
     "Scene": "digits.pipeline.results",
     "Reading": "digits.pipeline.results",
     "Digit": "digits.pipeline.results",
-    "load_image": "digits.pipeline.images",
+    "load_image": "digits.core.images",
     "Detector": "digits.detector",
     "Detections": "digits.detector",
     "Recognizer": "digits.recognizer",

@@ -16,10 +16,10 @@ import torch
 from PIL import Image
 
 from digits.core.errors import ImageError
+from digits.core.images import Source, load_image, source_name
 from digits.core.weights import shipped
 from digits.detector import Detections, Detector
 from digits.pipeline.fuse import Fusion, confidence, features, fuse
-from digits.pipeline.images import Source, load_image, source_name
 from digits.pipeline.merge import NumberRegion, merge
 from digits.pipeline.results import Digit, Reading, Scene
 from digits.recognizer import Recognizer, Transcription

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from digits.pipeline.images import Source, load_image
+from digits.core.images import Source, load_image
 
 Box = tuple[float, float, float, float]
 STATUSES = ("read", "unsure", "none")

@@ -17,6 +17,7 @@ import numpy as np
 
 from digits.core.boxes import is_stacked
 from digits.core.errors import DatasetError
+from digits.datasets.files import write_text
 from digits.datasets.pictures import Record, read_json
 
 _LEVELS = np.linspace(0.005, 0.995, 34)  # the outermost half per cent is mostly slips of annotators
@@ -84,9 +85,12 @@ class Layout:
         table = read_json(Path(path), dict)
         try:
             layout = cls(**{k: _frozen(v) for k, v in table.items()})
-            sound = len(layout.aspect) == 10 and sum(layout.lengths) > 0 and 0 <= layout.stacked <= 1
-            columns = (layout.height, layout.gap, layout.slope, *layout.aspect)
-            if not sound or any(len(column) < 2 for column in columns):
+            columns = [np.array(c, float) for c in (layout.height, layout.gap, layout.slope, *layout.aspect)]
+            lengths = np.array(layout.lengths)
+            if len(layout.aspect) != 10 or lengths.shape != (_LONGEST,) or not lengths.sum() > 0 or lengths.min() < 0:
+                raise ValueError
+            # two quantiles at least, rising, of a size that pixels can have
+            if any(len(c) < 2 or not (np.diff(c) >= 0).all() or not (np.abs(c) < 1e4).all() for c in columns):
                 raise ValueError
         except (TypeError, ValueError):
             raise DatasetError(f"{path}: not a layout table; digits data layout makes one") from None
@@ -94,7 +98,7 @@ class Layout:
 
     def save(self, path: str | Path) -> None:
         rows = ",\n".join(f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in asdict(self).items())
-        Path(path).write_text(f"{{\n{rows}\n}}\n")
+        write_text(path, f"{{\n{rows}\n}}\n")
 
 
 @cache

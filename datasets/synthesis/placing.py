@@ -59,7 +59,7 @@ class Backdrop:
         full_height, full_width = self.pixels.shape[:2]
         scale = float(np.exp(rng.uniform(np.log(zoom[0]), np.log(zoom[1]))))
         scale = max(scale, height / full_height, width / full_width)
-        h, w = min(full_height, round(height / scale)), min(full_width, round(width / scale))
+        h, w = (max(1, min(full, round(side / scale))) for full, side in ((full_height, height), (full_width, width)))
         y, x = int(rng.integers(full_height - h + 1)), int(rng.integers(full_width - w + 1))
         interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
         part = self.pixels[y : y + h, x : x + w]
@@ -103,8 +103,8 @@ def find_spot(rng: np.random.Generator, size, frame, window: Window, taken) -> t
         y = int(rng.integers(-int(h * slack), max(1, height - int(h * (1 - slack)) + 1)))
         if any(x < c and a < x + w and y < d and b < y + h for a, b, c, d in taken):
             continue
-        # the sign itself is in the middle of its patch
-        core = (x + 0.2 * w, y + 0.2 * h, x + 0.8 * w, y + 0.8 * h)
+        free = 0.25 * min(w, h)  # there is room around the sign in its patch
+        core = (x + free, y + free, x + w - free, y + h - free)
         if window.sky_share(core) < 0.1:
             found.append((window.roughness(core), x, y))
         if len(found) == wanted:

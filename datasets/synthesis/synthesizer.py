@@ -50,6 +50,13 @@ class Sources:
     false_alarms: Sequence[np.ndarray] = field(default_factory=list)
     layout: Layout = field(default_factory=svhn_layout)
 
+    def __post_init__(self):
+        if not self.typefaces or not self.backgrounds:
+            raise ValueError("there must be a typeface and a background at least")
+        for plate in self.plates:
+            if len(plate.numbers) != 1 or not len(plate.boxes):
+                raise ValueError(f"{plate.image_id}: a plate must show one number, its digits boxed")
+
     @property
     def lengths(self) -> tuple[float, ...]:
         """Shares of the numbers of 1, 2, … digits."""
@@ -259,12 +266,16 @@ class Synthesizer:
         return image, boxes[stay], sample.labels[stay].tolist(), []
 
     def _background(self, rng, height: int, width: int) -> np.ndarray:
-        """A wall, or something else that is not mostly sky."""
-        for _ in range(4):
+        """A wall, or something else that is no sky: of a few windows the first without any, or that with the least."""
+        least, best = 2.0, None
+        for _ in range(6):
             image, window = _pick(rng, self._backdrops).window(rng, height, width, (0.3, 2.5))
-            if window.sky_share((0, 0, width, height)) < 0.3:
+            share = window.sky_share((0, 0, width, height))
+            if share < least:
+                least, best = share, image
+            if share < 0.05:
                 break
-        return image
+        return best
 
     def _not_a_number(self, rng) -> np.ndarray:
         """A false alarm, a bare wall, or a window onto a word: of its letters one or several, the outer ones cut."""

@@ -161,15 +161,28 @@ def test_bad_input_gives_one_clear_line(arguments, message, fonts, tmp_path, mon
     assert not (tmp_path / "o").exists()
 
 
+def test_broken_backgrounds_are_listed_and_done_without(fonts, tmp_path):
+    (tmp_path / "walls").mkdir()
+    rough = np.random.default_rng(0).integers(90, 140, (90, 120, 3), np.uint8)
+    cv2.imwrite(str(tmp_path / "walls" / "a.png"), rough)
+    whole = (tmp_path / "walls" / "a.png").read_bytes()
+    (tmp_path / "walls" / "b.png").write_bytes(whole[: len(whole) * 2 // 3])
+    common = ["--fonts", fonts, "--backgrounds", tmp_path / "walls", "--workers", 0]
+    done = run("synthesize", "crops", "--count", 2, *common, "--out", tmp_path / "out")
+    assert done.exit_code == 0 and "b.png" in done.stderr
+    (tmp_path / "walls" / "a.png").unlink()
+    done = run("synthesize", "crops", "--count", 2, *common, "--out", tmp_path / "none")
+    assert done.exit_code == 2 and "none of its pictures can be read" in done.stderr
+
+
 @pytest.mark.skipif(os.name == "nt", reason="interrupts are sent as POSIX signals")
 def test_a_real_interrupt_keeps_what_is_whole(fonts, tmp_path):
     command = [sys.executable, "-m", "digits", "data", "synthesize", "crops", "--count", "100000", "--workers", "1"]
     with subprocess.Popen(
         [*command, "--fonts", str(fonts), "--out", str(tmp_path / "out")], stderr=subprocess.PIPE, text=True
     ) as process:
-        partial = tmp_path / "out.partial" / "images"
         deadline = time.monotonic() + 120
-        while not (partial.is_dir() and any(partial.iterdir())) and time.monotonic() < deadline:
+        while not any(tmp_path.glob(".out-*/images/*")) and time.monotonic() < deadline:
             time.sleep(0.1)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)

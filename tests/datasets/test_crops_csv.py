@@ -29,7 +29,7 @@ def write(folder: Path, content: str | bytes, *names: str, place: str = "images"
         "file,text\r\na.png,007\r\nb.png,\r\n",
         "\ufefffile,text\na.png,007\nb.png,",
         '"file","text"\n"a.png","007"\n"b.png",""\n',
-        "Filename, Label\na.png, 007\n\nb.png\n",
+        "Filename, Label\na.png, 007\n\nb.png,\n",
         "split,text,file\ntest,007,a.png\ntest,,b.png\n",
     ],
 )
@@ -126,3 +126,10 @@ def test_real_crops():
     assert any(text.startswith("0") and len(text) > 1 for text in texts)
     sample = found[0]
     assert sample.image.shape == (found.records[0].height, found.records[0].width, 3)
+
+
+def test_a_row_without_a_text_is_no_negative(tmp_path):
+    """As of a file that was cut off: only a text that is there and empty says that there is no number."""
+    found = read_crops(write(tmp_path, "file,text\na.png,12\nb.png", "a.png", "b.png"))
+    assert [r.image_id for r in found.records] == ["a.png"]
+    assert found.problems[0].image_id == "b.png" and "has no text" in found.problems[0].reason

@@ -188,7 +188,7 @@ def test_what_the_server_refuses(fetch, server, tmp_path):
     [
         ("http://127.0.0.1:9/", r"cannot reach 127\.0\.0\.1"),
         ("http://nowhere.invalid/svhn", r"cannot reach nowhere\.invalid"),
-        ("nonsense", "cannot reach nonsense"),
+        ("nonsense", "not an address"),
     ],
 )
 def test_no_network(tmp_path, url, message):

@@ -6,7 +6,7 @@ import pytest
 
 from digits import DatasetError
 from digits.datasets import open_source
-from digits.datasets.export import FORMATS, by_number, convert, file_names, split, whole_folder
+from digits.datasets.export import by_number, convert, file_names, split, whole_folder
 from digits.datasets.items import part_of
 from digits.datasets.pictures import Pictures, make_record
 
@@ -85,8 +85,20 @@ def test_pictures_can_stay_where_they_are(pictures, tmp_path):
     assert len(open_source(tmp_path / "out", annotations_only=True)) == 4
 
 
-@pytest.mark.parametrize("to", FORMATS)
-def test_a_broken_picture_leaves_nothing_behind(pictures, tmp_path, to):
+def test_crops_of_what_can_be_read(pictures, tmp_path):
+    """What is broken, negative or of unknown text is left out and listed; if nothing is left, nothing is written."""
+    pictures.records[0].path.unlink()
+    pictures.records.append(make_record("yolo", pictures.records[1].path, (60, 40), LINE, [0, 0]))
+    convert(pictures, tmp_path / "out", "crops", plain)
+    assert [r.numbers for r in open_source(tmp_path / "out").records] == [("00",), ("0042",)]
+    assert [p.image_id for p in pictures.problems] == ["train/1.png", "deep/er/n.jpg", "yolo"]
+    with pytest.raises(DatasetError, match="no number in it can be cut out"):
+        convert(Pictures("none", pictures.records[-1:]), tmp_path / "none", "crops", plain)
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("to", ["coco", "yolo"])
+def test_a_missing_picture_leaves_nothing_behind(pictures, tmp_path, to):
     pictures.records[0].path.unlink()
     pictures.records.pop()
     with pytest.raises(DatasetError, match=r"1\.png"):
@@ -100,7 +112,6 @@ def test_a_folder_is_written_whole_or_not_at_all(tmp_path, error):
         (folder / "half").write_text("x")
         raise error
     assert not list(tmp_path.iterdir())
-    (tmp_path / "out.partial").mkdir()  # of a run that was killed
     with whole_folder(tmp_path / "out") as folder:
         (folder / "all").write_text("x")
     assert os.listdir(tmp_path) == ["out"] and os.listdir(tmp_path / "out") == ["all"]
@@ -109,6 +120,20 @@ def test_a_folder_is_written_whole_or_not_at_all(tmp_path, error):
     assert os.listdir(tmp_path / "out") == ["all"]
     with pytest.raises(DatasetError, match="cannot be written"), whole_folder(tmp_path / "out" / "all" / "deeper"):
         pass
+
+
+def test_an_empty_folder_is_filled_whatever_it_is(tmp_path, monkeypatch):
+    """The current one, a link, a mount: none of those can be put in another's place."""
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "empty")
+    monkeypatch.chdir(tmp_path / "empty")
+    for out in (".", tmp_path / "link"):
+        with whole_folder(out) as folder:
+            (folder / "deep").mkdir()
+            (folder / "deep" / "all").write_text("x")
+        assert os.listdir(tmp_path / "empty") == ["deep"] and (tmp_path / "link").is_symlink()
+        (tmp_path / "empty" / "deep" / "all").unlink()
+        (tmp_path / "empty" / "deep").rmdir()
 
 
 @pytest.mark.parametrize(

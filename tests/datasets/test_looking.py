@@ -50,10 +50,12 @@ def test_nothing_and_annotations_alone_can_be_counted_and_plotted(tmp_path, reco
     assert Image.open(tmp_path / "plots.png").size[0] > 1000
 
 
-@pytest.mark.parametrize("path", ["gone/plots.png", "plots.nonsense"])
-def test_plots_that_cannot_be_saved(tmp_path, path):
-    with pytest.raises(DatasetError, match="cannot be saved"):
+@pytest.mark.parametrize(("path", "message"), [("file/plots.png", "cannot be written"), ("plots.odd", "not supported")])
+def test_plots_that_cannot_be_saved(tmp_path, path, message):
+    (tmp_path / "file").touch()
+    with pytest.raises(DatasetError, match=message):
         Statistics.of(Pictures("none", [])).plot(tmp_path / path, "none")
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_tiles_show_boxes_where_they_are():

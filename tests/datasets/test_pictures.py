@@ -57,7 +57,7 @@ def test_opening(tmp_path):
     assert sample.image.shape == (40, 60, 3) and sample.image[0, 0].tolist() == [200, 100, 50]
     with pytest.raises(DatasetError, match="is 60x40, annotated as 61x40"):
         make_record("a", path, (61, 40)).open()
-    with pytest.raises(DatasetError, match="missing"):
+    with pytest.raises(DatasetError, match="no such file"):
         make_record("a", tmp_path / "gone.png", (61, 40)).open()
 
 
@@ -67,6 +67,16 @@ def test_a_turned_photograph_is_measured_and_opened_upright(tmp_path):
     Image.new("RGB", (60, 40)).save(tmp_path / "a.jpg", exif=exif)
     assert picture_size(tmp_path / "a.jpg") == (40, 60)
     assert make_record("a", tmp_path / "a.jpg", (40, 60)).open().image.shape == (60, 40, 3)
+
+
+def test_a_broken_picture_is_left_out_when_it_comes_to_it(tmp_path, caplog):
+    whole = paint(tmp_path / "a.png").read_bytes()
+    (tmp_path / "b.png").write_bytes(whole[: len(whole) * 2 // 3])
+    pictures = read_negatives(tmp_path)
+    assert not pictures.problems and [s.image_id for s in pictures.readable()] == ["a.png"]
+    assert pictures.problems[0].image_id == "b.png" and "damaged" in pictures.problems[0].reason
+    assert "b.png" in caplog.text
+    assert [s.image_id for s in pictures.readable([0, 0])] == ["a.png"] * 2
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,10 @@ def test_what_the_synthesiser_writes_is_read_with_its_boxes(pictures):
         (lambda f: shutil.rmtree(f / "images") or f, "neither annotations nor pictures"),
         (lambda f: (f / "notes.txt").write_text("x") and f / "notes.txt", "not a source"),
         (lambda f: [(f / n).write_text("{}") for n in ("a.json", "b.json")] and f, "a.json, b.json; name the file"),
+        (lambda f: (f / "images" / "0.xml").touch() or f / "images", "not understood, 0.xml"),
+        (lambda f: (f / "images" / "0.txt").touch() or f / "images", "not understood, 0.txt"),
+        (lambda f: (f / "a").mkdir() or (f / "a" / "x.json").touch() or f, "not understood, a/x.json"),
+        (lambda f: (f / "images" / "images").mkdir() or (f / "images" / "labels").mkdir() or f, "parts images of YOLO"),
         (lambda f: (f / "train").mkdir() or (f / "train" / "digitStruct.mat").touch() or f, "name one, as"),
     ],
 )
@@ -75,11 +79,17 @@ def test_what_cannot_be_opened(pictures, prepare, message):
         open_source(prepare(pictures))
 
 
+def test_notes_beside_negatives_are_no_annotations(pictures):
+    (pictures / "images" / "README.txt").write_text("mine")
+    (pictures / "images" / "manifest.csv").write_text("file\n0.png\n")
+    assert format_of(pictures / "images") == "negatives"
+
+
 def test_pictures_elsewhere(pictures, tmp_path):
     make(pictures, "crops")
     shutil.move(pictures / "images", tmp_path / "elsewhere")
     assert len(open_source(pictures).problems) == 2
     assert len(open_source(pictures, tmp_path / "elsewhere")) == 2
     assert len(open_source(pictures, annotations_only=True)) == 2
-    with pytest.raises(DatasetError, match="must be where it has them"):
+    with pytest.raises(DatasetError, match="must be in their usual place"):
         open_source(tmp_path / "elsewhere", annotations_only=True)

@@ -54,6 +54,12 @@ def test_it_is_kept_as_a_small_table(tmp_path):
         ('{"numbers": 3}', "not a layout table"),
         (lambda table: {**table, "aspect": table["aspect"][:3]}, "not a layout table"),
         (lambda table: {**table, "gap": 3}, "not a layout table"),
+        (lambda table: {**table, "gap": [0.1, 0.0]}, "not a layout table"),
+        (lambda table: {**table, "gap": [0.1, float("nan")]}, "not a layout table"),
+        (lambda table: {**table, "gap": [0.1, 1e300]}, "not a layout table"),
+        (lambda table: {**table, "height": ["a", "b"]}, "not a layout table"),
+        (lambda table: {**table, "lengths": [1, 2, 3]}, "not a layout table"),
+        (lambda table: {**table, "lengths": [-1, 2, 3, 1, 1, 1]}, "not a layout table"),
     ],
 )
 def test_another_table_is_refused(tmp_path, content, message):

@@ -98,6 +98,24 @@ def test_crops_are_cut_as_detectors_cut(synthesizer):
     assert 15 < cut < 100
 
 
+@pytest.mark.parametrize(("boxes", "numbers"), [([], ("7",)), ([[1, 2, 9, 20]], ()), ([[1, 2, 9, 20]] * 2, ("7", "7"))])
+def test_plates_must_show_one_number_that_is_boxed(sources, boxes, numbers):
+    """Else a number would be called a negative, or two numbers one."""
+    boxes = np.float32(boxes).reshape(-1, 4)
+    plate = Sample(np.zeros((30, 40, 3), np.uint8), boxes, np.full(len(boxes), 7), numbers, "p")
+    with pytest.raises(ValueError, match="p: a plate must show one number"):
+        Sources(sources.typefaces, sources.backgrounds, plates=[plate])
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (500, 1, 3), (1, 500, 3), (30, 40, 3), (3000, 2000, 3)])
+@pytest.mark.parametrize("kind", ["scene", "composed", "number", "crop"])
+def test_backgrounds_of_any_size(sources, shape, kind):
+    small = Sources(sources.typefaces, [np.full(shape, 90, np.uint8)])
+    synthesizer = Synthesizer(small, seed=1, scene_size=(96, 128))
+    for index in range(4):
+        assert getattr(synthesizer, kind)(index).image.size
+
+
 @pytest.mark.parametrize("workers", [0, 1, 2])
 def test_any_number_of_workers_draws_the_same(sources, workers):
     data = Synthetic(Synthesizer(sources, seed=4), "crop")

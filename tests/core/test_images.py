@@ -217,7 +217,7 @@ def test_other_formats_are_left_alone():
 def test_a_large_photograph_takes_little_more_than_itself():
     """60 megapixels, transparent and turned, in a process of its own: no more than decoder and array hold."""
     code = (
-        "import io, resource, numpy as np; from PIL import Image; from digits.pipeline.images import load_image\n"
+        "import io, resource, numpy as np; from PIL import Image; from digits.core.images import load_image\n"
         "out = io.BytesIO(); exif = Image.Exif(); exif[0x0112] = 6\n"
         "Image.new('RGBA', (10000, 6000), (9, 9, 9, 128)).save(out, 'PNG', exif=exif, compress_level=1)\n"
         "data = out.getvalue(); before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
