@@ -84,8 +84,9 @@ def detector(data, out, fonts, seed, threads, device, watched, **options):
 @train.command()
 @_common(steps=4100, batch_size=128, watched=1000)
 @click.option("--backbone", default="residual", show_default=True, help="residual, or a torchvision model.")
+@click.option("--start", type=click.Path(path_type=Path), metavar="FILE", help="Weights to go on from.")
 @click.option("--mined", type=click.Path(path_type=Path), metavar="DIR", help="False alarms, from digits train mine.")
-def recognizer(data, out, fonts, seed, threads, device, backbone, mined, watched, **options):
+def recognizer(data, out, fonts, seed, threads, device, backbone, start, mined, watched, **options):
     """Train the number recogniser; writes RUN/recognizer.safetensors.
 
     \b
@@ -102,14 +103,14 @@ def recognizer(data, out, fonts, seed, threads, device, backbone, mined, watched
     where = str(resolve_device(device))
     synthesizer = Synthesizer(load_sources(data, fonts, mined=mined), seed=seed)
     held_out = Synthesizer(load_sources(data, fonts, part="validation"), seed=seed + 1)
-    choices = {"backbone": backbone, "watched": watched, "out": out, "device": where}
+    choices = {"backbone": backbone, "start": start, "watched": watched, "out": out, "device": where}
     model = train_recognizer(synthesizer, held_out, **choices, **options)
     # on samples not watched in training
     temperature, metrics = fit_temperature(model.cpu(), held_out, range(watched, 3 * watched))
     header = {
         "kind": "recognizer",
         "architecture": {"backbone": backbone},
-        "training": _record(data, options, seed=seed, mined=mined is not None),
+        "training": _record(data, options, seed=seed, mined=mined is not None, fine_tuned=start is not None),
         "metrics": metrics,
         "temperature": temperature,
     }

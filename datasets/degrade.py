@@ -9,6 +9,7 @@ from collections.abc import Callable
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # importing must not ask the network for a newer version
 
 import albumentations as A
+import cv2
 import numpy as np
 
 from digits.datasets import lighting
@@ -23,6 +24,10 @@ class Effect(A.ImageOnlyTransform):
 
     def apply(self, img: np.ndarray, **params) -> np.ndarray:
         return self.effect(self.random_generator, img)
+
+
+# as cameras reduce and viewers enlarge; the default, nearest neighbour both ways, gives squares
+_SMOOTH = {"downscale": cv2.INTER_AREA, "upscale": cv2.INTER_LINEAR}
 
 
 def _fine_noise(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
@@ -57,12 +62,13 @@ def for_crops() -> A.Compose:
             *_light(),
             A.OneOf(
                 [
-                    A.GaussianBlur(blur_limit=0, sigma_limit=(0.4, 1.9)),
-                    A.MotionBlur(blur_limit=(3, 7)),
-                    A.Defocus(radius=(1, 3), alias_blur=(0.1, 0.4)),
-                    A.Downscale(scale_range=(0.4, 0.8)),
+                    A.GaussianBlur(blur_limit=0, sigma_limit=(0.4, 2.0), p=0.7),
+                    A.MotionBlur(blur_limit=(3, 7), p=0.4),
+                    A.Defocus(radius=(1, 3), alias_blur=(0.1, 0.4), p=0.4),
+                    A.Downscale(scale_range=(0.4, 0.8), interpolation_pair=_SMOOTH, p=0.3),
+                    A.Downscale(scale_range=(0.4, 0.8), p=0.2),
                 ],
-                p=0.5,
+                p=0.6,
             ),
             Effect(_coarse_noise, p=0.3),
             A.UnsharpMask(blur_limit=(3, 5), alpha=(0.3, 1.0), p=0.12),

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import Dataset, default_collate
 
+from digits.core.errors import WeightsError
+from digits.core.weights import restore
 from digits.datasets.items import Sample
 from digits.datasets.synthesis import Synthesizer
 from digits.datasets.transforms import detector_jitter
@@ -63,12 +67,22 @@ def train_recognizer(
     validation: Synthesizer,
     *,
     backbone: str = "residual",
-    rate: float = 2e-3,
+    start: Path | None = None,
     watched: int = 1000,
     **options,
 ) -> nn.Module:
-    """Train from nothing; `options` go to `training.fit`. So many samples of `validation` are read now and then."""
-    model = NumberNet(backbone).to(memory_format=torch.channels_last)
+    """Train from nothing, or on from the weights in `start`; `options` go to `training.fit`.
+
+    So many samples of `validation` are read now and then. Raises WeightsError if `start` is of another backbone.
+    """
+    model = NumberNet(backbone)
+    if start is not None:
+        earlier, header = restore(start, "recognizer", NumberNet)
+        if header["architecture"] != {"backbone": backbone}:
+            raise WeightsError(f"{start}: of the backbone {header['architecture'].get('backbone')}, not {backbone}")
+        model.load_state_dict(earlier.state_dict())
+    rate = 2e-3 if start is None else 1e-3  # weights that are good already are not to be thrown about
+    model = model.to(memory_format=torch.channels_last)
     held_out = default_collate([Crops(validation)[i] for i in range(watched)])
     return fit(
         model,

@@ -29,7 +29,7 @@ from digits.datasets.visibility import clip_boxes
 # of the numbers drawn have the lengths of the layout table, half of them these.
 SUBURBS = (0.10, 0.14, 0.26, 0.34, 0.14, 0.02)
 SMALLEST = 8.0  # pixels: the lowest digits that are drawn
-_SMALL = 18.0  # pixels: digits lower than this are degraded as gently as scenes are
+_SMALL = 14.0  # pixels: digits lower than this are degraded as gently as scenes are
 
 
 @dataclass

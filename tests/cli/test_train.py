@@ -1,4 +1,5 @@
 import json
+from importlib import resources
 
 import cv2
 import numpy as np
@@ -66,6 +67,21 @@ def test_recognizer_from_nothing_to_weights(data, tmp_path):
     reader = Recognizer(tmp_path / "recognizer.safetensors", device="cpu")
     assert reader.header["architecture"] == {"backbone": "mobilenet_v3_small"}
     assert 0 <= reader.predict([np.zeros((30, 40, 3), np.uint8)])[0].confidence <= 1
+
+
+def test_recognizer_goes_on_from_weights(data, tmp_path):
+    """Started from the shipped weights, two small steps later it still reads; another backbone is refused."""
+    start = str(resources.files("digits.recognizer.weights") / "recognizer.safetensors")
+    common = ["recognizer", "--data", data, "--fonts", data / "fonts", "--batch-size", 4, "--workers", 0]
+    done = run(*common, "--steps", 2, "--watched", 20, "--start", start, "--out", tmp_path / "on")
+    assert done.exit_code == 0, done.output
+    on, shipped = Recognizer(tmp_path / "on" / "recognizer.safetensors"), Recognizer()
+    assert on.header["training"]["fine_tuned"] and shipped.header["kind"] == "recognizer"
+    crop = np.zeros((30, 60, 3), np.uint8)
+    cv2.putText(crop, "27", (6, 25), cv2.FONT_HERSHEY_SIMPLEX, 1.0, (255, 255, 255), 3)
+    assert on.predict([crop])[0].text == shipped.predict([crop])[0].text == "27"
+    done = run(*common, "--start", start, "--backbone", "mobilenet_v3_small", "--out", tmp_path / "other")
+    assert done.exit_code == 2 and "of the backbone residual, not mobilenet_v3_small" in done.stderr
 
 
 def test_mined_false_alarms_are_trained_on(data, tmp_path, monkeypatch):
