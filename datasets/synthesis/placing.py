@@ -52,28 +52,31 @@ class Backdrop:
         dx, dy = cv2.Sobel(grey, cv2.CV_32F, 1, 0, scale=0.25), cv2.Sobel(grey, cv2.CV_32F, 0, 1, scale=0.25)
         return cv2.blur(np.hypot(dx, dy), (3, 3))
 
-    def window(
-        self, rng: np.random.Generator, height: int, width: int, zoom: tuple[float, float]
-    ) -> tuple[np.ndarray, Window]:
-        """A random window, RGB uint8 (height, width, 3), and its maps; `zoom` is output over input pixels."""
+    def window(self, rng: np.random.Generator, height: int, width: int, zoom: tuple[float, float]) -> Window:
+        """A random window; `zoom` is output over input pixels."""
         full_height, full_width = self.pixels.shape[:2]
         scale = float(np.exp(rng.uniform(np.log(zoom[0]), np.log(zoom[1]))))
         scale = max(scale, height / full_height, width / full_width)
         h, w = (max(1, min(full, round(side / scale))) for full, side in ((full_height, height), (full_width, width)))
         y, x = int(rng.integers(full_height - h + 1)), int(rng.integers(full_width - w + 1))
-        interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        part = self.pixels[y : y + h, x : x + w]
-        return cv2.resize(part, (width, height), interpolation=interpolation), Window(self, x, y, scale)
+        return Window(self, (x, y, x + w, y + h), (width, height), scale)
 
 
 class Window:
-    """What the maps of a Backdrop say about places in a window of it."""
+    """A part of a Backdrop, scaled to a frame (width, height), and what its maps say about places in it."""
 
-    def __init__(self, backdrop: Backdrop, x: int, y: int, scale: float):
-        self._backdrop, self._x, self._y, self._scale = backdrop, x, y, scale
+    def __init__(self, backdrop: Backdrop, part: tuple[int, int, int, int], frame: tuple[int, int], scale: float):
+        self._backdrop, self._cut, self._scale = backdrop, part, scale
+        self.frame = frame
+
+    def pixels(self) -> np.ndarray:
+        """RGB uint8 (height, width, 3), to be drawn on."""
+        x1, y1, x2, y2 = self._cut
+        interpolation = cv2.INTER_AREA if self._scale < 1 else cv2.INTER_LINEAR
+        return cv2.resize(self._backdrop.pixels[y1:y2, x1:x2], self.frame, interpolation=interpolation)
 
     def _part(self, plane: np.ndarray, box) -> np.ndarray:
-        offsets = (self._x, self._y, self._x, self._y)
+        offsets = self._cut[:2] * 2
         x1, y1, x2, y2 = ((v / self._scale + offset) / _STEP for v, offset in zip(box, offsets, strict=True))
         height, width = plane.shape
         left, top = min(max(0, int(x1)), width - 1), min(max(0, int(y1)), height - 1)
@@ -87,14 +90,14 @@ class Window:
         return float(self._part(self._backdrop.roughness, box).mean())
 
 
-def find_spot(rng: np.random.Generator, size, frame, window: Window, taken) -> tuple[int, int] | None:
-    """Top left corner for a sign of `size` (w, h) in a `frame` (width, height); None if there is no room.
+def find_spot(rng: np.random.Generator, size, window: Window, taken) -> tuple[int, int] | None:
+    """Top left corner for a sign of `size` (w, h) in a window; None if there is no room.
 
     It covers nothing of `taken` (boxes), is not on the sky, and of a few places the smoothest is preferred: doors and
     walls, not branches and traffic. Now and then the frame cuts it.
     """
     w, h = size
-    width, height = frame
+    width, height = window.frame
     slack = 0.25 if rng.random() < 0.15 else 0.0
     wanted = 1 if rng.random() < 0.3 else 3
     found: list[tuple[float, int, int]] = []

@@ -135,7 +135,8 @@ class Synthesizer:
             image, boxes, labels, numbers = self._real_window(rng, _pick(rng, self.sources.scenes), height, width)
         elif self.sources.words_in_scenes and kind < 0.26:
             picture = Backdrop(_pick(rng, self.sources.words_in_scenes))
-            image, boxes, labels, numbers = picture.window(rng, height, width, (0.4, 1.2))[0], empty_boxes(), [], []
+            image = picture.window(rng, height, width, (0.4, 1.2)).pixels()
+            boxes, labels, numbers = empty_boxes(), [], []
         else:
             image, boxes, labels, numbers = self._composed(rng, height, width)
         if rng.random() < 0.85:
@@ -163,7 +164,7 @@ class Synthesizer:
             image, boxes, digits = self._drawn_number(rng)
         if rng.random() < 0.9:
             # what leaves large digits legible wipes small ones out
-            small = len(boxes) and float(np.median(boxes[:, 3] - boxes[:, 1])) < _SMALL
+            small = len(boxes) and (boxes[:, 3] - boxes[:, 1]).mean() < _SMALL
             image = degrade(self._scene_degrade if small else self._crop_degrade, image, rng)
         labels = np.asarray([int(d) for d in digits], np.int64)
         return Sample(image, boxes, labels, (digits,) if digits else (), f"number-{self.seed}-{index}")
@@ -175,7 +176,7 @@ class Synthesizer:
         if not len(sample.boxes):
             return Sample(sample.image, sample.boxes, sample.labels, sample.numbers, image_id)
         jittered, margins = detector_jitter(sample.boxes, np.random.default_rng((self.seed, 3, index)))
-        tall = float(np.median(jittered[:, 3] - jittered[:, 1]))
+        tall = float((jittered[:, 3] - jittered[:, 1]).mean())
         x1, y1, x2, y2 = enclosing(jittered) + np.array([-1, -1, 1, 1]) * margins * tall
         height, width = sample.image.shape[:2]
         left, top = int(np.clip(x1, 0, width - 2)), int(np.clip(y1, 0, height - 2))
@@ -210,7 +211,8 @@ class Synthesizer:
         return warp(rng, patch, strength, draw_from(rng, self.sources.layout.slope))
 
     def _composed(self, rng, height: int, width: int):
-        image, window = _pick(rng, self._backdrops).window(rng, height, width, (0.6, 2.0))
+        window = _pick(rng, self._backdrops).window(rng, height, width, (0.6, 2.0))
+        image = window.pixels()
         boxes, labels, numbers, taken = [], [], [], []
         count = int(rng.choice(5, p=[0.15, 0.33, 0.25, 0.17, 0.10]))
         things = ["number"] * count + ["word"] * int(rng.choice(4, p=[0.45, 0.3, 0.15, 0.1]))
@@ -229,7 +231,7 @@ class Synthesizer:
                 patch = self._draw_number(rng, size, surface)
             patch = self._seen(rng, patch, 0.12 if patch.vertical else 0.2)
             h, w = patch.alpha.shape
-            spot = find_spot(rng, (w, h), (width, height), window, taken)
+            spot = find_spot(rng, (w, h), window, taken)
             if spot is None:
                 continue
             x, y = spot
@@ -245,7 +247,8 @@ class Synthesizer:
     def _real_window(self, rng, sample: Sample, height: int, width: int):
         """A window of a photograph with its own numbers, zoomed so that one of them is of a wanted height."""
         if not len(sample.boxes):
-            return Backdrop(sample.image).window(rng, height, width, (0.5, 1.6))[0], empty_boxes(), [], []
+            image = Backdrop(sample.image).window(rng, height, width, (0.5, 1.6)).pixels()
+            return image, empty_boxes(), [], []
         focus = sample.boxes[rng.integers(len(sample.boxes))]
         wanted = _log_uniform(rng, 9, height * 0.45)
         scale = float(np.clip(wanted / (focus[3] - focus[1]), 0.35, 2.2))
@@ -269,13 +272,13 @@ class Synthesizer:
         """A wall, or something else that is no sky: of a few windows the first without any, or that with the least."""
         least, best = 2.0, None
         for _ in range(6):
-            image, window = _pick(rng, self._backdrops).window(rng, height, width, (0.3, 2.5))
+            window = _pick(rng, self._backdrops).window(rng, height, width, (0.3, 2.5))
             share = window.sky_share((0, 0, width, height))
             if share < least:
-                least, best = share, image
+                least, best = share, window
             if share < 0.05:
                 break
-        return best
+        return best.pixels()
 
     def _not_a_number(self, rng) -> np.ndarray:
         """A false alarm, a bare wall, or a window onto a word: of its letters one or several, the outer ones cut."""

@@ -37,9 +37,9 @@ def test_nothing_hangs_in_the_sky(sky):
     backdrop = Backdrop(street(sky))
     assert backdrop.sky[:22].mean() > 0.95 and backdrop.sky[27:].mean() < 0.05
     rng = np.random.default_rng(1)
-    image, window = backdrop.window(rng, 400, 600, (1.0, 1.0))
-    assert image.shape == (400, 600, 3)
-    spots = [find_spot(rng, (80, 40), (600, 400), window, []) for _ in range(200)]
+    window = backdrop.window(rng, 400, 600, (1.0, 1.0))
+    assert window.pixels().shape == (400, 600, 3)
+    spots = [find_spot(rng, (80, 40), window, []) for _ in range(200)]
     assert sum(spot is not None for spot in spots) > 150
     assert all(y + 20 > 190 for _, y in filter(None, spots))
 
@@ -54,14 +54,14 @@ def test_a_plain_wall_is_no_sky(colour):
 def test_signs_do_not_cover_each_other():
     backdrop = Backdrop(np.full((200, 300, 3), 120, np.uint8))
     rng = np.random.default_rng(2)
-    _, window = backdrop.window(rng, 200, 300, (1.0, 1.0))
+    window = backdrop.window(rng, 200, 300, (1.0, 1.0))
     taken = []
-    while (spot := find_spot(rng, (60, 40), (300, 200), window, taken)) is not None:
+    while (spot := find_spot(rng, (60, 40), window, taken)) is not None:
         x, y = spot
         assert all(x >= c or a >= x + 60 or y >= d or b >= y + 40 for a, b, c, d in taken)
         taken.append((x, y, x + 60, y + 40))
     assert len(taken) >= 4
-    assert find_spot(rng, (60, 40), (300, 200), window, [(0, 0, 300, 200)]) is None
+    assert find_spot(rng, (60, 40), window, [(0, 0, 300, 200)]) is None
 
 
 def test_smooth_places_are_preferred():
@@ -69,8 +69,8 @@ def test_smooth_places_are_preferred():
     half[:, 200:] = np.random.default_rng(0).integers(0, 255, (25, 25, 1)).repeat(8, 0).repeat(8, 1)
     backdrop = Backdrop(half)
     rng = np.random.default_rng(3)
-    _, window = backdrop.window(rng, 200, 400, (1.0, 1.0))
-    xs = [find_spot(rng, (40, 30), (400, 200), window, [])[0] for _ in range(200)]
+    window = backdrop.window(rng, 200, 400, (1.0, 1.0))
+    xs = [find_spot(rng, (40, 30), window, [])[0] for _ in range(200)]
     assert np.mean(np.array(xs) < 180) > 0.65
 
 
@@ -78,6 +78,6 @@ def test_the_maps_follow_a_zoomed_window():
     backdrop = Backdrop(street((90, 150, 230)))
     for seed in range(20):
         rng = np.random.default_rng(seed)
-        image, window = backdrop.window(rng, 100, 150, (0.5, 1.5))
-        blue = (image[..., 2] > 200).mean()
+        window = backdrop.window(rng, 100, 150, (0.5, 1.5))
+        blue = (window.pixels()[..., 2] > 200).mean()
         assert window.sky_share((0, 0, 150, 100)) == pytest.approx(blue, abs=0.12)
