@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -41,18 +39,6 @@ def _open(source: Path, format_: str | None, images: Path | None, annotations_on
     from digits.datasets.sources import open_source
 
     return open_source(source, images, format=format_, annotations_only=annotations_only, quiet=quiet)
-
-
-def _shown(quiet: bool):
-    """How progress is shown: on stderr, where somebody watches it."""
-    from rich.console import Console
-    from rich.progress import track
-
-    def shown(items: Iterable, total: int, what: str) -> Iterable:
-        hidden = quiet or not sys.stderr.isatty()
-        return track(items, what, total, console=Console(stderr=True), disable=hidden, transient=True)
-
-    return shown
 
 
 def _problems(pictures, most: int = 10) -> None:
@@ -164,7 +150,7 @@ def synthesize(kind, count, out, backgrounds, fonts, layout, size, seed, workers
     synthesizer = Synthesizer(sources, seed=seed, scene_size=size[::-1])
     samples = Synthetic(synthesizer, "composed" if kind == "scenes" else "crop", count)
     suffix = ".jpg" if kind == "scenes" else ".png"
-    written = render(samples, out, suffix=suffix, workers=workers, shown=_shown(quiet))
+    written = render(samples, out, suffix=suffix, workers=workers, quiet=quiet)
     if written < count:
         raise click.ClickException(f"interrupted; {out} holds the first {written} of {count}, whole")
     click.echo(out)
@@ -180,7 +166,7 @@ def _backgrounds(folder: Path | None, long_side: int, seed: int, quiet: bool) ->
 
     if folder is None:
         return draw_walls(np.random.default_rng(seed), 60)
-    pictures = read_negatives(folder)
+    pictures = read_negatives(folder, quiet)
     most = max(20, _BACKGROUND_BYTES // (3 * long_side * (long_side * 3 // 4)))
     if len(pictures) > most:
         if not quiet:
@@ -242,6 +228,7 @@ def preview(source, format_, images, annotations_only, out, count, height, seed,
     from digits.core.errors import DatasetError
     from digits.datasets.contact import contact_sheet
     from digits.datasets.files import write_picture
+    from digits.datasets.progress import shown
 
     if annotations_only:
         raise click.UsageError("a preview needs the pictures")
@@ -253,7 +240,7 @@ def preview(source, format_, images, annotations_only, out, count, height, seed,
         chosen = np.linspace(0, len(pictures) - 1, count).astype(int)
     else:
         chosen = np.random.default_rng(seed).choice(len(pictures), count, replace=False)
-    samples = pictures.readable(_shown(quiet)(chosen.tolist(), count, "opening"))
+    samples = pictures.readable(shown(chosen.tolist(), "opening", count, quiet))
     write_picture(out, contact_sheet(samples, height))
     click.echo(out)
     if not quiet:
@@ -282,7 +269,7 @@ def convert(source, format_, images, annotations_only, to, out, quiet):
 
     check_unused(out)
     pictures = _open(source, format_, images, annotations_only, quiet)
-    write(pictures, out, to, _shown(quiet), copy=not annotations_only)
+    write(pictures, out, to, copy=not annotations_only, quiet=quiet)
     click.echo(out)
     if not quiet:
         _problems(pictures)

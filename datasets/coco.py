@@ -19,6 +19,7 @@ from digits.core.boxes import reading_order
 from digits.core.errors import DatasetError
 from digits.datasets.files import picture_folder, write_text
 from digits.datasets.pictures import Pictures, Problem, Record, make_record, picture_size, read_json
+from digits.datasets.progress import shown
 
 
 def digit_classes(names: Mapping[Hashable, object], path: Path) -> dict[Hashable, int]:
@@ -110,12 +111,15 @@ def _grouped(boxes: list, labels: list[int], groups: list, numbers) -> tuple[lis
     return [boxes[i] for i in order], [labels[i] for i in order], tuple(numbers)
 
 
-def read_coco(path: str | Path, images: str | Path | None = None, *, annotations_only: bool = False) -> Pictures:
+def read_coco(
+    path: str | Path, images: str | Path | None = None, *, annotations_only: bool = False, quiet: bool = False
+) -> Pictures:
     """Every image of a COCO detection file, those without digits too; the id is "source_id" or else file_name.
 
     Categories count by name, see `digit_classes`; annotations of others, of crowds and of images that are not listed
     are left out and counted as problems. images: where the pictures are, else `images/` beside the file, else beside
-    it. annotations_only: the pictures need not be there, and a size that the file does not state is 0.
+    it. annotations_only: the pictures need not be there, and a size that the file does not state is 0. quiet: no
+    progress bar.
 
     Raises DatasetError if the file is not COCO detection. An image that is missing, or of which a box or a number is
     wrong, is left out as a problem.
@@ -145,7 +149,7 @@ def read_coco(path: str | Path, images: str | Path | None = None, *, annotations
     problems = other_classes(others)
     problems += [Problem(what, f"{count} annotation{'s' * (count != 1)}") for what, count in strays.items()]
     records = []
-    for key, image in listed.items():
+    for key, image in shown(listed.items(), "measuring pictures", len(listed), quiet):
         image_id, picture = str(image.get("source_id", image["file_name"])), folder / str(image["file_name"])
         boxes, labels, groups = (list(column) for column in zip(*found[key], strict=True)) if found[key] else ([],) * 3
         try:

@@ -13,6 +13,7 @@ from pathlib import Path
 from digits.core.errors import DatasetError
 from digits.datasets.files import picture_folder, write_text
 from digits.datasets.pictures import Pictures, Problem, Record, make_record, picture_size
+from digits.datasets.progress import shown
 
 COLUMNS = {"file": "file", "filename": "file", "text": "text", "label": "text"}  # what they are called elsewhere
 
@@ -51,17 +52,21 @@ def _crop(name: str, text: str, picture: Path, annotations_only: bool) -> Record
     return make_record(name, picture, size, numbers=(text,) if text else ())
 
 
-def read_crops(path: str | Path, images: str | Path | None = None, *, annotations_only: bool = False) -> Pictures:
+def read_crops(
+    path: str | Path, images: str | Path | None = None, *, annotations_only: bool = False, quiet: bool = False
+) -> Pictures:
     """The crops that a CSV names; the file name is the id, and no crop has boxes.
 
     path: the CSV, or the folder with its `labels.csv`. images: where the pictures are, else `images/` beside the CSV,
-    else beside the CSV itself. annotations_only: the pictures need not be there, and sizes are 0. Raises DatasetError
+    else beside the CSV itself. annotations_only: the pictures need not be there, and sizes are 0. quiet: no progress
+    bar. Raises DatasetError
     if the CSV is missing, not UTF-8 or without its columns; single bad rows are left out as problems.
     """
     path = Path(path) / "labels.csv" if Path(path).is_dir() else Path(path)
     folder = picture_folder(path, images)
     records, problems, seen = [], [], set()
-    for line, name, text in _rows(path):
+    rows = _rows(path)
+    for line, name, text in shown(rows, "measuring pictures", len(rows), quiet):
         try:
             if not name:
                 raise ValueError("names no file")

@@ -18,11 +18,11 @@ from digits.datasets.coco import coco_document, write_json
 from digits.datasets.crops import write_crops
 from digits.datasets.items import part_of
 from digits.datasets.pictures import Pictures, Problem, Record
+from digits.datasets.progress import shown
 from digits.datasets.yolo import write_yolo
 
 FORMATS = ("coco", "yolo", "crops")
 ANNOTATIONS = "instances.json"
-Shown = Callable[[Iterable, int, str], Iterable]  # (items, how many, what is done): the items, with progress shown
 
 
 def check_unused(out: str | Path) -> None:
@@ -77,19 +77,21 @@ def file_names(records: Iterable[Record]) -> dict[str, str]:
     return names
 
 
-def convert(pictures: Pictures, out: str | Path, to: str, shown: Shown, copy: bool = True) -> None:
+def convert(pictures: Pictures, out: str | Path, to: str, *, copy: bool = True, quiet: bool = False) -> None:
     """Write a source as a folder of another format: `images/`, and the annotations.
 
     to: "coco" (instances.json), "yolo" (labels/, data.yaml) or "crops" (every number cut out; labels.csv). copy:
-    whether the pictures of COCO and YOLO are copied. What cannot be cut out becomes a problem of `pictures`. Raises
-    DatasetError if a picture cannot be copied, the format cannot hold it, there is nothing to write, or `out` is not
-    empty.
+    whether the pictures of COCO and YOLO are copied. quiet: no progress bar. What cannot be cut out becomes a problem
+    of `pictures`.
+
+    Raises DatasetError if a picture cannot be copied, the format cannot hold it, there is nothing to write, or `out` is
+    not empty.
     """
     if to not in FORMATS:
         raise DatasetError(f"{to}: not a format to write, use {', '.join(FORMATS)}")
     with whole_folder(out) as folder:
         if to == "crops":
-            rows = _cut_crops(pictures, folder / "images", shown)
+            rows = _cut_crops(pictures, folder / "images", quiet)
             if not rows:
                 raise DatasetError(f"{pictures.name}: no number in it can be cut out: none is known by its text")
             write_crops(rows, folder / "labels.csv")
@@ -99,7 +101,7 @@ def convert(pictures: Pictures, out: str | Path, to: str, shown: Shown, copy: bo
             write_json(folder / ANNOTATIONS, coco_document(pictures.records, lambda r: names[r.image_id]))
         else:
             write_yolo(pictures.records, folder, lambda r: names[r.image_id])
-        for record in shown(pictures.records, len(pictures), "copying pictures") if copy else ():
+        for record in shown(pictures.records, "copying pictures", len(pictures), quiet) if copy else ():
             target = folder / "images" / names[record.image_id]
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
@@ -108,14 +110,14 @@ def convert(pictures: Pictures, out: str | Path, to: str, shown: Shown, copy: bo
                 raise DatasetError(f"{record.path}: cannot be copied ({error.strerror or error})") from None
 
 
-def _cut_crops(pictures: Pictures, folder: Path, shown: Shown) -> list[tuple[str, str]]:
+def _cut_crops(pictures: Pictures, folder: Path, quiet: bool) -> list[tuple[str, str]]:
     """Save every number with a margin of 15 % of its height; what is a crop already is saved whole.
 
     Pictures of which no number is known become problems.
     """
     folder.mkdir()
     rows = []
-    for sample in shown(pictures.readable(), len(pictures), "cutting numbers"):
+    for sample in shown(pictures.readable(), "cutting numbers", len(pictures), quiet):
         if not sample.numbers:
             reason = "it is not known what its digits spell" if len(sample.boxes) else "shows no number"
             pictures.problems.append(Problem(sample.image_id, reason))

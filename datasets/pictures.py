@@ -16,6 +16,7 @@ from torch.utils.data import Dataset
 from digits.core.errors import DatasetError, ImageError
 from digits.core.images import SUFFIXES, load_image
 from digits.datasets.items import Sample, by_number, check_digits, empty_boxes, part_of
+from digits.datasets.progress import shown
 
 _log = logging.getLogger(__name__)
 
@@ -167,13 +168,14 @@ def list_pictures(folder: str | Path) -> list[Path]:
     return found
 
 
-def read_negatives(folder: str | Path) -> Pictures:
+def read_negatives(folder: str | Path, quiet: bool = False) -> Pictures:
     """Every picture below a folder, as a picture without digits; its id is its path in the folder.
 
-    Raises DatasetError if there is no folder or no picture.
+    quiet: no progress bar. Raises DatasetError if there is no folder or no picture.
     """
     records, problems = [], []
-    for path in list_pictures(folder):
+    found = list_pictures(folder)
+    for path in shown(found, "measuring pictures", len(found), quiet):
         image_id = path.relative_to(folder).as_posix()
         try:
             records.append(make_record(image_id, path, picture_size(path)))

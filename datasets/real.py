@@ -15,6 +15,7 @@ import numpy as np
 
 from digits.core.errors import DatasetError
 from digits.datasets.pictures import Pictures, Problem, make_record, picture_size, read_json
+from digits.datasets.progress import shown
 
 
 def split_evenly(text: str, box) -> np.ndarray:
@@ -59,14 +60,15 @@ def _digits_of(record: dict) -> tuple[list, list[int], list[str]]:
     return boxes, labels, numbers
 
 
-def read_annotated(source: str | Path) -> Pictures:
+def read_annotated(source: str | Path, quiet: bool = False) -> Pictures:
     """Everything in a folder with `annotations.json` and `images/`, or in such a file; the file name is the id.
 
-    Raises DatasetError if the list is missing or malformed.
+    quiet: no progress bar. Raises DatasetError if the list is missing or malformed.
     """
     path = Path(source) / "annotations.json" if Path(source).is_dir() else Path(source)
     records, problems = [], []
-    for entry in read_json(path, list):
+    entries = read_json(path, list)
+    for entry in shown(entries, "measuring pictures", len(entries), quiet):
         if not isinstance(entry, dict) or not isinstance(entry.get("file"), str):
             raise DatasetError(f"{path}: every entry must be an object with a file")
         name = entry["file"]

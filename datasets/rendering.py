@@ -11,8 +11,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from digits.datasets.coco import coco_document, write_json
 from digits.datasets.crops import write_crops
-from digits.datasets.export import ANNOTATIONS, Shown, whole_folder
+from digits.datasets.export import ANNOTATIONS, whole_folder
 from digits.datasets.pictures import Record
+from digits.datasets.progress import shown
 from digits.datasets.synthesis import Synthetic
 
 
@@ -44,11 +45,11 @@ def _as_it_is(item):
     return item
 
 
-def render(samples: Synthetic, out: str | Path, *, suffix: str, workers: int, shown: Shown) -> int:
+def render(samples: Synthetic, out: str | Path, *, suffix: str, workers: int, quiet: bool = False) -> int:
     """Write `images/`, `instances.json` (COCO) and, for crops, `labels.csv`.
 
     suffix: ".jpg", at quality 95, or ".png". workers: processes beside this one; they do not change what is drawn.
-    Interrupted, it keeps what is complete: the annotations then cover so many. Returns how many were written.
+    quiet: no progress bar. Interrupted, it keeps what is complete: the annotations then cover so many. Returns how many were written.
 
     Raises DatasetError if `out` is not empty or cannot be written.
     """
@@ -64,7 +65,7 @@ def render(samples: Synthetic, out: str | Path, *, suffix: str, workers: int, sh
     with whole_folder(out) as folder:
         (folder / "images").mkdir()
         try:
-            for name, data, record in shown(loader, len(samples), "drawing"):
+            for name, data, record in shown(loader, "drawing", len(samples), quiet):
                 (folder / "images" / name).write_bytes(data)
                 records.append(record)
         except KeyboardInterrupt:

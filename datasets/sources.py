@@ -47,14 +47,14 @@ def open_source(
         read = read_coco if kind == "coco" else read_crops
         if kind == "coco":
             path = _only(path, ("*.json",))
-        return read(path, images, annotations_only=annotations_only)
+        return read(path, images, annotations_only=annotations_only, quiet=quiet)
     if images is not None or annotations_only:
         raise DatasetError(f"{path}: of the format {kind}, whose pictures must be in their usual place")
     if kind == "yolo":
-        return read_yolo(path)
+        return read_yolo(path, quiet)
     if kind == "annotated":
-        return read_annotated(path)
-    return read_negatives(path)
+        return read_annotated(path, quiet)
+    return read_negatives(path, quiet)
 
 
 def format_of(path: Path) -> str:

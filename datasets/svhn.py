@@ -13,7 +13,6 @@ import math
 import mmap
 import os
 import struct
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +20,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 from h5py import h5d, h5r, h5s, h5t
-from rich.console import Console
-from rich.progress import track
 
 from digits.core.boxes import reading_order
 from digits.core.errors import DatasetError
 from digits.datasets.pictures import SUFFIXES, Pictures, Problem, Record, picture_size
+from digits.datasets.progress import shown
 
 ANNOTATIONS = "digitStruct.mat"
 COLUMNS = ("left", "top", "width", "height", "label")
@@ -96,7 +94,7 @@ def measure(folder: Path, names: Sequence[str], quiet: bool = False) -> np.ndarr
         except ValueError:
             return 0, 0
 
-    sizes = [size(name) for name in _shown(names, "measuring pictures", len(names), quiet)]
+    sizes = [size(name) for name in shown(names, "measuring pictures", len(names), quiet)]
     return np.array(sizes, np.int32).reshape(-1, 2)
 
 
@@ -199,11 +197,6 @@ def _annotations(source: Path) -> Path:
     raise DatasetError(f"{source}: no such file or folder")
 
 
-def _shown(items: Iterable, what: str, total: int, quiet: bool) -> Iterable:
-    hidden = quiet or not sys.stderr.isatty()
-    return track(items, what, total, console=Console(stderr=True), transient=True, disable=hidden)
-
-
 # --- the cache
 
 
@@ -299,7 +292,7 @@ def _parse(path: Path, quiet: bool) -> Entries:
                 raise DatasetError(f"{path}: {len(names)} names for {len(boxes)} entries")
             numbers = _Numbers(file, content)
             rows = (_row(file, box, name, numbers) for box, name in zip(boxes, names, strict=True))
-            return collect(_shown(rows, f"reading {path.name}", len(boxes), quiet))
+            return collect(shown(rows, f"reading {path.name}", len(boxes), quiet))
     except OSError as error:
         if error.errno and error.strerror:
             raise DatasetError(f"{path}: {error.strerror.lower()}") from None

@@ -18,6 +18,7 @@ from digits.core.errors import DatasetError
 from digits.datasets.coco import digit_classes, other_classes
 from digits.datasets.files import write_text
 from digits.datasets.pictures import Pictures, Problem, Record, list_pictures, make_record, picture_size
+from digits.datasets.progress import shown
 
 FIELDS = "class cx cy width height"
 MOST = 1.01  # what writers round beyond the edge of the picture is forgiven
@@ -99,12 +100,14 @@ def _lines(path: Path, names: Mapping[int, str], size: tuple[int, int]) -> list[
     return found
 
 
-def read_yolo(folder: str | Path) -> Pictures:
+def read_yolo(folder: str | Path, quiet: bool = False) -> Pictures:
     """Every picture below `images/` with its digits; the id is its path there. A missing or empty label file: none.
 
     Which digits make a number is not known: numbers are (). Boxes of classes that are no digits are left out and
-    counted as problems. Raises DatasetError if `images/` or `labels/` is missing, or no class is a digit; a picture
-    with a malformed line is left out as a problem.
+    counted as problems. quiet: no progress bar.
+
+    Raises DatasetError if `images/` or `labels/` is missing, or no class is a digit; a picture with a malformed line is
+    left out as a problem.
     """
     folder = Path(folder)
     for name in ("images", "labels"):
@@ -113,7 +116,8 @@ def read_yolo(folder: str | Path) -> Pictures:
     names, named_in = _names(folder)
     digits = digit_classes(names, named_in)
     records, problems, others = [], [], Counter()
-    for picture in list_pictures(folder / "images"):
+    found_pictures = list_pictures(folder / "images")
+    for picture in shown(found_pictures, "measuring pictures", len(found_pictures), quiet):
         relative = PurePosixPath(picture.relative_to(folder).as_posix())
         image_id = str(relative.relative_to("images"))
         try:

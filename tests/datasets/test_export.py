@@ -13,10 +13,6 @@ from digits.datasets.pictures import Pictures, make_record
 LINE = [[10, 10, 20, 30], [22.25, 10, 32, 30]]
 
 
-def plain(items, total, what):
-    return items
-
-
 @pytest.fixture
 def pictures(tmp_path):
     """Two numbers on one picture, a negative, a crop of known text; two of them of one name in different folders."""
@@ -51,7 +47,7 @@ def same(a, b) -> bool:
 
 
 def test_coco_and_back_loses_nothing(pictures, tmp_path):
-    convert(pictures, tmp_path / "out", "coco", plain)
+    convert(pictures, tmp_path / "out", "coco")
     back = open_source(tmp_path / "out")
     assert not back.problems and all(same(a, b) for a, b in zip(pictures.records, back.records, strict=True))
     for one, other in zip(pictures, back, strict=True):
@@ -60,18 +56,18 @@ def test_coco_and_back_loses_nothing(pictures, tmp_path):
 
 def test_yolo_keeps_boxes_and_labels(pictures, tmp_path):
     boxed = Pictures("boxed", pictures.records[:3])
-    convert(boxed, tmp_path / "out", "yolo", plain)
+    convert(boxed, tmp_path / "out", "yolo")
     back = {r.image_id: r for r in open_source(tmp_path / "out").records}
     for record in boxed.records:
         assert back[record.image_id].boxes == pytest.approx(record.boxes, abs=1e-3)
         assert back[record.image_id].labels.tolist() == record.labels.tolist()
     with pytest.raises(DatasetError, match="only its text is known"):
-        convert(pictures, tmp_path / "all", "yolo", plain)
+        convert(pictures, tmp_path / "all", "yolo")
     assert not (tmp_path / "all").exists()
 
 
 def test_crops_are_cut_with_a_margin(pictures, tmp_path):
-    convert(pictures, tmp_path / "out", "crops", plain)
+    convert(pictures, tmp_path / "out", "crops")
     back = open_source(tmp_path / "out")
     assert [r.numbers for r in back.records] == [("14",), ("7",), ("00",), ("0042",)]
     assert back[0].image.shape == (26, 28, 3)  # 20 high and 22 wide, 3 more on every side, whole pixels
@@ -80,7 +76,7 @@ def test_crops_are_cut_with_a_margin(pictures, tmp_path):
 
 
 def test_pictures_can_stay_where_they_are(pictures, tmp_path):
-    convert(pictures, tmp_path / "out", "coco", plain, copy=False)
+    convert(pictures, tmp_path / "out", "coco", copy=False)
     assert os.listdir(tmp_path / "out") == ["instances.json"]
     assert len(open_source(tmp_path / "out", annotations_only=True)) == 4
 
@@ -89,11 +85,11 @@ def test_crops_of_what_can_be_read(pictures, tmp_path):
     """What is broken, negative or of unknown text is left out and listed; if nothing is left, nothing is written."""
     pictures.records[0].path.unlink()
     pictures.records.append(make_record("yolo", pictures.records[1].path, (60, 40), LINE, [0, 0]))
-    convert(pictures, tmp_path / "out", "crops", plain)
+    convert(pictures, tmp_path / "out", "crops")
     assert [r.numbers for r in open_source(tmp_path / "out").records] == [("00",), ("0042",)]
     assert [p.image_id for p in pictures.problems] == ["train/1.png", "deep/er/n.jpg", "yolo"]
     with pytest.raises(DatasetError, match="no number in it can be cut out"):
-        convert(Pictures("none", pictures.records[-1:]), tmp_path / "none", "crops", plain)
+        convert(Pictures("none", pictures.records[-1:]), tmp_path / "none", "crops")
     assert not (tmp_path / "none").exists()
 
 
@@ -102,7 +98,7 @@ def test_a_missing_picture_leaves_nothing_behind(pictures, tmp_path, to):
     pictures.records[0].path.unlink()
     pictures.records.pop()
     with pytest.raises(DatasetError, match=r"1\.png"):
-        convert(pictures, tmp_path / "out", to, plain)
+        convert(pictures, tmp_path / "out", to)
     assert os.listdir(tmp_path) == ["source"]
 
 

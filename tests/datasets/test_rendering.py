@@ -9,10 +9,6 @@ from digits.datasets.rendering import render
 from digits.datasets.synthesis import Synthesizer, Synthetic
 
 
-def plain(items, total, what):
-    return items
-
-
 @pytest.fixture
 def drawn(sources):
     return lambda kind, count=5: Synthetic(Synthesizer(sources, seed=6, scene_size=(96, 128)), kind, count)
@@ -20,7 +16,7 @@ def drawn(sources):
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_what_is_written_is_what_is_drawn(drawn, tmp_path, workers):
-    assert render(drawn("crop"), tmp_path / "out", suffix=".png", workers=workers, shown=plain) == 5
+    assert render(drawn("crop"), tmp_path / "out", suffix=".png", workers=workers) == 5
     back = open_source(tmp_path / "out")
     assert sorted(os.listdir(tmp_path / "out")) == ["images", "instances.json", "labels.csv"]
     for one, other in zip(drawn("crop"), back, strict=True):
@@ -32,32 +28,34 @@ def test_what_is_written_is_what_is_drawn(drawn, tmp_path, workers):
 
 
 def test_scenes_have_no_list_of_texts(drawn, tmp_path):
-    render(drawn("composed", 2), tmp_path / "out", suffix=".jpg", workers=0, shown=plain)
+    render(drawn("composed", 2), tmp_path / "out", suffix=".jpg", workers=0)
     assert sorted(os.listdir(tmp_path / "out")) == ["images", "instances.json"]
     assert open_source(tmp_path / "out")[0].image.shape == (96, 128, 3)
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_interrupted_it_keeps_what_is_whole(drawn, tmp_path, workers):
-    def interrupted(items, total, what):
+def test_interrupted_it_keeps_what_is_whole(drawn, tmp_path, workers, monkeypatch):
+    def interrupted(items, what, total, quiet):
         for i, item in enumerate(items):
             if i == 3:
                 raise KeyboardInterrupt
             yield item
 
-    assert render(drawn("crop"), tmp_path / "out", suffix=".png", workers=workers, shown=interrupted) == 3
+    monkeypatch.setattr("digits.datasets.rendering.shown", interrupted)
+    assert render(drawn("crop"), tmp_path / "out", suffix=".png", workers=workers) == 3
     back = open_source(tmp_path / "out")
     assert len(back) == 3 and len(os.listdir(tmp_path / "out" / "images")) == 3
     assert os.listdir(tmp_path) == ["out"]
 
 
-def test_interrupted_at_once_it_leaves_nothing(drawn, tmp_path):
-    def interrupted(items, total, what):
+def test_interrupted_at_once_it_leaves_nothing(drawn, tmp_path, monkeypatch):
+    def interrupted(items, what, total, quiet):
         raise KeyboardInterrupt
         yield
 
+    monkeypatch.setattr("digits.datasets.rendering.shown", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        render(drawn("crop"), tmp_path / "out", suffix=".png", workers=0, shown=interrupted)
+        render(drawn("crop"), tmp_path / "out", suffix=".png", workers=0)
     assert not list(tmp_path.iterdir())
 
 
@@ -67,5 +65,5 @@ def test_a_full_disk_leaves_nothing(drawn, tmp_path, monkeypatch):
 
     monkeypatch.setattr("pathlib.Path.write_bytes", full)
     with pytest.raises(DatasetError, match="cannot be written"):
-        render(drawn("crop"), tmp_path / "out", suffix=".png", workers=1, shown=plain)
+        render(drawn("crop"), tmp_path / "out", suffix=".png", workers=1)
     assert not list(tmp_path.iterdir())
