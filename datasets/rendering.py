@@ -49,7 +49,8 @@ def render(samples: Synthetic, out: str | Path, *, suffix: str, workers: int, qu
     """Write `images/`, `instances.json` (COCO) and, for crops, `labels.csv`.
 
     suffix: ".jpg", at quality 95, or ".png". workers: processes beside this one; they do not change what is drawn.
-    quiet: no progress bar. Interrupted, it keeps what is complete: the annotations then cover so many. Returns how many were written.
+    quiet: no progress bar. Interrupted, it keeps what is complete: the annotations then cover so many. Returns how many
+    were written.
 
     Raises DatasetError if `out` is not empty or cannot be written.
     """
