@@ -1,23 +1,15 @@
 """The script that measures drawing and reading of examples, in small."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from digits.datasets import open_source
 from digits.datasets.pictures import make_record
 
-PATH = Path(__file__).parents[2] / "benchmarks" / "data.py"
-
 
 @pytest.fixture(scope="module")
-def bench():
-    spec = importlib.util.spec_from_file_location("data", PATH)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def bench(script):
+    return script("data")
 
 
 def test_what_is_written_is_read_back(bench, tmp_path):

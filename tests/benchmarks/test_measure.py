@@ -1,20 +1,13 @@
 """The script behind the figures in the documents, on photographs drawn here."""
 
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
 
-PATH = Path(__file__).parents[2] / "benchmarks" / "measure.py"
-
 
 @pytest.fixture(scope="module")
-def measure():
-    spec = importlib.util.spec_from_file_location("measure", PATH)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def measure(script):
+    return script("measure")
 
 
 def test_whole_photographs(measure, reader, make_photo, tmp_path):
