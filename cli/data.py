@@ -226,9 +226,9 @@ def preview(source, format_, images, annotations_only, out, count, height, seed,
     import numpy as np
 
     from digits.core.errors import DatasetError
+    from digits.core.progress import shown
     from digits.datasets.contact import contact_sheet
     from digits.datasets.files import write_picture
-    from digits.datasets.progress import shown
 
     if annotations_only:
         raise click.UsageError("a preview needs the pictures")

@@ -39,3 +39,11 @@ def reading_order(boxes: np.ndarray) -> np.ndarray:
 def enclosing(boxes: np.ndarray) -> np.ndarray:
     """The smallest box (4,) around boxes (N, 4), N >= 1."""
     return np.concatenate([boxes[:, :2].min(0), boxes[:, 2:].max(0)])
+
+
+def cut_region(image: np.ndarray, box) -> np.ndarray:
+    """The part of `image` inside `box` (xyxy), clipped to the image; at least one pixel."""
+    height, width = image.shape[:2]
+    x1, y1 = min(max(0, int(np.floor(box[0]))), width - 1), min(max(0, int(np.floor(box[1]))), height - 1)
+    x2, y2 = max(x1 + 1, min(width, int(np.ceil(box[2])))), max(y1 + 1, min(height, int(np.ceil(box[3]))))
+    return image[y1:y2, x1:x2]

@@ -17,9 +17,9 @@ import numpy as np
 
 from digits.core.boxes import reading_order
 from digits.core.errors import DatasetError
+from digits.core.progress import shown
 from digits.datasets.files import picture_folder, write_text
 from digits.datasets.pictures import Pictures, Problem, Record, make_record, picture_size, read_json
-from digits.datasets.progress import shown
 
 
 def digit_classes(names: Mapping[Hashable, object], path: Path) -> dict[Hashable, int]:

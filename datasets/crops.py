@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from digits.core.errors import DatasetError
+from digits.core.progress import shown
 from digits.datasets.files import picture_folder, write_text
 from digits.datasets.pictures import Pictures, Problem, Record, make_record, picture_size
-from digits.datasets.progress import shown
 
 COLUMNS = {"file": "file", "filename": "file", "text": "text", "label": "text"}  # what they are called elsewhere
 

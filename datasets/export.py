@@ -12,13 +12,13 @@ from pathlib import Path, PurePosixPath
 import cv2
 import numpy as np
 
-from digits.core.boxes import enclosing
+from digits.core.boxes import cut_region, enclosing
 from digits.core.errors import DatasetError
+from digits.core.progress import shown
 from digits.datasets.coco import coco_document, write_json
 from digits.datasets.crops import write_crops
 from digits.datasets.items import part_of
 from digits.datasets.pictures import Pictures, Problem, Record
-from digits.datasets.progress import shown
 from digits.datasets.yolo import write_yolo
 
 FORMATS = ("coco", "yolo", "crops")
@@ -131,9 +131,8 @@ def _cut_crops(pictures: Pictures, folder: Path, quiet: bool) -> list[tuple[str,
 
 
 def _cut(image: np.ndarray, digits: np.ndarray, margin: float = 0.15) -> np.ndarray:
-    x1, y1, x2, y2 = enclosing(digits) + np.array([-1, -1, 1, 1]) * margin * np.median(digits[:, 3] - digits[:, 1])
-    left, top = int(max(0, np.floor(x1))), int(max(0, np.floor(y1)))
-    return image[top : int(np.ceil(y2)), left : int(np.ceil(x2))]
+    wider = np.array([-1, -1, 1, 1]) * margin * np.median(digits[:, 3] - digits[:, 1])
+    return cut_region(image, enclosing(digits) + wider)
 
 
 def by_id(record: Record) -> str:

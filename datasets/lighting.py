@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import cv2
 import numpy as np
 
-_NOISE = np.random.default_rng(0).standard_normal(2**21, np.float32)
+
+@cache
+def _strip() -> np.ndarray:
+    """A long strip of noise, float32: drawing new noise for each picture would cost more than the rest of it."""
+    return np.random.default_rng(0).standard_normal(2**21, np.float32)
 
 
 def _ramp(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
@@ -57,8 +63,9 @@ def reflection(rng: np.random.Generator, image: np.ndarray, mirrored: np.ndarray
 def sensor_noise(rng: np.random.Generator, image: np.ndarray, strength: float) -> np.ndarray:
     """Noise whose variance grows with the signal, over a floor (Foi et al. 2008); 0.1: by day, 1: by dusk."""
     spread = np.sqrt((np.arange(256, dtype=np.float32) + 20) * np.float32(strength))
-    # a piece of one long strip of noise: drawing new noise for each picture would cost more than the rest of it
-    strip = np.resize(_NOISE, 2 * image.size) if 2 * image.size > len(_NOISE) else _NOISE
+    strip = _strip()
+    if 2 * image.size > len(strip):
+        strip = np.resize(strip, 2 * image.size)
     start = int(rng.integers(len(strip) - image.size))
     noise = strip[start : start + image.size].reshape(image.shape)
     return np.clip(image + noise * spread[image], 0, 255).astype(np.uint8)

@@ -15,8 +15,8 @@ from torch.utils.data import Dataset
 
 from digits.core.errors import DatasetError, ImageError
 from digits.core.images import SUFFIXES, load_image
+from digits.core.progress import shown
 from digits.datasets.items import Sample, by_number, check_digits, empty_boxes, part_of
-from digits.datasets.progress import shown
 
 _log = logging.getLogger(__name__)
 

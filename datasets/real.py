@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 
 from digits.core.errors import DatasetError
+from digits.core.progress import shown
 from digits.datasets.pictures import Pictures, Problem, make_record, picture_size, read_json
-from digits.datasets.progress import shown
 
 
 def split_evenly(text: str, box) -> np.ndarray:

@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 from torch.utils.data import DataLoader, Dataset
 
+from digits.core.progress import shown
 from digits.datasets.coco import coco_document, write_json
 from digits.datasets.crops import write_crops
 from digits.datasets.export import ANNOTATIONS, whole_folder
 from digits.datasets.pictures import Record
-from digits.datasets.progress import shown
 from digits.datasets.synthesis import Synthetic
 
 

@@ -13,7 +13,10 @@ from digits.datasets.real import read_annotated
 from digits.datasets.svhn import ANNOTATIONS, read_svhn
 from digits.datasets.yolo import read_yolo
 
-FORMATS = ("svhn", "mila", "coco", "yolo", "crops", "annotated", "negatives")
+_PICTURES_ANYWHERE = {"svhn": read_svhn, "mila": read_mila, "coco": read_coco, "crops": read_crops}
+_PICTURES_IN_PLACE = {"yolo": read_yolo, "annotated": read_annotated, "negatives": read_negatives}
+FORMATS = (*_PICTURES_ANYWHERE, *_PICTURES_IN_PLACE)
+_ONE_OF = {"mila": ("*.pkl", "*.pickle"), "coco": ("*.json",)}  # what to look for where a folder is named
 _ANNOTATIONS = (".json", ".xml", ".mat", ".pkl", ".pickle", ".yaml", ".yml")
 _BY_SUFFIX = {".mat": "svhn", ".pkl": "mila", ".pickle": "mila", ".csv": "crops"}
 
@@ -38,23 +41,15 @@ def open_source(
     if not path.exists():
         raise DatasetError(f"{path}: no such file or folder")
     kind = format or format_of(path)
-    if kind in ("svhn", "mila"):
-        if kind == "mila":
-            path = _only(path, ("*.pkl", "*.pickle"))
-        read = read_svhn if kind == "svhn" else read_mila
-        return read(path, images, annotations_only=annotations_only, quiet=quiet)
-    if kind in ("coco", "crops"):
-        read = read_coco if kind == "coco" else read_crops
-        if kind == "coco":
-            path = _only(path, ("*.json",))
-        return read(path, images, annotations_only=annotations_only, quiet=quiet)
+    if kind not in FORMATS:
+        raise DatasetError(f"{kind}: not a format known here; there are {', '.join(FORMATS)}")
+    if kind in _ONE_OF:
+        path = _only(path, _ONE_OF[kind])
+    if kind in _PICTURES_ANYWHERE:
+        return _PICTURES_ANYWHERE[kind](path, images, annotations_only=annotations_only, quiet=quiet)
     if images is not None or annotations_only:
         raise DatasetError(f"{path}: of the format {kind}, whose pictures must be in their usual place")
-    if kind == "yolo":
-        return read_yolo(path, quiet)
-    if kind == "annotated":
-        return read_annotated(path, quiet)
-    return read_negatives(path, quiet)
+    return _PICTURES_IN_PLACE[kind](path, quiet)
 
 
 def format_of(path: Path) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from digits.core.boxes import is_stacked
+from digits.core.boxes import enclosing, is_stacked
 from digits.core.errors import DatasetError
 from digits.datasets.files import write_bytes
 from digits.datasets.pictures import Pictures
@@ -54,8 +54,8 @@ class Statistics:
             if record.width:
                 sizes.append((record.width, record.height))
                 relative.append(size[:, 1] / record.height)
-                middles = [(b[:, :2].min(0) + b[:, 2:].max(0)) / 2 for b in record.number_boxes()]
-                centres += [middle / (record.width, record.height) for middle in middles]
+                around = map(enclosing, record.number_boxes())
+                centres += [(box[:2] + box[2:]) / 2 / (record.width, record.height) for box in around]
         return cls(
             pictures=len(pictures),
             negatives=negatives,

@@ -23,8 +23,8 @@ from h5py import h5d, h5r, h5s, h5t
 
 from digits.core.boxes import reading_order
 from digits.core.errors import DatasetError
+from digits.core.progress import shown
 from digits.datasets.pictures import SUFFIXES, Pictures, Problem, Record, picture_size
-from digits.datasets.progress import shown
 
 ANNOTATIONS = "digitStruct.mat"
 COLUMNS = ("left", "top", "width", "height", "label")

@@ -15,10 +15,10 @@ import numpy as np
 import yaml
 
 from digits.core.errors import DatasetError
+from digits.core.progress import shown
 from digits.datasets.coco import digit_classes, other_classes
 from digits.datasets.files import write_text
 from digits.datasets.pictures import Pictures, Problem, Record, list_pictures, make_record, picture_size
-from digits.datasets.progress import shown
 
 FIELDS = "class cx cy width height"
 MOST = 1.01  # what writers round beyond the edge of the picture is forgiven

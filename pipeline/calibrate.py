@@ -7,10 +7,11 @@ from itertools import product
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import track
 from torchvision.ops import box_iou
 
+from digits.core.boxes import enclosing
+from digits.core.progress import shown
+from digits.datasets.items import Sample
 from digits.datasets.synthesis import Synthesizer
 from digits.detector import Detector
 from digits.pipeline.fuse import Fusion, confidence, features, fuse
@@ -40,13 +41,9 @@ def _truth_of(box: np.ndarray, numbers: list[tuple[str, np.ndarray]]) -> str:
     return numbers[best][0] if overlaps[best] >= 0.5 else ""
 
 
-def _numbers(sample) -> list[tuple[str, np.ndarray]]:
-    found, start = [], 0
-    for text in sample.numbers:
-        boxes = sample.boxes[start : start + len(text)]
-        start += len(text)
-        found.append((text, np.concatenate([boxes[:, :2].min(0), boxes[:, 2:].max(0)])))
-    return found
+def _numbers(sample: Sample) -> list[tuple[str, np.ndarray]]:
+    """The numbers of a sample and the box (4,) around each."""
+    return [(text, enclosing(boxes)) for text, boxes in zip(sample.numbers, sample.number_boxes(), strict=True)]
 
 
 def _cases(detector, recognizer, image: np.ndarray, numbers) -> list[_Case]:
@@ -105,8 +102,8 @@ def calibrate(
     numbered += [(s.image, _numbers(s)) for s in scenes.sources.scenes if s.numbers]
     empty = [*scenes.sources.backgrounds, *scenes.sources.words_in_scenes]
     todo = [*numbered, *((image, []) for image in empty)]
-    shown = track(todo, "reading validation pictures", console=Console(stderr=True))
-    found = [_cases(detector, recognizer, image, numbers) for image, numbers in shown]
+    watched = shown(todo, "reading validation pictures", len(todo))
+    found = [_cases(detector, recognizer, image, numbers) for image, numbers in watched]
     cases = [case for of_picture in found for case in of_picture]
     grid = product(_DIGIT_WEIGHTS, _LENGTH_WEIGHTS)
     _, fusion = max((_fitted(cases, *weights) for weights in grid), key=lambda scored: scored[0])

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from rich.console import Console
-from rich.progress import track
 
 from digits.core.errors import DatasetError
+from digits.core.progress import shown
 from digits.datasets.pictures import read_negatives
 from digits.datasets.real import load_pixels
 from digits.detector import Detector
@@ -34,7 +33,7 @@ def mine_false_alarms(detector: Detector, data: str | Path, out: str | Path, lim
         pictures += load_pixels(read_negatives(text).part("train"), long_side=960)
     chosen = [pictures[i] for i in np.unique(np.linspace(0, len(pictures) - 1, limit).astype(int))]
     count = 0
-    for image in track(chosen, "mining", console=Console(stderr=True)):
+    for image in shown(chosen, "mining", len(chosen)):
         found = detector.predict([image])[0]
         for region in merge(found.boxes, found.scores, found.labels):
             crop = cut_number(image, region.digit_boxes, (_MARGIN,) * 4)

@@ -5,19 +5,11 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from digits.core.boxes import is_stacked
+from digits.core.boxes import cut_region, is_stacked
 
 HEIGHT, WIDTH = 48, 96  # pixels of the recogniser's input
 MARGIN = 0.15  # of the digits' height, on every side
 _LEVEL = np.deg2rad(7)  # lines steeper than this are turned level first
-
-
-def cut_region(image: np.ndarray, box) -> np.ndarray:
-    """The part of `image` inside `box` (xyxy), clipped to the image; at least one pixel."""
-    height, width = image.shape[:2]
-    x1, y1 = min(max(0, int(np.floor(box[0]))), width - 1), min(max(0, int(np.floor(box[1]))), height - 1)
-    x2, y2 = max(x1 + 1, min(width, int(np.ceil(box[2])))), max(y1 + 1, min(height, int(np.ceil(box[3]))))
-    return image[y1:y2, x1:x2]
 
 
 def cut_number(image: np.ndarray, boxes: np.ndarray, margins=(MARGIN,) * 4) -> np.ndarray:

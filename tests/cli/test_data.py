@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from PIL import Image, ImageFont
 
 from digits.cli import main
+from digits.datasets import export, sources
 
 
 def run(*arguments):
@@ -196,3 +197,10 @@ def test_help_is_shown_without_loading_anything_heavy():
     code = "import sys; from digits.cli import main\ntry: main(['data', '--help'])\nexcept SystemExit: pass\n"
     code += "assert not {'torch', 'cv2', 'numpy', 'h5py', 'matplotlib'} & set(sys.modules), sys.modules.keys()"
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_the_command_line_knows_every_format():
+    """They are written out there, since importing them would load everything before --help is shown."""
+    options = {p.name: p for name in ("stats", "convert") for p in main.commands["data"].commands[name].params}
+    assert tuple(options["format_"].type.choices) == sources.FORMATS
+    assert tuple(options["to"].type.choices) == export.FORMATS

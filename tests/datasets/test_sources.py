@@ -85,6 +85,12 @@ def test_notes_beside_negatives_are_no_annotations(pictures):
     assert format_of(pictures / "images") == "negatives"
 
 
+def test_an_unknown_format_is_refused(pictures):
+    """Above all it must not be read as negatives."""
+    with pytest.raises(DatasetError, match="cooc: not a format known here"):
+        open_source(make(pictures, "coco"), format="cooc")
+
+
 def test_pictures_elsewhere(pictures, tmp_path):
     make(pictures, "crops")
     shutil.move(pictures / "images", tmp_path / "elsewhere")

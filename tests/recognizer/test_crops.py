@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from digits.core.boxes import is_stacked
-from digits.recognizer.crops import HEIGHT, WIDTH, cut_number, cut_region, letterbox
+from digits.core.boxes import cut_region, is_stacked
+from digits.recognizer.crops import HEIGHT, WIDTH, cut_number, letterbox
 
 
 def numbered(height=120, width=200):
