@@ -122,12 +122,18 @@ Ends with 0 if a number was read, 1 if none was or all are unsure, 2 if an input
     metavar="P",
     help="Below this a reading is unsure. [default: chosen on validation data]",
 )
+@click.option(
+    "--detector", type=click.Path(path_type=Path), metavar="FILE", help="Weights of your own. [default: what ships]"
+)
+@click.option(
+    "--recognizer", type=click.Path(path_type=Path), metavar="FILE", help="Weights of your own. [default: what ships]"
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
 @click.option("--threads", type=click.IntRange(1), metavar="N", help="Processor threads. [default: all]")
 @click.option("--quiet", is_flag=True, help="No progress bar, no notes on stderr.")
 @click.option("--verbose", is_flag=True, help="On stderr: size, time and findings of each photograph.")
 @click.pass_context
-def read(ctx, inputs, as_json, annotate, min_confidence, device, threads, quiet, verbose):
+def read(ctx, inputs, as_json, annotate, min_confidence, detector, recognizer, device, threads, quiet, verbose):
     """Read the house numbers in photographs.
 
     PHOTO is a file (JPEG, PNG, WebP, BMP, TIFF; HEIC with pillow-heif), a folder, searched recursively, a glob
@@ -140,9 +146,16 @@ def read(ctx, inputs, as_json, annotate, min_confidence, device, threads, quiet,
         except OSError as error:
             raise click.UsageError(f"--annotate {annotate}: {error.strerror}") from None
     from digits.core.errors import ImageError
+    from digits.detector import Detector
     from digits.pipeline.reader import Reader
+    from digits.recognizer import Recognizer
 
-    reader = Reader(device=device, min_confidence=min_confidence, threads=threads)
+    reader = Reader(
+        Detector(detector, device),
+        Recognizer(recognizer, device),
+        min_confidence=min_confidence,
+        threads=threads,
+    )
     results = reader.read_all((item.source for item in items if item.error is None), skip_errors=True)
     bar = _progress(len(items), quiet)
     shared_screen = bar is not None and sys.stdout.isatty()

@@ -1,152 +1,161 @@
-"""`digits train`: makes the weights that ship."""
+"""`digits train`: makes weights, and what is needed for making them."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
 
+_FILE = click.Path(dir_okay=False, path_type=Path)
+_DIR = click.Path(file_okay=False, path_type=Path)
 
-def _common(steps: int, batch_size: int, watched: int):
-    """Options of both trainers."""
-    options = [
-        click.option("--data", type=click.Path(path_type=Path), required=True, metavar="DIR",
-                     help="Folder with negatives/ and, if there, campus/, icdar2003/, iiit5k/."),
-        click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, metavar="RUN",
-                     help="Where checkpoints, logs and the finished weights go."),
-        click.option("--fonts", type=click.Path(path_type=Path), metavar="DIR",
-                     help="Folder of fonts. [default: those of the system]"),
-        click.option("--steps", default=steps, show_default=True, type=click.IntRange(1)),
-        click.option("--batch-size", default=batch_size, show_default=True, type=click.IntRange(1)),
-        click.option("--seed", default=1, show_default=True, help="Of the synthetic samples."),
-        click.option("--workers", default=1, show_default=True, type=click.IntRange(0),
-                     help="Processes that draw samples."),
-        click.option("--threads", type=click.IntRange(1), metavar="N", help="Threads of the trainer. [default: all]"),
-        click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:N or mps."),
-        click.option("--watched", default=watched, show_default=True, type=click.IntRange(1),
-                     help="Validation samples to score."),
-        click.option("--resume", is_flag=True, help="Go on from RUN/last.pt."),
-    ]  # fmt: skip
-
-    def apply(command):
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return apply
+_set = click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change the configuration, as stages.0.rate=1e-3."
+)
+_quiet = click.option("--quiet", is_flag=True, help="No progress bar, no notes on stderr.")
+_threads = click.option("--threads", type=click.IntRange(1), metavar="N", help="Processor threads. [default: all]")
 
 
-def _prepare(threads: int | None, seed: int) -> None:
+def _task_of(kind: str):
+    if kind == "detector":
+        from digits.detector.training import DetectorTask
+
+        return DetectorTask
+    from digits.recognizer.training import RecognizerTask
+
+    return RecognizerTask
+
+
+def _prepare(threads: int | None) -> None:
     import cv2
     import torch
 
     cv2.setNumThreads(1)  # samples are drawn in worker processes, one core each
-    torch.manual_seed(seed)
     if threads:
         torch.set_num_threads(threads)
 
 
 @click.group()
 def train() -> None:
-    """Train the detector or the recogniser, and calibrate the two together."""
+    """Train the detector or the recogniser, and calibrate the two together.
+
+    What is trained, from which data and how, is said in a TOML file; ready ones are in configs/ of the project, and
+    training/README.md explains their keys. A run has a folder of its own. It can be stopped or killed at any moment and
+    goes on with --resume as if nothing had happened.
+
+    \b
+      digits train recognizer --config configs/smoke.toml --set data.root=DATA --out runs/smoke
+      digits train recognizer --resume --out runs/smoke
+      digits train plot runs/smoke
+      digits read photo.jpg --recognizer runs/smoke/recognizer.safetensors
+    """
 
 
-@train.command()
-@_common(steps=6000, batch_size=8, watched=200)
-def detector(data, out, fonts, seed, threads, device, watched, **options):
+def _trainer(kind: str, summary: str):
+    """The command that trains a model of this kind."""
+
+    @click.option("--config", "path", type=_FILE, metavar="FILE", help="TOML. [with --resume: that of the run]")
+    @_set
+    @click.option("--out", type=_DIR, required=True, metavar="RUN", help="Folder of the run, new or to be resumed.")
+    @click.option("--resume", is_flag=True, help="Go on from the newest checkpoint in RUN.")
+    @_quiet
+    def command(path: Path | None, settings: tuple[str, ...], out: Path, resume: bool, quiet: bool) -> None:
+        from digits.core.errors import ConfigError
+        from digits.training.config import load_config
+        from digits.training.run import CONFIG
+        from digits.training.run import train as run
+
+        if path is None and not resume:
+            raise click.UsageError("say with --config what to train; ready ones are in configs/ of the project")
+        if path is None and not (out / CONFIG).is_file():
+            raise ConfigError(f"{out}: no run to resume, there is no {CONFIG}")
+        config = load_config(path or out / CONFIG, settings)
+        if config.kind != kind:
+            raise ConfigError(f"{path or out}: is for training a {config.kind}; use digits train {config.kind}")
+        weights = run(_task_of(kind), config, out, resume=resume, quiet=quiet)
+        if os.environ.get("RANK", "0") == "0":
+            click.echo(weights)
+
+    command.__doc__ = summary
+    return train.command(kind)(command)
+
+
+_trainer(
+    "detector",
     """Train the digit detector; writes RUN/detector.safetensors.
 
     \b
-    Example:
-      digits train detector --data data/ --out runs/detector
-    """
-    _prepare(threads, seed)
-    from digits.core.device import resolve_device
-    from digits.core.weights import save_weights
-    from digits.datasets.synthesis import Synthesizer
-    from digits.detector.training import imagenet_features, score_digits, train_detector
-    from digits.training.data import load_sources
-
-    where = str(resolve_device(device))
-    synthesizer = Synthesizer(load_sources(data, fonts), seed=seed)
-    model = train_detector(synthesizer, features=imagenet_features(), out=out, device=where, **options)
-    held_out = Synthesizer(load_sources(data, fonts, part="validation"), seed=seed + 1, scene_size=(480, 640))
-    header = {
-        "kind": "detector",
-        "architecture": {},
-        "training": _record(data, options, seed=seed),
-        "metrics": score_digits(model.cpu(), held_out, watched),
-    }
-    save_weights(out / "detector.safetensors", model, header)
-    click.echo(out / "detector.safetensors")
-
-
-@train.command()
-@_common(steps=4100, batch_size=128, watched=1000)
-@click.option("--backbone", default="residual", show_default=True, help="residual, or a torchvision model.")
-@click.option("--start", type=click.Path(path_type=Path), metavar="FILE", help="Weights to go on from.")
-@click.option("--mined", type=click.Path(path_type=Path), metavar="DIR", help="False alarms, from digits train mine.")
-def recognizer(data, out, fonts, seed, threads, device, backbone, start, mined, watched, **options):
+    Examples:
+      digits train detector --config configs/detector.toml --set data.root=DATA --out runs/detector
+      digits train detector --resume --out runs/detector
+      torchrun --nproc-per-node 2 -m digits.cli train detector --config … --set machine.device=cuda --out …
+    """,
+)
+_trainer(
+    "recognizer",
     """Train the number recogniser; writes RUN/recognizer.safetensors.
 
     \b
-    Example:
-      digits train recognizer --data data/ --out runs/recognizer
-    """
-    _prepare(threads, seed)
-    from digits.core.device import resolve_device
-    from digits.core.weights import save_weights
-    from digits.datasets.synthesis import Synthesizer
-    from digits.recognizer.training import fit_temperature, train_recognizer
-    from digits.training.data import load_sources
-
-    where = str(resolve_device(device))
-    synthesizer = Synthesizer(load_sources(data, fonts, mined=mined), seed=seed)
-    held_out = Synthesizer(load_sources(data, fonts, part="validation"), seed=seed + 1)
-    choices = {"backbone": backbone, "start": start, "watched": watched, "out": out, "device": where}
-    model = train_recognizer(synthesizer, held_out, **choices, **options)
-    # on samples not watched in training
-    temperature, metrics = fit_temperature(model.cpu(), held_out, range(watched, 3 * watched))
-    header = {
-        "kind": "recognizer",
-        "architecture": {"backbone": backbone},
-        "training": _record(data, options, seed=seed, mined=mined is not None, fine_tuned=start is not None),
-        "metrics": metrics,
-        "temperature": temperature,
-    }
-    save_weights(out / "recognizer.safetensors", model, header)
-    click.echo(out / "recognizer.safetensors")
+    Examples:
+      digits train recognizer --config configs/recognizer.toml --set data.root=DATA --out runs/recognizer
+      digits train recognizer --config configs/svhn.toml --set data.batch_size=64 --out runs/svhn
+      digits train recognizer --resume --out runs/svhn
+    """,
+)
 
 
 @train.command()
-@click.option("--data", type=click.Path(path_type=Path), required=True, metavar="DIR", help="As for the trainers.")
-@click.option("--detector", "weights", type=click.Path(path_type=Path), metavar="FILE", help="[default: what ships]")
-@click.option("--limit", default=600, show_default=True, type=click.IntRange(1), help="Pictures to go through.")
-@click.option("--threads", type=click.IntRange(1), metavar="N", help="Processor threads. [default: all]")
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, metavar="DIR")
-def mine(data, weights, limit, threads, out):
-    """Save what the detector takes for numbers in pictures without any, for the recogniser to learn to reject.
+@click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--detector", "weights", type=_FILE, metavar="FILE", help="[default: what ships]")
+@click.option("--part", type=click.Choice(["train", "validation", "test", "all"]), default="train", show_default=True,
+              help="Of the pictures, by the hash of their ids.")  # fmt: skip
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Look through so many pictures of each source.")
+@click.option("--keep", default=1000, show_default=True, type=click.IntRange(1), help="Of the worst false alarms.")
+@_threads
+@click.option("--out", type=_DIR, required=True, metavar="DIR", help="Folder to write, new or empty.")
+@_quiet
+def mine(sources, weights, part, limit, keep, threads, out, quiet):
+    """Find what a detector takes for numbers in pictures that have none, for the next training to learn from.
+
+    SOURCES are folders of pictures, or any other source that has pictures without numbers. Writes DIR/windows/, to be
+    a source of a detector's configuration, and DIR/crops/, its `mined` negatives of a recogniser.
 
     \b
     Example:
-      digits train mine --data data/ --out runs/mined
-      digits train recognizer --data data/ --mined runs/mined --out runs/recognizer
+      digits train mine DATA/negatives DATA/icdar2003/text_without_digits --out runs/mined
     """
-    _prepare(threads, 0)
+    from digits.datasets.export import check_unused
+    from digits.datasets.pictures import Pictures
+    from digits.datasets.sources import open_source
     from digits.detector import Detector
-    from digits.pipeline.mining import mine_false_alarms
+    from digits.pipeline.mining import find_false_alarms, write_false_alarms
+    from digits.training.data import spread
 
-    click.echo(f"{mine_false_alarms(Detector(weights), data, out, limit)} crops in {out}")
+    check_unused(out)
+    _prepare(threads)
+    opened = []
+    for source in sources:
+        pictures = open_source(source, quiet=quiet)
+        pictures = pictures if part == "all" else pictures.part(part)
+        chosen = [pictures.records[i] for i in spread(limit, len(pictures))]
+        opened.append(Pictures(pictures.name, chosen, pictures.problems))
+    detector = Detector(weights)
+    alarms = find_false_alarms(detector, opened, quiet)
+    windows = write_false_alarms(alarms[:keep], detector, out, quiet)
+    click.echo(f"{len(alarms)} false alarms in {sum(map(len, opened))} pictures; the worst {min(keep, len(alarms))} "
+               f"in {out / 'crops'}, {windows} windows in {out / 'windows'}")  # fmt: skip
 
 
 @train.command()
-@click.option("--data", type=click.Path(path_type=Path), required=True, metavar="DIR", help="As for the trainers.")
+@click.option("--data", type=click.Path(path_type=Path), required=True, metavar="DIR",
+              help="Folder with negatives/ and, if there, campus/, icdar2003/, iiit5k/.")  # fmt: skip
 @click.option("--fonts", type=click.Path(path_type=Path), metavar="DIR", help="Folder of fonts.")
-@click.option("--detector", "detector_weights", type=click.Path(path_type=Path), metavar="FILE")
-@click.option("--recognizer", "recognizer_weights", type=click.Path(path_type=Path), metavar="FILE")
+@click.option("--detector", "detector_weights", type=_FILE, metavar="FILE")
+@click.option("--recognizer", "recognizer_weights", type=_FILE, metavar="FILE")
 @click.option("--precision", default=0.97, show_default=True, type=click.FloatRange(0, 1),
               help="Share of the readings called `read` that must be right on validation data.")  # fmt: skip
-@click.option("--threads", type=click.IntRange(1), metavar="N", help="Processor threads. [default: all]")
+@_threads
 @click.option("--composed", default=300, show_default=True, type=click.IntRange(1), help="Scenes to draw.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="FILE", help="calibration.json")
 def calibrate(data, fonts, detector_weights, recognizer_weights, precision, threads, composed, out):
@@ -158,7 +167,7 @@ def calibrate(data, fonts, detector_weights, recognizer_weights, precision, thre
     """
     if not out.parent.is_dir():
         raise click.UsageError(f"--out {out}: no such folder")
-    _prepare(threads, 0)
+    _prepare(threads)
     from digits.datasets.synthesis import Synthesizer
     from digits.detector import Detector
     from digits.pipeline.calibrate import calibrate as fit
@@ -171,9 +180,3 @@ def calibrate(data, fonts, detector_weights, recognizer_weights, precision, thre
     fusion.save(out)
     for name, value in report.items():
         click.echo(f"{name}: {value}")
-
-
-def _record(data: Path, options: dict, **more) -> dict:
-    """What the weights' header says of a training run."""
-    kinds = sorted(p.name for p in data.iterdir() if p.name in ("negatives", "campus", "icdar2003", "iiit5k"))
-    return {"data": kinds, "steps": options["steps"], "batch_size": options["batch_size"], **more}

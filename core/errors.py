@@ -17,6 +17,10 @@ class DatasetError(DigitsError, ValueError):
     """Training or measuring data that is missing or malformed."""
 
 
+class ConfigError(DigitsError, ValueError):
+    """A training configuration with keys or values that cannot be."""
+
+
 class TrainingError(DigitsError, ArithmeticError):
     """A training run that cannot go on."""
 

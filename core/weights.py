@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import torch
@@ -30,7 +31,10 @@ def _digest(tensors: dict[str, Tensor]) -> str:
 
 
 def save_weights(path: str | Path, model: nn.Module, header: dict) -> None:
-    """Write a model's state; `header` needs the keys kind, architecture, training and metrics."""
+    """Write a model's state, all or nothing; `header` needs the keys kind, architecture, training and metrics.
+
+    Raises WeightsError if it lacks one, or the file cannot be written.
+    """
     missing = [key for key in _FIELDS if key not in header]
     if missing:
         raise WeightsError(f"{path}: header lacks {', '.join(missing)}")
@@ -38,7 +42,12 @@ def save_weights(path: str | Path, model: nn.Module, header: dict) -> None:
         name: (value.half() if value.is_floating_point() else value).contiguous().cpu()
         for name, value in model.state_dict().items()
     }
-    save_file(tensors, str(path), {_KEY: json.dumps({**header, "sha256": _digest(tensors)})})
+    partial = f"{path}.partial"
+    try:
+        save_file(tensors, partial, {_KEY: json.dumps({**header, "sha256": _digest(tensors)})})
+        os.replace(partial, path)
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"{path}: cannot be written ({error})") from None
 
 
 def load_weights(path: str | Path, kind: str) -> tuple[dict, dict[str, Tensor]]:

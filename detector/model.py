@@ -11,7 +11,7 @@ from torchvision.models.detection.rpn import RPNHead
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.ops import MultiScaleRoIAlign
 
-from digits.detector.backbone import PyramidBackbone
+from digits.detector.backbone import LITE0, build_pyramid
 
 CLASSES = 11  # background, then digits 0 to 9 as labels 1 to 10: torchvision keeps 0 for the background
 
@@ -33,12 +33,15 @@ class NormaliseOnly(GeneralizedRCNNTransform):
         return image, target
 
 
-def build_detector(channels: int = 64, pool: int = 7, hidden: int = 256) -> FasterRCNN:
-    """An untrained detector. Images are given at the scale they are to be looked at: it does not resize them.
+def build_detector(
+    backbone: str = LITE0, channels: int = 64, pool: int = 7, hidden: int = 256, *, pretrained: str | None = None
+) -> FasterRCNN:
+    """A detector whose heads are untrained. Images are given at the scale they are to be looked at: it does not resize.
 
-    channels: width of the pyramid; pool: side of the pooled grid of a proposal; hidden: width of the box head.
+    backbone, pretrained: see `build_pyramid`; channels: width of the pyramid; pool: side of the pooled grid of a
+    proposal; hidden: width of the box head.
     """
-    backbone = PyramidBackbone(channels)
+    pyramid = build_pyramid(backbone, channels, pretrained)
     anchors = AnchorGenerator(_ANCHOR_SIZES, (_ANCHOR_RATIOS,) * len(_ANCHOR_SIZES))
     # Canonical scale 96 sends digits up to about 68 px high to the finest level, where a pooled cell is 1-3 px wide.
     roi_pool = MultiScaleRoIAlign(["0", "1", "2", "3"], pool, 2, canonical_scale=96, canonical_level=4)
@@ -46,7 +49,7 @@ def build_detector(channels: int = 64, pool: int = 7, hidden: int = 256) -> Fast
     guide = {str(k): torch.zeros(1, channels, 64 >> k, 64 >> k) for k in range(4)}
     roi_pool(guide, [torch.zeros(0, 4)], [(256, 256)])
     model = FasterRCNN(
-        backbone,
+        pyramid,
         rpn_anchor_generator=anchors,
         rpn_head=RPNHead(channels, anchors.num_anchors_per_location()[0]),
         rpn_pre_nms_top_n_train=400,

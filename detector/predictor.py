@@ -77,10 +77,14 @@ class Detector:
         """Detections in each image, RGB uint8 (H, W, 3) of any size, best first."""
         return [self._predict_one(image) for image in images]
 
+    def scale(self, image: np.ndarray) -> float:
+        """By what factor an image (H, W, 3) is scaled for the closest look at it."""
+        longest = max(image.shape[:2])
+        return min(self.long_side / longest, max(1.0, min(2.0, _SHORTEST / longest)))
+
     def _predict_one(self, image: np.ndarray) -> Detections:
         height, width = image.shape[:2]
-        longest = max(height, width)
-        full = min(self.long_side / longest, max(1.0, min(2.0, _SHORTEST / longest)))
+        full = self.scale(image)
         parts = []
         for reduction, low, high in _LOOKS:
             scale = full * reduction

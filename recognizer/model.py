@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import torch
-import torchvision
 from torch import Tensor, nn
 
+from digits.core.backbones import IMAGENET, by_resolution, load_state, torchvision_features
 from digits.core.errors import WeightsError
 from digits.recognizer.crops import HEIGHT, WIDTH
 
@@ -32,7 +32,7 @@ class Residual(nn.Module):
         return torch.relu(self.body(x) + self.shortcut(x))
 
 
-def residual_features() -> nn.Module:
+def residual_features() -> nn.Sequential:
     """Eleven layers for 48x96 inputs: strides 2, 4, 8 only, so that a 6x12 map keeps every digit apart."""
     return nn.Sequential(
         nn.Conv2d(3, 32, 3, 1, 1, bias=False),
@@ -46,18 +46,38 @@ def residual_features() -> nn.Module:
     )
 
 
-def build_features(name: str) -> nn.Module:
+def lenet_features() -> nn.Sequential:
+    """Convolutions and pooling in turn, as in LeNet-5 (LeCun et al. 1998), with room for a whole number."""
+    return nn.Sequential(
+        nn.Conv2d(3, 32, 5, 1, 2),
+        nn.ReLU(inplace=True),
+        nn.MaxPool2d(2),
+        nn.Conv2d(32, 64, 5, 1, 2),
+        nn.ReLU(inplace=True),
+        nn.MaxPool2d(2),
+        nn.Conv2d(64, 128, 5, 1, 2),
+        nn.ReLU(inplace=True),
+        nn.MaxPool2d(2),
+    )
+
+
+_OWN = {"residual": residual_features, "lenet": lenet_features}
+
+
+def build_features(name: str, pretrained: str | None = None) -> nn.Sequential:
     """A feature extractor, RGB (B, 3, H, W) to (B, C, h, w).
 
-    "residual" is this project's; any other name is a model of `torchvision.models` that has `.features`
-    (vgg11_bn, densenet121, mobilenet_v3_large, efficientnet_b0, …), untrained. Raises WeightsError for others.
+    "residual" and "lenet" are this project's; any other name is a model of torchvision, see
+    `core.backbones.torchvision_features`, which `pretrained` is for. Raises WeightsError if there is none.
     """
-    if name == "residual":
-        return residual_features()
-    try:
-        return torchvision.models.get_model(name, weights=None).features
-    except (ValueError, AttributeError):
-        raise WeightsError(f"{name}: not a backbone; use residual or a torchvision model with .features") from None
+    if name not in _OWN:
+        return torchvision_features(name, pretrained)
+    features = _OWN[name]()
+    if pretrained == IMAGENET:
+        raise WeightsError(f"{name}: there are no ImageNet weights of it; use a model of torchvision")
+    if pretrained is not None:
+        load_state(features, pretrained)
+    return features
 
 
 class NumberNet(nn.Module):
@@ -67,9 +87,9 @@ class NumberNet(nn.Module):
     whole map, since counting needs to know where things are.
     """
 
-    def __init__(self, backbone: str = "residual", dropout: float = 0.2):
+    def __init__(self, backbone: str = "residual", dropout: float = 0.2, *, pretrained: str | None = None):
         super().__init__()
-        self.features = build_features(backbone)
+        self.features = build_features(backbone, pretrained)
         with torch.no_grad():
             channels, h, w = self.features.eval()(torch.zeros(1, 3, HEIGHT, WIDTH)).shape[1:]
         self.attention = nn.Conv2d(channels, MAX_LENGTH, 1)
@@ -80,6 +100,10 @@ class NumberNet(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.digit_weight = nn.Parameter(torch.randn(MAX_LENGTH, channels, 10) * channels**-0.5)
         self.digit_bias = nn.Parameter(torch.zeros(MAX_LENGTH, 10))
+
+    def stages(self) -> list[nn.Module]:
+        """The features, from the image inwards, a stage a resolution."""
+        return by_resolution(self.features)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         features = self.features(x)

@@ -1,4 +1,6 @@
-"""The folder of real data that the shipped weights are trained from, as sources for the synthesiser.
+"""The examples of a run: the sources its configuration names, opened.
+
+A synthetic source draws from a folder that is laid out so, as the one that made the shipped weights:
 
     DATA/negatives/            pictures without digits
     DATA/campus/               whole photographs, one box a number      annotations.json, images/
@@ -12,16 +14,24 @@ Only `negatives/` is needed; what else is there is used.
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
 from digits.core.errors import DatasetError
 from digits.datasets.items import Sample, part_of
-from digits.datasets.pictures import list_pictures, read_negatives, read_picture
+from digits.datasets.mixture import shuffled
+from digits.datasets.pictures import Pictures, Record, list_pictures, read_negatives, read_picture
 from digits.datasets.real import load_pixels, read_annotated
-from digits.datasets.synthesis import Sources
+from digits.datasets.sources import open_source
+from digits.datasets.synthesis import Sources, Synthesizer
 from digits.datasets.synthesis.fonts import load_typefaces
+from digits.training.config import Config
+
+_SAMPLED = 1000  # drawn numbers by which the frequency of digits is judged
 
 
 def _photo_of(name: str) -> str:
@@ -66,3 +76,92 @@ def load_sources(
         words_in_scenes=pictures("icdar2003/text_without_digits"),
         false_alarms=[read_picture(path) for path in list_pictures(mined)] if mined else [],
     )
+
+
+@dataclass(frozen=True)
+class Examples:
+    """A source of a configuration, opened: `data`, pictures or what synthetic ones are made of; `count` as there."""
+
+    name: str
+    data: Pictures | Sources
+    count: int | None
+
+    def fingerprint(self) -> str:
+        """Of all that decides what is learned from it; the same data give the same on every machine."""
+        total = hashlib.blake2b(digest_size=16)
+        if isinstance(self.data, Pictures):
+            for record in self.data.records:
+                size = record.path.stat().st_size
+                total.update(f"{record.image_id} {size} {record.width} {record.height} {record.numbers}".encode())
+                total.update(record.boxes.tobytes() + record.labels.tobytes())
+            return total.hexdigest()
+        for item in (getattr(self.data, field.name) for field in fields(self.data)):
+            for each in item if isinstance(item, Sequence) else [item]:
+                if isinstance(each, Sample):
+                    total.update(each.image.tobytes() + each.boxes.tobytes() + str(each.numbers).encode())
+                elif isinstance(each, np.ndarray):
+                    total.update(each.tobytes())
+                else:  # a typeface, known by its file, or the layout
+                    total.update((Path(each.path or "").name if hasattr(each, "path") else repr(each)).encode())
+        return total.hexdigest()
+
+    def __len__(self) -> int:
+        """Of pictures; what is synthetic is without end, and counts for nothing."""
+        return len(self.data) if isinstance(self.data, Pictures) else 0
+
+
+def open_examples(config: Config, use: str, usable: Callable[[Record], bool], quiet: bool = False) -> list[Examples]:
+    """The sources of `data.train` or `data.validation`, as `use` says.
+
+    usable: which records the trainer can learn from; the others are passed over. Raises DatasetError if a source is
+    missing, malformed or has nothing to learn from.
+    """
+    opened = []
+    for source in getattr(config.data, use):
+        if source.synthetic is not None:
+            fonts, mined = (None if path is None else config.path(path) for path in (source.fonts, source.mined))
+            part = source.part or "train"
+            data = load_sources(config.path(source.synthetic), fonts, part=part, mined=mined)
+        else:
+            images = None if source.images is None else config.path(source.images)
+            pictures = open_source(config.path(source.source), images, format=source.format, quiet=quiet)
+            part = pictures if source.part is None else pictures.part(source.part)
+            data = Pictures(part.name, filter(usable, part.records), pictures.problems)
+            if not len(data):
+                raise DatasetError(f"{part.name}: nothing in it that a {config.kind} can learn from")
+        opened.append(Examples(source.name, data, source.count))
+    return opened
+
+
+def draw_picture(pictures: Pictures, seed: int, stream: int, draw: int) -> tuple[Sample, np.random.Generator]:
+    """The sample of a draw, see `datasets.mixture.shuffled`, and random numbers of its own to vary it with.
+
+    A picture that cannot be decoded is passed over for the next one; DatasetError if none can.
+    """
+    first = shuffled(seed, stream, draw, len(pictures))
+    rng = np.random.default_rng((seed, 9, stream, draw))
+    for index in range(first, first + len(pictures)):
+        for sample in pictures.readable([index % len(pictures)]):
+            return sample, rng
+    raise DatasetError(f"{pictures.name}: none of its pictures can be decoded")
+
+
+def spread(count: int | None, total: int) -> list[int]:
+    """Indices of `count` of `total` items, evenly spread; of all if there are no more, or `count` is None."""
+    if count is None or count >= total:
+        return list(range(total))
+    return np.linspace(0, total - 1, count).round().astype(int).tolist()
+
+
+def digit_counts(examples: Sequence[Examples], shares: Sequence[float]) -> np.ndarray:
+    """How often each digit is learned from, relative to the others: float64 (10,). Synthetic ones are sampled."""
+    total = np.zeros(10)
+    for each, share in zip(examples, shares, strict=True):
+        if isinstance(each.data, Pictures):
+            items = each.data.records
+        else:
+            items = map(Synthesizer(each.data, seed=0).number, range(_SAMPLED))
+        digits = np.array([int(char) for item in items for char in "".join(item.numbers) or item.labels], np.int64)
+        if len(digits):
+            total += share * np.bincount(digits, minlength=10) / len(digits)
+    return total

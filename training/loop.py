@@ -1,57 +1,68 @@
-"""The training loop both models share: endless batches, one schedule, checkpoints to go on from."""
+"""The training loop both models share.
+
+All that depends on the step (which examples, which rates, which parts move) is computed from its number, so that a
+checkpoint holds no more than what has been learned, the random states and the sums that are not yet logged.
+"""
 
 from __future__ import annotations
 
-import json
-import math
-import os
+import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from itertools import islice
 from pathlib import Path
-from pickle import UnpicklingError
 
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
-from torch.utils.data import DataLoader, Dataset
-from torch.utils.tensorboard import SummaryWriter
+from torch.utils.data import DataLoader
 
-from digits.core.errors import TrainingError, WeightsError
+from digits.core.errors import ConfigError, TrainingError, WeightsError
+from digits.training.checkpoints import BEST, random_states, read_checkpoint, restore_random, save_last, write_checkpoint
+from digits.training.config import Config, Optimiser
+from digits.training.log import RunLog
+from digits.training.processes import Processes
+from digits.training.schedule import Parts, Span, factor, peak_rates, spans
+from digits.training.task import Task
 
-CHECKPOINT = "last.pt"
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-class _Batches:
-    """Index batches `first`, `first + 1`, … of an endless dataset: batch k is always the same samples."""
+class Interrupted(TrainingError):
+    """Stopped by a signal, everything saved."""
 
-    def __init__(self, first: int, last: int, size: int):
+
+class Objective(nn.Module):
+    """A network with its losses: what is shared among processes, since these want all of it in one `forward`."""
+
+    def __init__(self, task: Task):
+        super().__init__()
+        self.model = task.model
+        self._losses = task.losses
+
+    def forward(self, batch: dict) -> dict[str, Tensor]:
+        return self._losses(batch)
+
+
+class Batches:
+    """Indices of the samples `first * size` onwards, up to `last * size`: for each step the part of one process.
+
+    That part is cut into `accumulate` batches. Step k has the same samples whatever the number of processes or parts.
+    """
+
+    def __init__(self, first: int, last: int, size: int, accumulate: int = 1, rank: int = 0, processes: int = 1):
         self.first, self.last, self.size = first, last, size
+        self.parts = [part * processes + rank for part in range(accumulate)]
+        self.stride = accumulate * processes
 
     def __iter__(self) -> Iterator[list[int]]:
         for k in range(self.first, self.last):
-            yield list(range(k * self.size, (k + 1) * self.size))
+            for part in self.parts:
+                yield list(range(k * self.size + part, (k + 1) * self.size, self.stride))
 
     def __len__(self) -> int:
-        return self.last - self.first
-
-
-def _rate(step: int, steps: int, warmup: int) -> float:
-    """Linear warm-up, then a cosine from 1 to 0.01."""
-    if step < warmup:
-        return (step + 1) / warmup
-    progress = (step - warmup) / max(1, steps - warmup)
-    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
-
-
-def _moving_average(decay: float) -> Callable:
-    """Exponential average whose memory grows with its age, so that the first steps do not linger in it."""
-
-    def update(averaged: list[Tensor], current: list[Tensor], count: Tensor | int) -> None:
-        torch._foreach_lerp_(averaged, current, 1 - min(decay, (1 + int(count)) / (10 + int(count))))
-
-    return torch.no_grad()(update)
+        return (self.last - self.first) * len(self.parts)
 
 
 def move(batch, device: str | torch.device):
@@ -65,126 +76,276 @@ def move(batch, device: str | torch.device):
     return batch
 
 
-def _save(path: Path, state: dict) -> None:
-    """Written beside and renamed: a kill at any moment leaves the old checkpoint or the new one."""
-    partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    os.replace(partial, path)
+def moving_average(decay: float) -> Callable:
+    """Exponential average whose memory grows with its age, so that the first steps do not linger in it."""
+
+    def update(averaged: list[Tensor], current: list[Tensor], count: Tensor | int) -> None:
+        torch._foreach_lerp_(averaged, current, 1 - min(decay, (1 + int(count)) / (10 + int(count))))
+
+    return torch.no_grad()(update)
 
 
-def fit(
-    model: nn.Module,
-    data: Dataset,
-    loss_of: Callable[[nn.Module, object], dict[str, Tensor]],
-    *,
-    out: str | Path,
-    steps: int,
-    batch_size: int,
-    groups: list[dict],
-    warmup: int = 200,
-    weight_decay: float = 1e-4,
-    ema_decay: float = 0.999,
-    clip_norm: float = 5.0,
-    workers: int = 1,
-    collate: Callable | None = None,
-    evaluate: Callable[[nn.Module], dict[str, float]] | None = None,
-    evaluate_every: int = 1000,
-    save_seconds: float = 120,
-    resume: bool = False,
-    device: str = "cpu",
-    quiet: bool = False,
-) -> nn.Module:
-    """Train for `steps` batches of an endless map-style dataset; returns the averaged (EMA) model.
+def make_optimiser(recipe: Optimiser, parts: Parts) -> torch.optim.Optimizer:
+    groups = [{"params": parameters} for parameters in parts.parameters]
+    if recipe.name == "sgd":
+        return torch.optim.SGD(groups, lr=0.0, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
+    return torch.optim.AdamW(groups, lr=0.0, weight_decay=recipe.weight_decay)
 
-    `loss_of(model, batch)` gives named scalar losses, which are summed. `groups` are optimiser parameter groups, each
-    with its peak learning rate. `out` receives `last.pt` (model, average, optimiser, step), `log.jsonl` and
-    TensorBoard files; with `resume`, training goes on from `last.pt` with the very batch that came next.
 
-    Raises WeightsError if there is no good checkpoint to resume from, TrainingError if the loss is not finite.
-    """
-    out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
-    model.to(device).train()
-    average = AveragedModel(model, multi_avg_fn=_moving_average(ema_decay))
-    optimiser = torch.optim.AdamW(groups, weight_decay=weight_decay)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step, steps, warmup))
-    start = 0
-    if resume:
+def steps_an_epoch(task: Task, config: Config) -> int:
+    """Raises ConfigError if the data have no end and the configuration does not say."""
+    if config.epoch_steps is not None:
+        return config.epoch_steps
+    if task.epoch_samples is None:
+        raise ConfigError("epoch_steps must be set: synthetic data have no end")
+    return -(-task.epoch_samples // config.data.batch_size)
+
+
+def check(task: Task, config: Config, team: Processes) -> None:
+    """Raises ConfigError for what cannot be trained as it is configured."""
+    steps_an_epoch(task, config)
+    stop, pieces = config.stop, config.optimiser.accumulate * team.size
+    if config.data.batch_size % pieces:
+        raise ConfigError(f"data.batch_size {config.data.batch_size} cannot be cut into {pieces} equal parts")
+    if (stop.metric or stop.patience) and task.validation is None:
+        raise ConfigError("stop needs data.validation to be measured on")
+    if stop.metric is not None and stop.metric not in task.metrics:
+        raise ConfigError(f"stop.metric {stop.metric}: there are {', '.join(task.metrics)}")
+    if config.machine.precision == "fp16" and team.device.type == "cpu":
+        raise ConfigError("machine.precision fp16 needs a GPU; use bf16 or fp32")
+    most = len(task.stages())
+    for stage in config.stages:
+        if stage.features != "all" and stage.features > most:
+            raise ConfigError(f"stages: features {stage.features}, but this backbone has {most} stages")
+
+
+class Training:
+    """A run in progress. `run` goes on from the step it is at to the end, and returns the weights to keep."""
+
+    def __init__(self, task: Task, config: Config, out: Path, team: Processes, watch: Callable | None = None):
+        check(task, config, team)
+        self.task, self.config, self.out, self.team, self.watch = task, config, out, team, watch
+        self.epoch_steps = steps_an_epoch(task, config)
+        self.spans = spans(config.stages, self.epoch_steps)
+        if team.size > 1 and team.device.type == "cuda":  # torch has none for processors: there, each has its own
+            nn.SyncBatchNorm.convert_sync_batchnorm(task.model)
+        self.model = task.model.to(team.device, memory_format=torch.channels_last)
+        self.average = AveragedModel(self.model, multi_avg_fn=moving_average(config.optimiser.ema))
+        self.parts = Parts(self.model, task.stages())
+        self.optimiser = make_optimiser(config.optimiser, self.parts)
+        self.scaler = torch.amp.GradScaler(team.device.type, enabled=config.machine.precision == "fp16")
+        self.step = 0
+        self.best: dict[str, float] | None = None  # metrics of the best weights so far, and the epochs since
+        self.waited = 0
+        self.sums: dict[str, float] = {}  # of the losses since the last record, and over how many steps
+        self.count = 0
+        self.signals = 0
+        if config.machine.compile:
+            task.compile()
+
+    @property
+    def steps(self) -> int:
+        return self.spans[-1].last
+
+    @property
+    def patience_is_over(self) -> bool:
+        return self.config.stop.patience is not None and self.waited >= self.config.stop.patience
+
+    def run(self, quiet: bool = False) -> nn.Module:
+        """Raises TrainingError if a loss is not finite, Interrupted if a signal stopped it."""
+        self.saved = self.logged = time.monotonic()
+        with _caught(self), _log(self, quiet) as log:
+            for span in self.spans:
+                if self.step < span.last and not self.patience_is_over:
+                    self._train(span, log)
+        return self._result()
+
+    def _train(self, span: Span, log: RunLog | None) -> None:
+        peaks = peak_rates(span.stage, len(self.parts.stages))
+        self.parts.train(peaks)
+        net = self.team.share(Objective(self.task))
+        batches = iter(self._loader(self.task.train, self._indices(span)))
+        while self.step < span.last and not self.patience_is_over:
+            now = factor(self.config.optimiser, self.step - span.first, span.last - span.first)
+            for group, peak in zip(self.optimiser.param_groups, peaks, strict=True):
+                group["lr"] = peak * now
+            wishes = self._optimise(net, list(islice(batches, self.config.optimiser.accumulate)))
+            self.step += 1
+            if log:
+                log.advance(self.step)
+                if self.step % self.config.machine.log_every == 0 or self.step == self.steps:
+                    self._record(log, peaks[-1] * now)
+            if self.step % self.epoch_steps == 0:
+                self._end_epoch(log)
+            if wishes["save"] or wishes["stop"] or self.step % self.epoch_steps == 0:
+                self._save()
+            if wishes["stop"] and self.step < self.steps:
+                raise Interrupted(f"stopped at step {self.step} of {self.steps}, all saved; go on with --resume")
+
+    def _optimise(self, net: nn.Module, batches: list[dict]) -> dict[str, bool]:
+        """One step on the batches this process has of it. Returns whether any process wants to save or to stop."""
+        self.optimiser.zero_grad(set_to_none=True)
+        seen: list[dict[str, Tensor]] = []
+        for i, batch in enumerate(batches):
+            apart = self.team.size > 1 and i < len(batches) - 1  # gradients are exchanged once a step
+            with net.no_sync() if apart else nullcontext():
+                with self._autocast():
+                    losses = net(move(batch, self.team.device))
+                self.scaler.scale(sum(losses.values()) / len(batches)).backward()
+            seen.append({name: loss.detach().float() for name, loss in losses.items()})
+        save = self.team.first and time.monotonic() - self.saved > self.config.machine.checkpoint_seconds
+        means = [torch.stack([losses[name] for losses in seen]).mean() / self.team.size for name in seen[0]]
+        report = self.team.sum(torch.stack([*means, *means[0].new_tensor([float(save), float(self.signals > 0)])]))
+        *values, save, stop = report.tolist()
+        if not torch.isfinite(report).all():
+            self._give_up(seen, batches)
+        self.scaler.unscale_(self.optimiser)
+        if self.config.optimiser.clip_norm:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.optimiser.clip_norm)
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+        self.average.update_parameters(self.model)
+        for name, value in zip(seen[0], values, strict=True):
+            self.sums[name] = self.sums.get(name, 0.0) + value
+        self.count += 1
+        return {"save": save > 0, "stop": stop > 0}
+
+    def _give_up(self, seen: list[dict[str, Tensor]], batches: list[dict]) -> None:
+        broken = [
+            (sum(losses.values()).item(), batch["ids"])
+            for losses, batch in zip(seen, batches, strict=True)
+            if not all(torch.isfinite(loss) for loss in losses.values())
+        ]
+        found = [each for of_process in self.team.gather(broken) for each in of_process]
+        loss, ids = found[0]
+        names = ", ".join(map(str, ids[:8])) + (f" and {len(ids) - 8} more" if len(ids) > 8 else "")
+        raise TrainingError(f"step {self.step + 1}: the loss is {loss} on {names}; the last checkpoint is intact")
+
+    def _record(self, log: RunLog, rate: float) -> None:
+        now = time.monotonic()
+        means = {name: value / self.count for name, value in self.sums.items()}
+        speed = self.count * self.config.data.batch_size / (now - self.logged)
+        log.record(self.step, {"loss": sum(means.values()), **means, "rate": rate, "images_per_second": speed})
+        log.say(f"loss {sum(means.values()):.3f}  rate {rate:.1e}  {speed:.0f}/s")
+        self.sums, self.count, self.logged = {}, 0, now
+
+    def _end_epoch(self, log: RunLog | None) -> None:
+        if self.task.validation is None:
+            return
+        started = time.monotonic()
+        measured = self.evaluate(self.average.module)
+        metric = self.config.stop.metric or self.task.metrics[0]
+        if self.best is None or measured[metric] > self.best[metric]:
+            self.best, self.waited = measured, 0
+            if self.team.first:
+                state = {"average": self.average.module.state_dict(), "step": self.step, "metrics": measured}
+                write_checkpoint(self.out / BEST, state)
+        else:
+            self.waited += 1
+        if log:
+            log.record(self.step, {"epoch": self.step // self.epoch_steps, **measured})
+            log.picture(self.step, "validation", self.task.picture(self.average.module))
+        self.logged += time.monotonic() - started  # images a second are those of training
+        if self.watch:
+            self.watch(self.step, measured)
+
+    def evaluate(self, model: nn.Module) -> dict[str, float]:
+        """The task's metrics on its validation data, each process reading its part of them."""
+        model.eval()
+        self.team.agree(model)
+        mine = range(self.team.rank, len(self.task.validation), self.team.size)
+        size = self.config.data.batch_size
+        indices = [list(mine[i : i + size]) for i in range(0, len(mine), size)]
+        counts: dict[str, float] = {}
+        with torch.inference_mode():
+            for batch in self._loader(self.task.validation, indices):
+                for name, value in self.task.score(model, move(batch, self.team.device)).items():
+                    counts[name] = counts.get(name, 0.0) + value
+        total: dict[str, float] = {}
+        for of_process in self.team.gather(counts):
+            for name, value in of_process.items():
+                total[name] = total.get(name, 0.0) + value
+        return self.task.measured(total)
+
+    def _indices(self, span: Span) -> Batches:
+        size, pieces = self.config.data.batch_size, self.config.optimiser.accumulate
+        return Batches(self.step, span.last, size, pieces, self.team.rank, self.team.size)
+
+    def _loader(self, data, indices) -> DataLoader:
+        return DataLoader(
+            data,
+            batch_sampler=indices,
+            num_workers=self.config.data.workers,
+            collate_fn=self.task.collate,
+            pin_memory=self.team.device.type == "cuda",
+            worker_init_fn=_leave_signals_to_the_parent,
+            generator=torch.Generator(),  # of its own: making it must not move the random state just restored
+        )
+
+    def _autocast(self):
+        precision = self.config.machine.precision
+        return torch.autocast(self.team.device.type, _DTYPES[precision], enabled=precision != "fp32")
+
+    def _save(self) -> None:
+        randoms = self.team.gather(random_states())
+        if self.team.first:
+            learned = {name: part.state_dict() for name, part in self._learned().items()}
+            kept = {name: getattr(self, name) for name in ("step", "best", "waited", "sums", "count")}
+            save_last(self.out, {**learned, **kept, "random": randoms})
+        self.saved = time.monotonic()
+
+    def _learned(self) -> dict:
+        return {
+            "model": self.model,
+            "average": self.average,
+            "optimiser": self.optimiser,
+            "scaler": self.scaler,
+        }
+
+    def restore(self, state: dict) -> None:
+        """Go on from a checkpoint; WeightsError if it is of another network."""
         try:
-            state = torch.load(out / CHECKPOINT, map_location=device, weights_only=True)
-        except FileNotFoundError:
-            raise WeightsError(f"{out / CHECKPOINT}: no checkpoint to resume from") from None
-        except (OSError, RuntimeError, EOFError, UnpicklingError):
-            raise WeightsError(f"{out / CHECKPOINT}: damaged, cannot resume from it") from None
-        try:
-            model.load_state_dict(state["model"])
-            average.load_state_dict(state["average"])
-            optimiser.load_state_dict(state["optimiser"])
-            schedule.load_state_dict(state["schedule"])
-            torch.set_rng_state(state["random"].cpu())
-            start = state["step"]
+            for name, part in self._learned().items():
+                part.load_state_dict(state[name])
+            for name in ("step", "best", "waited", "sums", "count"):
+                setattr(self, name, state[name])
+            if len(state["random"]) == self.team.size:  # else it is not the same run any more
+                restore_random(state["random"][self.team.rank])
         except (RuntimeError, ValueError, KeyError):
-            raise WeightsError(f"{out / CHECKPOINT}: of another architecture, cannot resume from it") from None
+            raise WeightsError(f"{self.out}: its checkpoint is of another network, cannot go on from it") from None
 
-    def checkpoint(step: int) -> None:
-        parts = {"model": model, "average": average, "optimiser": optimiser, "schedule": schedule}
-        states = {name: part.state_dict() for name, part in parts.items()}
-        _save(out / CHECKPOINT, {**states, "step": step, "random": torch.get_rng_state()})
+    def _result(self) -> nn.Module:
+        """The averaged weights: the best ones measured, where something was measured."""
+        if self.best is not None:
+            self.average.module.load_state_dict(read_checkpoint(self.out / BEST)["average"])
+        return self.average.module.eval().cpu()
 
-    # with a generator of its own: making the loader must not move the random state just restored
-    loader = DataLoader(
-        data,
-        batch_sampler=_Batches(start, steps, batch_size),
-        num_workers=workers,
-        collate_fn=collate,
-        generator=torch.Generator(),
-    )
-    parameters = [p for group in groups for p in group["params"]]
-    kind = torch.device(device).type
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    saved = logged = time.monotonic()
-    sums: dict[str, float] = {}
-    count = 0
-    with (
-        SummaryWriter(out) as board,
-        (out / "log.jsonl").open("a" if resume else "w") as log,
-        Progress(*columns, console=Console(stderr=True), disable=quiet) as bar,
-    ):
-        task = bar.add_task("training", total=steps, completed=start)
 
-        def record(step: int, values: dict[str, float]) -> None:
-            log.write(json.dumps({"step": step, **{k: round(v, 5) for k, v in values.items()}}) + "\n")
-            log.flush()
-            for name, value in values.items():
-                board.add_scalar(name, value, step)
+def _leave_signals_to_the_parent(_: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
-        for step, batch in enumerate(loader, start=start + 1):
-            with torch.autocast(kind, torch.bfloat16):
-                losses = loss_of(model, move(batch, device))
-            total = sum(losses.values())
-            if not torch.isfinite(total):
-                raise TrainingError(f"step {step}: the loss is {total.item()}; the last checkpoint is intact")
-            optimiser.zero_grad(set_to_none=True)
-            total.backward()
-            nn.utils.clip_grad_norm_(parameters, clip_norm)
-            optimiser.step()
-            schedule.step()
-            average.update_parameters(model)
-            for name, value in losses.items():
-                sums[name] = sums.get(name, 0.0) + value.item()
-            count += 1
-            bar.advance(task)
-            if step % 50 == 0 or step == steps:
-                now = time.monotonic()
-                means = {name: value / count for name, value in sums.items()}
-                speed = count * batch_size / (now - logged)
-                record(step, {**means, "rate": schedule.get_last_lr()[-1], "images_per_second": speed})
-                bar.update(task, description=f"loss {sum(means.values()):.3f}  {speed:.0f}/s")
-                sums, count, logged = {}, 0, now
-            if evaluate and (step % evaluate_every == 0 or step == steps):
-                record(step, evaluate(average.module.eval()))
-                logged = time.monotonic()
-            if time.monotonic() - saved > save_seconds or step == steps:
-                checkpoint(step)
-                saved = time.monotonic()
-    return average.module.eval()
+
+@contextmanager
+def _caught(training: Training) -> Iterator[None]:
+    """The first Ctrl-C or SIGTERM ends the run after its step, with a checkpoint; the next one as usual."""
+    usual = {}
+
+    def note(number: int, _) -> None:
+        training.signals += 1
+        signal.signal(number, usual[number])
+
+    try:
+        usual.update({number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)})
+    except ValueError:  # only the main thread may; elsewhere signals are whoever's business that is
+        pass
+    try:
+        yield
+    finally:
+        for number, handler in usual.items():
+            signal.signal(number, handler)
+
+
+def _log(training: Training, quiet: bool):
+    """The log, kept by the first process alone."""
+    return RunLog(training.out, training.step, training.steps, quiet) if training.team.first else nullcontext()

@@ -1,0 +1,5 @@
+"""`python -m digits.cli`, for launchers that start modules, as torchrun does."""
+
+from digits.cli import main
+
+main(prog_name="digits")

@@ -1,0 +1,88 @@
+"""Feature extractors of torchvision's classifiers, for the detector's pyramid and for the recogniser alike."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from pickle import UnpicklingError
+from urllib.error import URLError
+
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from digits.core.errors import WeightsError
+
+IMAGENET = "imagenet"
+
+
+def torchvision_features(name: str, pretrained: str | None = None) -> nn.Sequential:
+    """The convolutional part of a model of `torchvision.models`, RGB (B, 3, H, W) to (B, C, h, w), as its stages.
+
+    Any model that has `.features` (vgg11_bn, densenet121, mobilenet_v3_large, efficientnet_b0, …) and every ResNet.
+    pretrained: None for an untrained one, "imagenet" for torchvision's weights, which are fetched over the network
+    unless torch has kept them, or a file with a state dict of the model.
+
+    Raises WeightsError if there is no such model, or its weights cannot be had.
+    """
+    try:
+        model = torchvision.models.get_model(name, weights="DEFAULT" if pretrained == IMAGENET else None)
+    except ValueError:
+        raise WeightsError(f"{name}: not a backbone; use one of this project or a model of torchvision") from None
+    except (URLError, OSError) as error:
+        reason = getattr(error, "reason", error)
+        raise WeightsError(
+            f"{name}: its ImageNet weights cannot be fetched ({reason}); without a network, name a file of them"
+        ) from None
+    if pretrained not in (None, IMAGENET):
+        load_state(model, pretrained)
+    if hasattr(model, "features"):
+        return nn.Sequential(*model.features.children())
+    if hasattr(model, "layer4"):  # a ResNet: all but the pooling and the classifier
+        return nn.Sequential(*list(model.children())[:-2])
+    raise WeightsError(f"{name}: not a backbone; it has no convolutional features to take")
+
+
+def read_state(path: str | Path) -> dict[str, Tensor]:
+    """A state dict as `torch.save` writes it, never unpickling anything else; WeightsError if it cannot be read."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise WeightsError(f"{path}: no such file of pretrained weights") from None
+    except (OSError, RuntimeError, EOFError, UnpicklingError):
+        raise WeightsError(f"{path}: cannot be read as pretrained weights") from None
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise WeightsError(f"{path}: not a state dict of tensors")
+    return state
+
+
+def load_state(model: nn.Module, path: str | Path) -> None:
+    """Fill `model` from a state dict in a file; a classifier of another number of classes is left as it is.
+
+    Raises WeightsError if the file cannot be read, or is of another model.
+    """
+    own = model.state_dict()
+    state = {k: v for k, v in read_state(path).items() if k not in own or v.shape == own[k].shape}
+    missing, unexpected = model.load_state_dict(state, strict=False)
+    lacking = [key for key in missing if key.split(".")[0] not in ("fc", "classifier")]
+    if lacking or unexpected:
+        raise WeightsError(f"{path}: of another model ({(lacking + unexpected)[0]} does not fit)")
+
+
+@torch.no_grad()
+def by_resolution(features: nn.Sequential) -> list[nn.Sequential]:
+    """A feature extractor in stages: the runs of its children whose maps are of one size.
+
+    >>> [len(stage) for stage in by_resolution(nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(), nn.MaxPool2d(2)))]
+    [2, 1]
+    """
+    training = features.training
+    features.eval()
+    x, size, starts = torch.zeros(1, 3, 256, 256), 0, []
+    for i, child in enumerate(features):
+        x = child(x)
+        if x.shape[-1] != size:
+            size = x.shape[-1]
+            starts.append(i)
+    features.train(training)
+    return [features[first:last] for first, last in pairwise([*starts, len(features)])]

@@ -1,0 +1,75 @@
+"""What a run tells while it goes on: `log.jsonl`, TensorBoard, and a line on stderr."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch.utils.tensorboard import SummaryWriter
+
+from digits.core.errors import TrainingError
+
+LOG = "log.jsonl"
+
+
+def read_log(run: str | Path) -> list[dict]:
+    """Every record of a run, each with its `step`; a last line that was cut short is left out.
+
+    Raises TrainingError if there is no log.
+    """
+    try:
+        lines = (Path(run) / LOG).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        raise TrainingError(f"{run}: not a run, it has no {LOG}") from None
+    records = []
+    for line in lines:
+        try:
+            records.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue
+    return records
+
+
+class RunLog:
+    """Opened at the step a run goes on from: what was logged after it, before a kill, is dropped and comes again."""
+
+    def __init__(self, run: Path, step: int, steps: int, quiet: bool = False):
+        kept = [record for record in read_log(run) if record["step"] <= step] if (run / LOG).exists() else []
+        (run / LOG).write_text("".join(json.dumps(record) + "\n" for record in kept), encoding="utf-8")
+        self._file = (run / LOG).open("a", encoding="utf-8")
+        self._board = SummaryWriter(run / "tensorboard", purge_step=step + 1)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._bar = Progress(*columns, console=Console(stderr=True), disable=quiet)
+        self._task = self._bar.add_task("training", total=steps, completed=step)
+
+    def __enter__(self) -> RunLog:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *error) -> None:
+        self._bar.stop()
+        self._board.close()
+        self._file.close()
+
+    def record(self, step: int, values: dict) -> None:
+        """Write values down; numbers go to TensorBoard too."""
+        tidy = {name: round(v, 6) if isinstance(v, float) else v for name, v in values.items()}
+        self._file.write(json.dumps({"step": step, **tidy}) + "\n")
+        self._file.flush()
+        for name, value in values.items():
+            if isinstance(value, (int, float)):
+                self._board.add_scalar(name, value, step)
+
+    def picture(self, step: int, name: str, image: Image.Image) -> None:
+        self._board.add_image(name, np.asarray(image), step, dataformats="HWC")
+
+    def advance(self, step: int) -> None:
+        self._bar.update(self._task, completed=step)
+
+    def say(self, text: str) -> None:
+        """Show a text beside the bar."""
+        self._bar.update(self._task, description=text)

@@ -1,0 +1,41 @@
+"""Classification loss with what helps against rare and hard classes."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from digits.training.config import Loss
+
+
+def class_losses(logits: Tensor, labels: Tensor, recipe: Loss, weight: Tensor | None = None) -> Tensor:
+    """Cross entropy of each row, float32 (N,).
+
+    logits: (N, C). labels: int64 (N,); rows of a label of -1 cost nothing. weight: of each class, (C,). With `focal`,
+    each is scaled by (1 - p)^focal, p being the probability of its label (Lin et al. 2017).
+
+    >>> class_losses(torch.zeros(2, 4), torch.tensor([3, -1]), Loss()).tolist()
+    [1.3862943649291992, 0.0]
+    """
+    logits = logits.float()
+    kept = {"ignore_index": -1, "reduction": "none"}
+    losses = F.cross_entropy(logits, labels, weight, label_smoothing=recipe.smoothing, **kept)
+    if recipe.focal:
+        probability = torch.exp(-F.cross_entropy(logits, labels, **kept))
+        losses = losses * (1 - probability) ** recipe.focal
+    return losses
+
+
+def balancing_weights(counts: Tensor) -> Tensor:
+    """Weights of classes seen so many times, (C,), one at least: by the inverse root, with mean 1 over all that is seen.
+
+    A class that was never seen weighs as the rarest that was.
+
+    >>> [round(weight, 2) for weight in balancing_weights(torch.tensor([400, 100, 0])).tolist()]
+    [0.83, 1.67, 1.67]
+    """
+    counts = counts.double()
+    rarest = counts[counts > 0].min()
+    weights = counts.clamp(min=rarest).rsqrt()
+    return (weights * counts.sum() / (weights * counts).sum()).float()

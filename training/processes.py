@@ -1,0 +1,94 @@
+"""One process or several: under `torchrun`, each takes its part of every batch (DistributedDataParallel)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from digits.core.device import resolve_device
+from digits.core.errors import DigitsError
+
+
+@dataclass(frozen=True)
+class Processes:
+    """Which of how many processes this is, and what it computes on. Alone, rank 0 of 1."""
+
+    rank: int
+    size: int
+    device: torch.device
+
+    @property
+    def first(self) -> bool:
+        return self.rank == 0
+
+    def share(self, module: nn.Module) -> nn.Module:
+        """A module whose gradients are the mean over all processes."""
+        if self.size == 1:
+            return module
+        return DistributedDataParallel(module, device_ids=[self.device] if self.device.type == "cuda" else None)
+
+    def agree(self, module: nn.Module) -> None:
+        """Give every process the buffers of the first: statistics that each has measured on its part of the data."""
+        if self.size > 1:
+            for buffer in module.buffers():
+                dist.broadcast(buffer, 0)
+
+    def sum(self, values: Tensor) -> Tensor:
+        """The sum of a tensor over all processes."""
+        if self.size > 1:
+            values = values.to(self.device)
+            dist.all_reduce(values)
+        return values
+
+    def agree_on(self, check: Callable[[], None]) -> None:
+        """Have the first process check something; a DigitsError it raises is raised in all of them."""
+        problem = None
+        if self.first:
+            try:
+                check()
+            except DigitsError as error:
+                problem = error
+        if problem := self.gather(problem)[0]:
+            raise problem
+
+    def wait(self) -> None:
+        """Until all processes are here."""
+        if self.size > 1:
+            dist.barrier()
+
+    def gather(self, value) -> list:
+        """What every process has, in the order of their ranks."""
+        if self.size == 1:
+            return [value]
+        values = [None] * self.size
+        dist.all_gather_object(values, value)
+        return values
+
+
+@contextmanager
+def processes(device: str) -> Iterator[Processes]:
+    """Those that torchrun started, joined until the end of the block; or this one alone.
+
+    device: see `resolve_device`; "cuda" and "auto" give each process of a machine its own GPU. Raises DeviceError.
+    """
+    size = int(os.environ.get("WORLD_SIZE", 1))
+    where = resolve_device(device)
+    if size == 1:
+        yield Processes(0, 1, where)
+        return
+    if where.type == "cuda" and where.index is None:
+        where = resolve_device(f"cuda:{os.environ.get('LOCAL_RANK', 0)}")
+        torch.cuda.set_device(where)
+    dist.init_process_group("nccl" if where.type == "cuda" else "gloo", timeout=timedelta(minutes=30))
+    try:
+        yield Processes(dist.get_rank(), size, where)
+    finally:
+        dist.destroy_process_group()

@@ -1,0 +1,148 @@
+"""A run from its configuration to its weights, in a folder of its own.
+
+    config.toml        the complete configuration
+    run.json           versions, code revision, fingerprints of the data
+    log.jsonl          losses, rates, speed and metrics; `digits train plot` draws them
+    tensorboard/       the same, and pictures of what the model makes of validation examples
+    last.pt            the newest checkpoint; previous.pt the one before
+    best.pt            the best averaged weights so far
+    KIND.safetensors   at the end: the weights, for `digits read`
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import cv2
+import torch
+
+from digits.core.errors import ConfigError, TrainingError
+from digits.core.weights import save_weights
+from digits.datasets.files import write_text
+from digits.training.checkpoints import read_last
+from digits.training.config import Config, load_config
+from digits.training.loop import Training
+from digits.training.processes import processes
+from digits.training.provenance import provenance
+from digits.training.task import Task
+
+CONFIG, ORIGIN = "config.toml", "run.json"
+
+
+def weights_of(config: Config, out: str | Path) -> Path:
+    """Where a finished run has its weights."""
+    return Path(out) / f"{config.kind}.safetensors"
+
+
+def train(
+    make_task: Callable[..., Task],
+    config: Config,
+    out: str | Path,
+    *,
+    resume: bool = False,
+    quiet: bool = False,
+    watch: Callable[[int, dict], None] | None = None,
+) -> Path:
+    """Train as configured, and return the path of the weights.
+
+    make_task: the task of this kind, made of a configuration. resume: go on where the run in `out` was stopped, be it
+    by a kill; one that is finished stays as it is. watch: told the step and the metrics after every epoch, may raise to
+    stop. Under torchrun, every process calls this.
+
+    Raises ConfigError, DatasetError or WeightsError before anything is trained if the run cannot be; TrainingError if
+    it cannot go on; training.loop.Interrupted if it was stopped.
+    """
+    out = Path(out)
+    cv2.setNumThreads(1)  # samples are drawn in worker processes, one core each
+    if config.machine.threads:
+        torch.set_num_threads(config.machine.threads)
+    with processes(config.machine.device) as team:
+        team.agree_on(partial(_check_folder, out, config, resume))
+        if resume and weights_of(config, out).exists():
+            return weights_of(config, out)
+        torch.manual_seed(config.seed)
+        task = make_task(config, quiet=quiet or not team.first)
+        torch.manual_seed(config.seed + team.rank)  # the same network everywhere, but dropout of its own
+        training = Training(task, config, out, team, watch)
+        team.agree_on(partial(_check_room, out, training))
+        origin = provenance(task.examples, team.size)
+        state, notes = read_last(out) if resume else (None, [])
+        if state is not None:
+            training.restore(state)
+            del state
+        elif resume:
+            notes.append(f"{out}: has no checkpoint yet, starts from the beginning")
+        if team.first:
+            notes += _claim(out, config, origin)
+        for text in notes if team.first and not quiet else ():
+            print(text, file=sys.stderr)
+        model = training.run(quiet)
+        if team.first:
+            shown = config.model_dump(mode="json", exclude_none=True, exclude={"machine": True, "data": {"root"}})
+            header = {
+                "kind": config.kind,
+                "training": {"config": shown, "step": training.step, **origin},
+                "metrics": {name: round(value, 4) for name, value in (training.best or {}).items()},
+                **task.header(model),
+            }
+            save_weights(weights_of(config, out), model, header)
+        team.wait()
+    return weights_of(config, out)
+
+
+def _check_folder(out: Path, config: Config, resume: bool) -> None:
+    """That a new run disturbs no other, and that an old one goes on as it began."""
+    if out.exists() and not out.is_dir():
+        raise TrainingError(f"{out}: a file, where the run's folder should be")
+    if not (out / CONFIG).exists():
+        if resume:
+            raise TrainingError(f"{out}: no run to resume, there is no {CONFIG}")
+        return
+    if not resume:
+        raise TrainingError(f"{out}: holds a run already; go on with it with --resume, or name another folder")
+    before, now = (_flat(each.model_dump(mode="json")) for each in (load_config(out / CONFIG), config))
+    for key in sorted(before.keys() | now.keys()):
+        free = key.startswith("machine.") or key in ("data.workers", "data.root")
+        if not free and before.get(key) != now.get(key):
+            raise ConfigError(f"{out}: was begun with {key} {before.get(key)}, not {now.get(key)}; resume it as it was")
+
+
+def _flat(value, key: str = "") -> dict:
+    if isinstance(value, dict):
+        return {k: v for name, inner in value.items() for k, v in _flat(inner, f"{key}.{name}" if key else name).items()}
+    if isinstance(value, list):
+        return {k: v for i, inner in enumerate(value) for k, v in _flat(inner, f"{key}.{i}").items()}
+    return {key: value}
+
+
+def _check_room(out: Path, training: Training) -> None:
+    """Raises TrainingError if the disk cannot hold the checkpoints, or the folder cannot be made."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(out).free
+    except OSError as error:
+        raise TrainingError(f"{out}: cannot be made ({(error.strerror or str(error)).lower()})") from None
+    model = sum(p.numel() * p.element_size() for p in training.model.state_dict().values())
+    # last, previous and next: weights, average and at most two moments; the best: weights; the result and the logs
+    needed = 3 * 4 * model + 2 * model + 20_000_000
+    if free < needed:
+        raise TrainingError(f"{out}: {needed / 1e6:.0f} MB are needed for checkpoints, {free / 1e6:.0f} MB are free")
+
+
+def _claim(out: Path, config: Config, origin: dict) -> list[str]:
+    """Write down what the run is made of; returns what to tell if its data have changed since it was begun."""
+    notes = []
+    if (out / ORIGIN).exists():
+        before = json.loads((out / ORIGIN).read_text(encoding="utf-8"))["data"]
+        changed = [name for name, mark in origin["data"].items() if before.get(name) != mark]
+        notes = [f"{name}: changed since the run was begun; losses will differ" for name in changed]
+    else:
+        write_text(out / ORIGIN, json.dumps(origin, indent=1) + "\n")
+    if not (out / CONFIG).exists():
+        config.save(out / CONFIG)
+    return notes
