@@ -148,6 +148,78 @@ def mine(sources, weights, part, limit, keep, threads, out, quiet):
 
 
 @train.command()
+@click.argument("runs", nargs=-1, required=True, type=_DIR)
+@click.option("--out", type=_FILE, default="training.png", show_default=True, metavar="FILE",
+              help="Where the plot goes: .png, .svg or .pdf.")  # fmt: skip
+def plot(runs, out):
+    """Draw the curves of RUNS, one or several to compare, from their logs.
+
+    \b
+    Example:
+      digits train plot runs/plain runs/mined --out mined.png
+    """
+    from digits.training.plots import plot_runs
+
+    plot_runs(runs, out)
+    click.echo(out)
+
+
+@train.command()
+@click.argument("configs", nargs=-1, required=True, type=_FILE)
+@click.option("--vary", multiple=True, metavar="KEY=A|B|…", help="Train with each; several make all combinations.")
+@_set
+@click.option("--out", type=_DIR, required=True, metavar="DIR", help="A folder a run, and the comparison.")
+@_quiet
+def grid(configs, vary, settings, out, quiet):
+    """Train a set of configurations and compare them: accuracy, size and speed, as comparison.md and comparison.png.
+
+    Called again, it goes on where it was stopped: what is finished stays.
+
+    \b
+    Examples:
+      digits train grid a.toml b.toml --out runs/grid
+      digits train grid smoke.toml --vary 'model.backbone=lenet|resnet18' --vary 'loss.focal=0|2' --out runs/grid
+    """
+    from digits.training.grid import plan, train_grid
+
+    train_grid(_task_of, plan(configs, vary, settings), out, quiet)
+    click.echo((out / "comparison.md").read_text(), nl=False)
+
+
+@train.command()
+@click.option("--config", "path", type=_FILE, required=True, metavar="FILE", help="What every trial starts from.")
+@click.option("--space", type=_FILE, required=True, metavar="FILE", help="TOML: a table for each key, see below.")
+@click.option("--trials", type=click.IntRange(1), default=20, show_default=True, help="In all, those there included.")
+@_set
+@click.option("--out", type=_DIR, required=True, metavar="DIR", help="A folder a trial, study.db and best.toml.")
+@_quiet
+def search(path, space, trials, settings, out, quiet):
+    """Search for good settings with Optuna. Trials that lag behind are ended early; called again, it goes on.
+
+    \b
+    The space says what each key may be:
+      ["stages.0.rate"]
+      low = 1e-4
+      high = 1e-2
+      log = true
+      ["optimiser.name"]
+      choices = ["adamw", "sgd"]
+
+    \b
+    Example:
+      digits train search --config configs/smoke.toml --space configs/space.toml --trials 12 --out runs/search
+    """
+    from digits.training.config import load_config
+    from digits.training.search import BEST_CONFIG, load_space
+    from digits.training.search import search as run
+
+    config = load_config(path, settings)
+    best, value = run(_task_of(config.kind), config, load_space(space), out, trials, quiet)
+    click.echo(f"{value:.4f}  " + "  ".join(f"{key}={setting}" for key, setting in best.items()))
+    click.echo(out / BEST_CONFIG)
+
+
+@train.command()
 @click.option("--data", type=click.Path(path_type=Path), required=True, metavar="DIR",
               help="Folder with negatives/ and, if there, campus/, icdar2003/, iiit5k/.")  # fmt: skip
 @click.option("--fonts", type=click.Path(path_type=Path), metavar="DIR", help="Folder of fonts.")

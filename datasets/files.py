@@ -6,10 +6,14 @@ import io
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from digits.core.errors import DatasetError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def write_bytes(path: str | Path, data: bytes) -> None:
@@ -47,6 +51,16 @@ def write_picture(path: str | Path, image: Image.Image) -> None:
         image.save(data, Image.registered_extensions()[Path(path).suffix.lower()])
     except (KeyError, OSError, ValueError):
         raise DatasetError(f"{path}: no picture can be saved under that name; use .png or .jpg") from None
+    write_bytes(path, data.getvalue())
+
+
+def write_figure(path: str | Path, figure: Figure) -> None:
+    """As `write_bytes`, a matplotlib figure; DatasetError if there is no format of that suffix."""
+    data = io.BytesIO()
+    try:
+        figure.savefig(data, dpi=110, format=Path(path).suffix[1:] or "png")
+    except ValueError as error:
+        raise DatasetError(f"{path}: {str(error).lower()}") from None
     write_bytes(path, data.getvalue())
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from digits.core.boxes import enclosing, is_stacked
-from digits.core.errors import DatasetError
-from digits.datasets.files import write_bytes
 from digits.datasets.pictures import Pictures
 
 _LEVELS = (0.05, 0.5, 0.95)
@@ -111,12 +108,7 @@ class Statistics:
         places.set_title("where numbers are")
         if len(self.centres):
             places.hist2d(self.centres[:, 0], 1 - self.centres[:, 1], bins=30, range=[[0, 1], [0, 1]])
-        data = io.BytesIO()
-        try:
-            figure.savefig(data, dpi=110, format=Path(path).suffix[1:] or "png")
-        except ValueError as error:
-            raise DatasetError(f"{path}: {str(error).lower()}") from None
-        write_bytes(path, data.getvalue())
+        write_figure(path, figure)
 
 
 def _bars(axes, title: str, counts: dict[int, int]) -> None:

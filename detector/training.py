@@ -182,8 +182,12 @@ class DetectorTask(Task):
     def header(self, model: nn.Module) -> dict:
         return {"architecture": self.architecture}
 
-    def example(self) -> tuple:
-        """An input of the network, for measuring how long it takes."""
+    @staticmethod
+    def build(**architecture) -> nn.Module:
+        return build_detector(**architecture)
+
+    @staticmethod
+    def example() -> tuple:
         return ([torch.zeros(3, *_VALIDATION_SIZE)],)
 
 

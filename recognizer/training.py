@@ -44,7 +44,7 @@ class Crop(NamedTuple):
 def usable(record: Record) -> bool:
     """Whether a recogniser can learn from it: what its digits spell is known, or there are none."""
     spelt = [number for number in record.numbers if len(number) <= MAX_LENGTH]
-    return bool(spelt) or not len(record.boxes) and not record.numbers
+    return bool(spelt) or (not len(record.boxes) and not record.numbers)
 
 
 def drawn_crop(synthesizer: Synthesizer, index: int) -> Crop:
@@ -221,7 +221,12 @@ class RecognizerTask(Task):
         first = max(each.count or _VALIDATION_CROPS for each in self._watched)
         return [drawn(i) for drawn in fresh for i in range(first, first + 2 * _VALIDATION_CROPS)]
 
-    def example(self) -> tuple:
+    @staticmethod
+    def build(**architecture) -> nn.Module:
+        return NumberNet(**architecture)
+
+    @staticmethod
+    def example() -> tuple:
         return (torch.zeros(1, 3, HEIGHT, WIDTH),)
 
 

@@ -213,13 +213,17 @@ def load_config(path: str | Path, settings: Iterable[str] = ()) -> Config:
     A key is dotted, with numbers for places in lists (`data.train.0.share`); a value is TOML, and a bare word a string.
     Raises ConfigError, on one line, for what is missing, misspelt or impossible.
     """
+    return _build(read_toml(path), settings, str(path))
+
+
+def read_toml(path: str | Path) -> dict:
+    """What a TOML file holds; ConfigError if it cannot be read."""
     try:
-        content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: {(error.strerror or str(error)).lower()}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not TOML ({error})") from None
-    return _build(content, settings, str(path))
 
 
 def _build(content: dict, settings: Iterable[str], name: str) -> Config:
@@ -228,7 +232,7 @@ def _build(content: dict, settings: Iterable[str], name: str) -> Config:
     try:
         return Config.model_validate(content)
     except ValidationError as error:
-        raise ConfigError(f"{name}: {_explain(error)}") from None
+        raise ConfigError(f"{name}: {explain(error)}") from None
 
 
 def _change(content: dict, setting: str) -> None:
@@ -252,7 +256,7 @@ def _change(content: dict, setting: str) -> None:
         raise ConfigError(f"--set {setting}: there is no such place in the configuration") from None
 
 
-def _explain(error: ValidationError) -> str:
+def explain(error: ValidationError) -> str:
     """The first thing that is wrong."""
     first = error.errors()[0]
     place = ".".join(str(step) for step in first["loc"])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from itertools import islice
 from pathlib import Path
 
@@ -19,7 +19,14 @@ from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
 from digits.core.errors import ConfigError, TrainingError, WeightsError
-from digits.training.checkpoints import BEST, random_states, read_checkpoint, restore_random, save_last, write_checkpoint
+from digits.training.checkpoints import (
+    BEST,
+    random_states,
+    read_checkpoint,
+    restore_random,
+    save_last,
+    write_checkpoint,
+)
 from digits.training.config import Config, Optimiser
 from digits.training.log import RunLog
 from digits.training.processes import Processes
@@ -335,10 +342,8 @@ def _caught(training: Training) -> Iterator[None]:
         training.signals += 1
         signal.signal(number, usual[number])
 
-    try:
+    with suppress(ValueError):  # only the main thread may; elsewhere signals are whoever's business that is
         usual.update({number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)})
-    except ValueError:  # only the main thread may; elsewhere signals are whoever's business that is
-        pass
     try:
         yield
     finally:

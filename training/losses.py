@@ -28,7 +28,7 @@ def class_losses(logits: Tensor, labels: Tensor, recipe: Loss, weight: Tensor | 
 
 
 def balancing_weights(counts: Tensor) -> Tensor:
-    """Weights of classes seen so many times, (C,), one at least: by the inverse root, with mean 1 over all that is seen.
+    """Weights (C,) of classes seen so many times, by the inverse root, with mean 1 over all that is seen.
 
     A class that was never seen weighs as the rarest that was.
 

@@ -1,12 +1,12 @@
 """A run from its configuration to its weights, in a folder of its own.
 
-    config.toml        the complete configuration
-    run.json           versions, code revision, fingerprints of the data
-    log.jsonl          losses, rates, speed and metrics; `digits train plot` draws them
-    tensorboard/       the same, and pictures of what the model makes of validation examples
-    last.pt            the newest checkpoint; previous.pt the one before
-    best.pt            the best averaged weights so far
-    KIND.safetensors   at the end: the weights, for `digits read`
+config.toml        the complete configuration
+run.json           versions, code revision, fingerprints of the data
+log.jsonl          losses, rates, speed and metrics; `digits train plot` draws them
+tensorboard/       the same, and pictures of what the model makes of validation examples
+last.pt            the newest checkpoint; previous.pt the one before
+best.pt            the best averaged weights so far
+KIND.safetensors   at the end: the weights, for `digits read`
 """
 
 from __future__ import annotations
@@ -113,11 +113,11 @@ def _check_folder(out: Path, config: Config, resume: bool) -> None:
 
 
 def _flat(value, key: str = "") -> dict:
-    if isinstance(value, dict):
-        return {k: v for name, inner in value.items() for k, v in _flat(inner, f"{key}.{name}" if key else name).items()}
-    if isinstance(value, list):
-        return {k: v for i, inner in enumerate(value) for k, v in _flat(inner, f"{key}.{i}").items()}
-    return {key: value}
+    """Nested dicts and lists as one dict with dotted keys."""
+    if not isinstance(value, (dict, list)):
+        return {key: value}
+    inside = value.items() if isinstance(value, dict) else enumerate(value)
+    return {k: v for name, inner in inside for k, v in _flat(inner, f"{key}.{name}" if key else str(name)).items()}
 
 
 def _check_room(out: Path, training: Training) -> None:

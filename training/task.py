@@ -16,8 +16,8 @@ class Task(ABC):
     """A network, its examples and its losses.
 
     model: the network. examples: the opened sources. train: made of them, endless, by index. validation: finite, or
-    None. epoch_samples: of one pass through the training data, None where it is endless. metrics: names of what `measured` gives, the one that decides which weights
-    are best first.
+    None. epoch_samples: of one pass through the training data, None where it is endless. metrics: names of what
+    `measured` gives; unless a run names another, the first one decides which weights are best.
     """
 
     kind: str
@@ -56,8 +56,14 @@ class Task(ABC):
     def header(self, model: nn.Module) -> dict:
         """What the finished model's weights file says beside how it was trained: `architecture`, and its own keys."""
 
+    @staticmethod
     @abstractmethod
-    def example(self) -> tuple:
+    def build(**architecture) -> nn.Module:
+        """The network of a weights file, from its header's `architecture`."""
+
+    @staticmethod
+    @abstractmethod
+    def example() -> tuple:
         """Arguments of the model for one picture or crop, to see how long it takes."""
 
     def compile(self) -> None:

@@ -1,0 +1,118 @@
+"""Trains a set of configurations and compares what comes of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from digits.core.errors import ConfigError
+from digits.core.weights import restore
+from digits.datasets.files import write_figure, write_text
+from digits.training.config import Config, load_config
+from digits.training.run import CONFIG, train
+from digits.training.task import Task
+
+_REPEATS = 30
+
+
+def combinations(vary: Sequence[str]) -> list[list[str]]:
+    """Settings of every combination of "key=value|value|…"; one combination of none if nothing varies.
+
+    >>> combinations(["loss.focal=0|2", "seed=1"])
+    [['loss.focal=0', 'seed=1'], ['loss.focal=2', 'seed=1']]
+    """
+    choices = []
+    for each in vary:
+        key, equals, values = each.partition("=")
+        if not equals:
+            raise ConfigError(f"--vary {each}: write it as key=value|value")
+        choices.append([f"{key}={value}" for value in values.split("|")])
+    return [list(settings) for settings in product(*choices)]
+
+
+def name_of(path: Path, settings: Sequence[str]) -> str:
+    """Of a run: the configuration's, and what was varied.
+
+    >>> name_of(Path("configs/lenet.toml"), ["model.backbone=resnet18"])
+    'lenet-backbone=resnet18'
+    """
+    parts = [setting.split(".")[-1].replace("/", "_").replace('"', "") for setting in settings]
+    return "-".join([path.stem, *parts])
+
+
+def plan(paths: Sequence[Path], vary: Sequence[str], settings: Sequence[str]) -> dict[str, Config]:
+    """A checked configuration for each run, by its name; ConfigError if one is wrong or two are called alike."""
+    runs: dict[str, Config] = {}
+    for path, varied in product(paths, combinations(vary)):
+        name = name_of(path, varied)
+        if name in runs:
+            raise ConfigError(f"{path}: two runs would be called {name}; rename the file")
+        runs[name] = load_config(path, [*settings, *varied])
+    kinds = {config.kind for config in runs.values()}
+    if len(kinds) > 1:
+        raise ConfigError("detectors and recognizers cannot be compared with each other: a grid wants one kind")
+    return runs
+
+
+@torch.inference_mode()
+def milliseconds(model: nn.Module, example: tuple) -> float:
+    """Median time of one example, warm, on the processor."""
+    seconds = []
+    for _ in range(_REPEATS):
+        started = time.perf_counter()
+        model(*example)
+        seconds.append(time.perf_counter() - started)
+    return 1000 * float(np.median(seconds[3:]))
+
+
+def train_grid(
+    task_of: Callable[[str], type[Task]], runs: dict[str, Config], out: str | Path, quiet: bool = False
+) -> list[dict]:
+    """Train every run in a folder of `out` by its name, and write `comparison.md` and `comparison.png` there.
+
+    Runs that are finished stay, those that were stopped go on. Returns a row a run: its name, metrics, parameters and
+    the milliseconds of one example.
+    """
+    out = Path(out)
+    rows = []
+    for name, config in runs.items():
+        task = task_of(config.kind)
+        weights = train(task, config, out / name, resume=(out / name / CONFIG).exists(), quiet=quiet)
+        model, header = restore(weights, config.kind, task.build)
+        count = sum(parameter.numel() for parameter in model.parameters())
+        time_each = milliseconds(model, task.example())
+        rows.append({"run": name, **header["metrics"], "parameters": count, "milliseconds": time_each})
+        write_comparison(rows, out)
+    return rows
+
+
+def write_comparison(rows: Sequence[dict], out: Path) -> None:
+    """The table as Markdown, and as a picture: the first metric over the time of an example."""
+    from matplotlib.figure import Figure
+
+    metrics = [key for key in rows[0] if key not in ("run", "parameters", "milliseconds")]
+    header = ["run", *metrics, "parameters", "ms"]
+    lines = ["| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
+    for row in rows:
+        values = [f"{row[metric]:.4f}" for metric in metrics]
+        cells = [row["run"], *values, f"{row['parameters'] / 1e6:.2f} M", f"{row['milliseconds']:.2f}"]
+        lines.append("| " + " | ".join(cells) + " |")
+    write_text(out / "comparison.md", "\n".join(lines) + "\n")
+    if not metrics:
+        return
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.subplots()
+    for row in rows:
+        at = row["milliseconds"], row[metrics[0]]
+        axes.scatter(*at, s=20 + 20 * row["parameters"] / 1e6)
+        axes.annotate(f"{row['run']}\n{row['parameters'] / 1e6:.1f} M", at, fontsize=8)
+    axes.set_xscale("log")
+    axes.set_xlabel("milliseconds of one example")
+    axes.set_ylabel(metrics[0])
+    write_figure(out / "comparison.png", figure)
