@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from digits.core.boxes import enclosing, is_stacked
+from digits.datasets.files import write_figure
 from digits.datasets.pictures import Pictures
 
 _LEVELS = (0.05, 0.5, 0.95)
