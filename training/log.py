@@ -38,7 +38,8 @@ class RunLog:
     """Opened at the step a run goes on from: what was logged after it, before a kill, is dropped and comes again."""
 
     def __init__(self, run: Path, step: int, steps: int, quiet: bool = False):
-        kept = [record for record in read_log(run) if record["step"] <= step] if (run / LOG).exists() else []
+        before = read_log(run) if step and (run / LOG).exists() else []
+        kept = [record for record in before if record["step"] <= step]
         (run / LOG).write_text("".join(json.dumps(record) + "\n" for record in kept), encoding="utf-8")
         self._file = (run / LOG).open("a", encoding="utf-8")
         self._board = SummaryWriter(run / "tensorboard", purge_step=step + 1)

@@ -162,6 +162,8 @@ class Training:
         """Raises TrainingError if a loss is not finite, Interrupted if a signal stopped it."""
         self.saved = self.logged = time.monotonic()
         with _caught(self), _log(self, quiet) as log:
+            if self.step == 0 and self.config.model.start:
+                self._measure(log)
             for span in self.spans:
                 if self.step < span.last and not self.patience_is_over:
                     self._train(span, log)
@@ -183,7 +185,7 @@ class Training:
                 if self.step % self.config.machine.log_every == 0 or self.step == self.steps:
                     self._record(log, peaks[-1] * now)
             if self.step % self.epoch_steps == 0:
-                self._end_epoch(log)
+                self._measure(log)
             if wishes["save"] or wishes["stop"] or self.step % self.epoch_steps == 0:
                 self._save()
             if wishes["stop"] and self.step < self.steps:
@@ -236,7 +238,8 @@ class Training:
         log.say(f"loss {sum(means.values()):.3f}  rate {rate:.1e}  {speed:.0f}/s")
         self.sums, self.count, self.logged = {}, 0, now
 
-    def _end_epoch(self, log: RunLog | None) -> None:
+    def _measure(self, log: RunLog | None) -> None:
+        """Once an epoch, and before the first where there are weights to begin with: the run must not end worse."""
         if self.task.validation is None:
             return
         started = time.monotonic()

@@ -41,7 +41,7 @@ class Range(BaseModel):
             raise ValueError("needs either choices, or low and high")
         if self.choices is None and not self.low < self.high:
             raise ValueError(f"low {self.low} is not below high {self.high}")
-        if self.log and (self.step is not None or (self.low or 1) <= 0):
+        if self.log and (self.step is not None or not (self.low or 0) > 0):
             raise ValueError("log goes from above 0, and with no step")
         return self
 

@@ -6,7 +6,8 @@ from digits import Detections, Detector, WeightsError
 from digits.datasets.items import Sample, empty_boxes
 from digits.detector import build_detector
 from digits.detector.backbone import PyramidBackbone
-from digits.detector.training import Scenes, detection_losses, to_target
+from digits.detector.training import detection_losses, to_target
+from digits.training.config import Loss
 
 
 @pytest.mark.parametrize(
@@ -73,16 +74,38 @@ def test_foreign_features_are_refused(tmp_path):
         PyramidBackbone().load_imagenet(path)
 
 
+def batch_of(*samples):
+    images, targets = zip(*map(to_target, samples), strict=True)
+    return {"images": list(images), "targets": list(targets)}
+
+
+BLANK = Sample(np.full((96, 96, 3), 90, np.uint8), empty_boxes(), np.zeros(0, np.int64), (), "blank")
+
+
 def test_one_step_of_training_with_a_negative(synthesizer):
     torch.manual_seed(0)
     model = build_detector().train()
-    blank = Sample(np.full((96, 96, 3), 90, np.uint8), empty_boxes(), np.zeros(0, np.int64), (), "blank")
-    batch = [to_target(blank), Scenes(synthesizer)[3]]
-    assert batch[0][1]["boxes"].shape == (0, 4)
-    losses = detection_losses(model, batch)
+    batch = batch_of(BLANK, synthesizer.scene(3))
+    assert batch["targets"][0]["boxes"].shape == (0, 4)
+    losses = detection_losses(model, batch, Loss())
     assert set(losses) == {"loss_classifier", "loss_box_reg", "loss_objectness", "loss_rpn_box_reg"}
     sum(losses.values()).backward()
     assert model.backbone.stem[0].weight.grad.abs().sum() > 0
+
+
+def test_the_losses_are_those_of_torchvision(synthesizer):
+    """Without focus, smoothing or weights."""
+    model = build_detector().train()
+    batch = batch_of(synthesizer.scene(3), BLANK, synthesizer.scene(5))
+    torch.manual_seed(0)
+    expected = model(batch["images"], batch["targets"])
+    torch.manual_seed(0)
+    losses = detection_losses(model, batch, Loss())
+    assert {k: v.item() for k, v in losses.items()} == pytest.approx({k: v.item() for k, v in expected.items()})
+    torch.manual_seed(0)
+    weighted = detection_losses(model, batch, Loss(focal=2.0), torch.cat([torch.ones(1), torch.full((10,), 3.0)]))
+    assert weighted["loss_classifier"] != losses["loss_classifier"]
+    assert weighted["loss_box_reg"] == losses["loss_box_reg"]
 
 
 @pytest.mark.parametrize("size", [(1, 1), (20, 30), (31, 1200), (480, 640)])

@@ -5,13 +5,14 @@ from torch import nn
 
 from digits import Recognizer, WeightsError
 from digits.core.weights import save_weights
+from digits.datasets.items import Sample, empty_boxes
 from digits.datasets.synthesis import Synthesizer
 from digits.recognizer.crops import HEIGHT, WIDTH
 from digits.recognizer.model import NumberNet, build_features, normalise
-from digits.recognizer.training import Crops, fit_temperature, number_losses
+from digits.recognizer.training import collate, drawn_crop, fit_temperature, number_losses, picture_crop
 
 
-@pytest.mark.parametrize("backbone", ["residual", "mobilenet_v3_small", "vgg11_bn", "densenet121"])
+@pytest.mark.parametrize("backbone", ["residual", "lenet", "resnet18", "mobilenet_v3_small", "vgg11_bn", "densenet121"])
 def test_backbones(backbone):
     model = NumberNet(backbone).eval()
     with torch.inference_mode():
@@ -37,39 +38,72 @@ def test_absent_digits_give_no_gradient():
     crops = torch.randint(0, 255, (4, HEIGHT, WIDTH, 3), dtype=torch.uint8)
     digits = torch.full((4, 6), -1)
     digits[:, 0] = torch.tensor([1, 2, 3, 4])
-    losses = number_losses(model, (crops, torch.ones(4, dtype=torch.int64), digits))
+    losses = number_losses(model, {"crops": crops, "lengths": torch.ones(4, dtype=torch.int64), "digits": digits})
     sum(losses.values()).backward()
     assert model.digit_weight.grad[0].abs().sum() > 0
     assert model.digit_weight.grad[1:].abs().sum() == 0
 
 
-def test_training_items(synthesizer):
-    items = Crops(synthesizer)
-    for index in range(40):
-        crop, length, digits = items[index]
-        assert crop.shape == (HEIGHT, WIDTH, 3) and crop.dtype == torch.uint8
-        assert (digits[:length] >= 0).all() and (digits[length:] == -1).all()
-    one, again = items[7], Crops(synthesizer)[7]
-    assert all(torch.equal(torch.as_tensor(a), torch.as_tensor(b)) for a, b in zip(one, again, strict=True))
+def test_drawn_crops(synthesizer):
+    crops = [drawn_crop(synthesizer, index) for index in range(40)]
+    batch = collate(crops)
+    assert batch["crops"].shape == (40, HEIGHT, WIDTH, 3) and batch["crops"].dtype == torch.uint8
+    for crop, length, digits in zip(crops, batch["lengths"], batch["digits"], strict=True):
+        assert "".join(str(int(d)) for d in digits[:length]) == crop.text and (digits[length:] == -1).all()
+    assert len(set(batch["ids"])) == 40 and "" in {crop.text for crop in crops}
+    assert np.array_equal(drawn_crop(synthesizer, 7).image, crops[7].image)
+
+
+def pictured(numbers, boxes=True):
+    """A white picture in which every digit is a black box, the digits of a number side by side."""
+    image = np.full((200, 300, 3), 255, np.uint8)
+    found = []
+    for row, number in enumerate(numbers):
+        for column in range(len(number)):
+            found.append([20 + 24 * column, 20 + 60 * row, 40 + 24 * column, 60 + 60 * row])
+            image[20 + 60 * row : 60 + 60 * row, 20 + 24 * column : 40 + 24 * column] = 0
+    labels = np.array([int(char) for number in numbers for char in number], np.int64)
+    if not boxes:
+        return Sample(image, empty_boxes(), np.zeros(0, np.int64), tuple(numbers), "picture")
+    return Sample(image, np.array(found, np.float32).reshape(-1, 4), labels, tuple(numbers), "picture")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "boxes", "texts"),
+    [
+        (["17"], True, {"17"}),
+        (["17", "305"], True, {"17", "305"}),
+        (["17"], False, {"17"}),
+        ([], True, {""}),
+        (["1234567", "8"], True, {"8"}),  # longer than can be read
+    ],
+)
+def test_crops_of_pictures(numbers, boxes, texts):
+    sample = pictured(numbers, boxes)
+    crops = [picture_crop(sample, np.random.default_rng(k)) for k in range(30)]
+    assert {crop.text for crop in crops} == texts
+    assert all(crop.image.shape == (HEIGHT, WIDTH, 3) for crop in crops)
+    dark = [(crop.image < 128).mean() for crop in crops]
+    if numbers and boxes:
+        assert min(dark) > 0.04  # it is the number that was cut
+    always = picture_crop(sample, None)
+    assert always.text in texts and np.array_equal(always.image, picture_crop(sample, None).image)
 
 
 def test_temperature_is_fitted_on_samples(sources, reader):
     """Logits blown up want as much more temperature."""
-    validation, samples = Synthesizer(sources, seed=1), range(60, 360)
+    validation = Synthesizer(sources, seed=1)
+    crops = [drawn_crop(validation, index) for index in range(60, 360)]
 
     class Blown(nn.Module):
         def __init__(self, factor):
             super().__init__()
             self.net, self.factor = reader.recognizer._model, factor
-            self.digit_bias = self.net.digit_bias
 
         def forward(self, x):
             return tuple(self.factor * logits for logits in self.net(x))
 
-    plain, metrics = fit_temperature(Blown(1.0), validation, samples)
-    blown, _ = fit_temperature(Blown(1.5), validation, samples)
-    assert blown / plain == pytest.approx(1.5, rel=0.07)
-    assert metrics["validation_exact"] > 0.5 and metrics["validation_samples"] == 300
+    assert fit_temperature(Blown(1.5), crops) / fit_temperature(Blown(1.0), crops) == pytest.approx(1.5, rel=0.07)
 
 
 @pytest.fixture(scope="module")

@@ -50,8 +50,8 @@ def test_the_loss_falls(tmp_path):
 
 @pytest.mark.parametrize("kills", [[1], [7, 9], [29, 1, 3], [10, 10, 10]])
 def test_interrupted_and_resumed_is_as_if_it_had_not_been(tmp_path, kills):
-    changes = {"optimiser": {"accumulate": 2}, "stages": [{"epochs": 1, "rate": 0.1, "features": 1}, {"epochs": 2, "rate": 0.02}]}  # fmt: skip
-    config = make_config(**changes)
+    stages = [{"epochs": 1, "rate": 0.1, "features": 1}, {"epochs": 2, "rate": 0.02}]
+    config = make_config(optimiser={"accumulate": 2}, stages=stages)
     whole = go(tmp_path / "whole", config)
     for i, after in enumerate(kills):
         with pytest.raises(Killed):
