@@ -140,7 +140,6 @@ log_every = 1
 
 
 def test_detector_on_synthetic_scenes_and_negatives(data, tmp_path):
-    """Started from the shipped weights, with only its last stage moving: the others stay, to the bit."""
     (tmp_path / "d.toml").write_text(DETECTOR)
     settings = ["--set", f"data.root={data}", "--set", "model.start=shipped", "--set", "loss.balance=true"]
     done = run("detector", "--config", tmp_path / "d.toml", *settings, "--out", tmp_path / "run")
@@ -148,6 +147,16 @@ def test_detector_on_synthetic_scenes_and_negatives(data, tmp_path):
     records = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert [record["step"] for record in records] == [0, 1, 2, 2]  # measured before it began, too
     assert {"f1", "recall", "precision", "negatives_left_alone"} < set(records[0]) == set(records[3])
+    header, _ = load_weights(tmp_path / "run" / "detector.safetensors", "detector")
+    assert header["metrics"]["f1"] == pytest.approx(max(records[0]["f1"], records[3]["f1"]), abs=1e-4)
+
+
+def test_only_the_last_stage_of_a_real_detector_moves(data, tmp_path):
+    """Started from the shipped weights: the other stages stay, to the bit."""
+    (tmp_path / "d.toml").write_text(DETECTOR)
+    settings = ["--set", f"data.root={data}", "--set", "model.start=shipped", "--set", "data.validation=[]"]
+    done = run("detector", "--config", tmp_path / "d.toml", *settings, "--out", tmp_path / "run")
+    assert done.exit_code == 0, done.output
     trained, shipped = Detector(tmp_path / "run" / "detector.safetensors", "cpu"), Detector(device="cpu")
     one, other = trained._model.state_dict(), shipped._model.state_dict()
     moved = {key for key in one if not torch.equal(one[key], other[key])}
