@@ -87,6 +87,7 @@ def test_public_names():
     [
         *("core.boxes", "datasets.items", "datasets.coco", "datasets.yolo", "datasets.transforms"),
         *("datasets.synthesis.synthesizer", "pipeline.merge", "pipeline.results", "recognizer.decode"),
+        *("core.backbones", "datasets.mixture", "training.schedule", "training.losses", "training.grid"),
     ],
 )
 def test_examples_in_docstrings(module):
