@@ -89,7 +89,7 @@ _trainer(
     Examples:
       digits train detector --config configs/detector.toml --set data.root=DATA --out runs/detector
       digits train detector --resume --out runs/detector
-      torchrun --nproc-per-node 2 -m digits.cli train detector --config … --set machine.device=cuda --out …
+      torchrun --nproc-per-node 2 -m digits.cli train detector --config configs/detector.toml --out runs/detector
     """,
 )
 _trainer(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
@@ -58,3 +59,16 @@ def reader():
     from digits import Reader
 
     return Reader(device="cpu")
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory):
+    """The least a trainer needs: walls, and a font."""
+    folder = tmp_path_factory.mktemp("data")
+    (folder / "negatives").mkdir()
+    for i in range(40):
+        wall = np.random.default_rng(i).normal(60 + 4 * i, 10, (120, 160, 3)).clip(0, 255)
+        cv2.imwrite(str(folder / "negatives" / f"{i}.png"), wall.astype(np.uint8))
+    (folder / "fonts").mkdir()
+    (folder / "fonts" / "one.ttf").write_bytes(ImageFont.load_default(20).font_bytes)
+    return folder

@@ -170,9 +170,10 @@ class Stop(_Section):
 
 
 class Machine(_Section):
-    """What may differ between a run and its resumption. device: auto, cpu, cuda, cuda:N. threads: of the trainer."""
+    """What may differ between a run and its resumption. device: auto, cpu, cuda, cuda:N or
+    mps. threads: of the trainer. compile: have torch.compile translate the network."""
 
-    device: str = "cpu"
+    device: str = "auto"
     precision: Literal["fp32", "bf16", "fp16"] = "bf16"
     threads: Count | None = None
     compile: bool = False
