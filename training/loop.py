@@ -6,10 +6,9 @@ checkpoint holds no more than what has been learned, the random states and the s
 
 from __future__ import annotations
 
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable
+from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
 
@@ -18,7 +17,8 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
-from digits.core.errors import ConfigError, TrainingError, WeightsError
+from digits.core.errors import TrainingError, WeightsError
+from digits.training.batches import Batches, move
 from digits.training.checkpoints import (
     BEST,
     random_states,
@@ -27,17 +27,16 @@ from digits.training.checkpoints import (
     save_last,
     write_checkpoint,
 )
-from digits.training.config import Config, Optimiser
+from digits.training.checks import check, steps_an_epoch
+from digits.training.config import Config
 from digits.training.log import RunLog
+from digits.training.optimiser import make_optimiser, moving_average
 from digits.training.processes import Processes
 from digits.training.schedule import Parts, Span, factor, peak_rates, spans
+from digits.training.signals import Interrupted, Signals, leave_to_the_parent
 from digits.training.task import Task
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-
-
-class Interrupted(TrainingError):
-    """Stopped by a signal, everything saved."""
 
 
 class Objective(nn.Module):
@@ -50,80 +49,6 @@ class Objective(nn.Module):
 
     def forward(self, batch: dict) -> dict[str, Tensor]:
         return self._losses(batch)
-
-
-class Batches:
-    """Indices of the samples `first * size` onwards, up to `last * size`: for each step the part of one process.
-
-    That part is cut into `accumulate` batches. Step k has the same samples whatever the number of processes or parts.
-    """
-
-    def __init__(self, first: int, last: int, size: int, accumulate: int = 1, rank: int = 0, processes: int = 1):
-        self.first, self.last, self.size = first, last, size
-        self.parts = [part * processes + rank for part in range(accumulate)]
-        self.stride = accumulate * processes
-
-    def __iter__(self) -> Iterator[list[int]]:
-        for k in range(self.first, self.last):
-            for part in self.parts:
-                yield list(range(k * self.size + part, (k + 1) * self.size, self.stride))
-
-    def __len__(self) -> int:
-        return (self.last - self.first) * len(self.parts)
-
-
-def move(batch, device: str | torch.device):
-    """Every tensor in nested lists, tuples and dicts, on `device`."""
-    if isinstance(batch, Tensor):
-        return batch.to(device, non_blocking=True)
-    if isinstance(batch, dict):
-        return {key: move(value, device) for key, value in batch.items()}
-    if isinstance(batch, (list, tuple)):
-        return type(batch)(move(value, device) for value in batch)
-    return batch
-
-
-def moving_average(decay: float) -> Callable:
-    """Exponential average whose memory grows with its age, so that the first steps do not linger in it."""
-
-    def update(averaged: list[Tensor], current: list[Tensor], count: Tensor | int) -> None:
-        torch._foreach_lerp_(averaged, current, 1 - min(decay, (1 + int(count)) / (10 + int(count))))
-
-    return torch.no_grad()(update)
-
-
-def make_optimiser(recipe: Optimiser, parts: Parts) -> torch.optim.Optimizer:
-    groups = [{"params": parameters} for parameters in parts.parameters]
-    if recipe.name == "sgd":
-        return torch.optim.SGD(groups, lr=0.0, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
-    return torch.optim.AdamW(groups, lr=0.0, weight_decay=recipe.weight_decay)
-
-
-def steps_an_epoch(task: Task, config: Config) -> int:
-    """Raises ConfigError if the data have no end and the configuration does not say."""
-    if config.epoch_steps is not None:
-        return config.epoch_steps
-    if task.epoch_samples is None:
-        raise ConfigError("epoch_steps must be set: synthetic data have no end")
-    return -(-task.epoch_samples // config.data.batch_size)
-
-
-def check(task: Task, config: Config, team: Processes) -> None:
-    """Raises ConfigError for what cannot be trained as it is configured."""
-    steps_an_epoch(task, config)
-    stop, pieces = config.stop, config.optimiser.accumulate * team.size
-    if config.data.batch_size % pieces:
-        raise ConfigError(f"data.batch_size {config.data.batch_size} cannot be cut into {pieces} equal parts")
-    if (stop.metric or stop.patience) and task.validation is None:
-        raise ConfigError("stop needs data.validation to be measured on")
-    if stop.metric is not None and stop.metric not in task.metrics:
-        raise ConfigError(f"stop.metric {stop.metric}: there are {', '.join(task.metrics)}")
-    if config.machine.precision == "fp16" and team.device.type == "cpu":
-        raise ConfigError("machine.precision fp16 needs a GPU; use bf16 or fp32")
-    most = len(task.stages())
-    for stage in config.stages:
-        if stage.features != "all" and stage.features > most:
-            raise ConfigError(f"stages: features {stage.features}, but this backbone has {most} stages")
 
 
 class Training:
@@ -146,7 +71,7 @@ class Training:
         self.waited = 0
         self.sums: dict[str, float] = {}  # of the losses since the last record, and over how many steps
         self.count = 0
-        self.signals = 0
+        self.signals = Signals()
         if config.machine.compile:
             task.compile()
 
@@ -161,7 +86,7 @@ class Training:
     def run(self, quiet: bool = False) -> nn.Module:
         """Raises TrainingError if a loss is not finite, Interrupted if a signal stopped it."""
         self.saved = self.logged = time.monotonic()
-        with _caught(self), _log(self, quiet) as log:
+        with self.signals.caught(), _log(self, quiet) as log:
             if self.step == 0 and self.config.model.start:
                 self._measure(log)
             for span in self.spans:
@@ -204,7 +129,9 @@ class Training:
             seen.append({name: loss.detach().float() for name, loss in losses.items()})
         save = self.team.first and time.monotonic() - self.saved > self.config.machine.checkpoint_seconds
         means = [torch.stack([losses[name] for losses in seen]).mean() / self.team.size for name in seen[0]]
-        report = self.team.sum(torch.stack([*means, *means[0].new_tensor([float(save), float(self.signals > 0)])]))
+        report = self.team.sum(
+            torch.stack([*means, *means[0].new_tensor([float(save), float(self.signals.count > 0)])])
+        )
         *values, save, stop = report.tolist()
         if not torch.isfinite(report).all():
             self._give_up(seen, batches)
@@ -288,7 +215,7 @@ class Training:
             num_workers=self.config.data.workers,
             collate_fn=self.task.collate,
             pin_memory=self.team.device.type == "cuda",
-            worker_init_fn=_leave_signals_to_the_parent,
+            worker_init_fn=leave_to_the_parent,
             generator=torch.Generator(),  # of its own: making it must not move the random state just restored
         )
 
@@ -329,29 +256,6 @@ class Training:
         if self.best is not None:
             self.average.module.load_state_dict(read_checkpoint(self.out / BEST)["average"])
         return self.average.module.eval().cpu()
-
-
-def _leave_signals_to_the_parent(_: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-@contextmanager
-def _caught(training: Training) -> Iterator[None]:
-    """The first Ctrl-C or SIGTERM ends the run after its step, with a checkpoint; the next one as usual."""
-    usual = {}
-
-    def note(number: int, _) -> None:
-        training.signals += 1
-        signal.signal(number, usual[number])
-
-    with suppress(ValueError):  # only the main thread may; elsewhere signals are whoever's business that is
-        usual.update({number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)})
-    try:
-        yield
-    finally:
-        for number, handler in usual.items():
-            signal.signal(number, handler)
 
 
 def _log(training: Training, quiet: bool):

@@ -55,7 +55,7 @@ def train(
     stop. Under torchrun, every process calls this.
 
     Raises ConfigError, DatasetError or WeightsError before anything is trained if the run cannot be; TrainingError if
-    it cannot go on; training.loop.Interrupted if it was stopped.
+    it cannot go on; training.signals.Interrupted if it was stopped.
     """
     out = Path(out)
     cv2.setNumThreads(1)  # samples are drawn in worker processes, one core each

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from digits.core.errors import ConfigError, TrainingError
 from digits.core.weights import load_weights
 from digits.training.config import Config, explain, read_toml
-from digits.training.loop import Interrupted
 from digits.training.run import CONFIG, train
+from digits.training.signals import Interrupted
 from digits.training.task import Task
 
 if TYPE_CHECKING:

@@ -7,9 +7,11 @@ from torch import nn
 from toy import LineTask, history, make_config
 
 from digits import ConfigError, TrainingError, WeightsError
+from digits.training.batches import Batches, move
 from digits.training.checkpoints import BEST, LAST, PREVIOUS
-from digits.training.loop import Batches, Interrupted, move, moving_average
+from digits.training.optimiser import moving_average
 from digits.training.run import train
+from digits.training.signals import Interrupted
 
 
 def go(out, config=None, task=LineTask, **options):

@@ -1,0 +1,43 @@
+"""Ctrl-C and SIGTERM, which end a run with all of it saved."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from digits.core.errors import TrainingError
+
+
+class Interrupted(TrainingError):
+    """Stopped by a signal, everything saved."""
+
+
+class Signals:
+    """How many signals to stop have come."""
+
+    def __init__(self):
+        self.count = 0
+
+    @contextmanager
+    def caught(self) -> Iterator[None]:
+        """The first Ctrl-C or SIGTERM is only counted; the next one does what it usually does."""
+        usual = {}
+
+        def note(number: int, _) -> None:
+            self.count += 1
+            signal.signal(number, usual[number])
+
+        with suppress(ValueError):  # only the main thread may; elsewhere signals are whoever's business that is
+            usual.update({number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)})
+        try:
+            yield
+        finally:
+            for number, handler in usual.items():
+                signal.signal(number, handler)
+
+
+def leave_to_the_parent(_: int) -> None:
+    """For worker processes: a Ctrl-C in the terminal reaches them too, and the parent still wants their samples."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
