@@ -1,4 +1,4 @@
-"""Several streams of examples as one, in set shares of every batch."""
+"""Examples for training, by number: several streams as one, in set shares of every batch; and lists of them."""
 
 from __future__ import annotations
 
@@ -44,6 +44,19 @@ class Mixture(Dataset):
                 return stream(drawn + place - first)
             first = last
         raise IndexError(index)
+
+
+class Listed(Dataset):
+    """Finite: examples made when they are asked for, one by each of `makers`."""
+
+    def __init__(self, makers: Sequence[Callable[[], object]]):
+        self.makers = list(makers)
+
+    def __len__(self) -> int:
+        return len(self.makers)
+
+    def __getitem__(self, index: int):
+        return self.makers[index]()
 
 
 @lru_cache(maxsize=8)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
 
 import cv2
@@ -10,6 +9,7 @@ import numpy as np
 from torch.utils.data import DataLoader, Dataset
 
 from digits.core.progress import shown
+from digits.core.signals import leave_to_the_parent
 from digits.datasets.coco import coco_document, write_json
 from digits.datasets.crops import write_crops
 from digits.datasets.export import ANNOTATIONS, whole_folder
@@ -36,10 +36,6 @@ class _Encoded(Dataset):
         return name, data, record
 
 
-def _leave_interrupts_to_the_parent(_: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
 def _as_it_is(item):
     """Keeps the loader from making tensors of arrays."""
     return item
@@ -59,7 +55,7 @@ def render(samples: Synthetic, out: str | Path, *, suffix: str, workers: int, qu
         batch_size=None,
         num_workers=workers,
         collate_fn=_as_it_is,
-        worker_init_fn=_leave_interrupts_to_the_parent,
+        worker_init_fn=leave_to_the_parent,
         prefetch_factor=32 if workers else None,
     )
     records: list[Record] = []

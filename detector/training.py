@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 import cv2
@@ -10,7 +11,6 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
-from torch.utils.data import Dataset
 from torchvision.models.detection.roi_heads import fastrcnn_loss
 from torchvision.ops import box_iou
 
@@ -18,7 +18,7 @@ from digits.core.errors import WeightsError
 from digits.core.weights import restore, shipped
 from digits.datasets.contact import contact_sheet
 from digits.datasets.items import Sample
-from digits.datasets.mixture import Mixture
+from digits.datasets.mixture import Listed, Mixture
 from digits.datasets.pictures import Pictures, Record
 from digits.datasets.synthesis import Synthesizer
 from digits.datasets.transforms import DetectionTransform
@@ -68,35 +68,24 @@ def _window(transform: DetectionTransform, pictures: Pictures, seed: int, stream
     return transform(*draw_picture(pictures, seed, stream, draw))
 
 
-class _Validation(Dataset):
-    """Whole pictures, reduced to the size of composed scenes where they are larger."""
+def _reduced(pictures: Pictures, index: int) -> Sample:
+    """A whole picture, reduced to the size of composed scenes if it is larger."""
+    sample = pictures[index]
+    height, width = sample.image.shape[:2]
+    scale = max(_VALIDATION_SIZE) / max(height, width)
+    if scale >= 1:
+        return sample
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    image = cv2.resize(sample.image, size, interpolation=cv2.INTER_AREA)
+    return replace(sample, image=image, boxes=(sample.boxes * np.float32(scale)).astype(np.float32))
 
-    def __init__(self, examples: Sequence[Examples], seed: int):
-        self._items = []
-        for each in examples:
-            if isinstance(each.data, Pictures):
-                self._items += [partial(self._reduced, each.data, i) for i in spread(each.count, len(each.data))]
-            else:
-                composed = Synthesizer(each.data, seed=seed, scene_size=_VALIDATION_SIZE).composed
-                self._items += [partial(composed, i) for i in range(each.count or _VALIDATION_SCENES)]
 
-    def __len__(self) -> int:
-        return len(self._items)
-
-    def __getitem__(self, index: int) -> Sample:
-        return self._items[index]()
-
-    @staticmethod
-    def _reduced(pictures: Pictures, index: int) -> Sample:
-        sample = pictures[index]
-        height, width = sample.image.shape[:2]
-        scale = max(_VALIDATION_SIZE) / max(height, width)
-        if scale >= 1:
-            return sample
-        size = max(1, round(width * scale)), max(1, round(height * scale))
-        image = cv2.resize(sample.image, size, interpolation=cv2.INTER_AREA)
-        boxes = (sample.boxes * np.float32(scale)).astype(np.float32)
-        return Sample(image, boxes, sample.labels, sample.numbers, sample.image_id)
+def _whole(examples: Examples, seed: int) -> list[Callable[[], Sample]]:
+    """Makers of the pictures of a validation source."""
+    if isinstance(examples.data, Pictures):
+        return [partial(_reduced, examples.data, i) for i in spread(examples.count, len(examples.data))]
+    composed = Synthesizer(examples.data, seed=seed, scene_size=_VALIDATION_SIZE).composed
+    return [partial(composed, i) for i in range(examples.count or _VALIDATION_SCENES)]
 
 
 class DetectorTask(Task):
@@ -115,7 +104,8 @@ class DetectorTask(Task):
         self.architecture, self.model = _network(config)
         streams = [self._stream(config, k, each) for k, each in enumerate(self.examples)]
         self.train = Mixture(streams, config.data.shares(), config.data.batch_size)
-        self.validation = _Validation(watched, config.seed + 1) if watched else None
+        makers = [maker for each in watched for maker in _whole(each, config.seed + 1)]
+        self.validation = Listed(makers) if makers else None
         self.epoch_samples = max(map(len, self.examples)) or None
         self._loss = config.loss
         self._weight = None

@@ -11,13 +11,12 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
-from torch.utils.data import Dataset
 
 from digits.core.errors import WeightsError
 from digits.core.weights import restore, shipped
 from digits.datasets.contact import contact_sheet
 from digits.datasets.items import Sample, empty_boxes
-from digits.datasets.mixture import Mixture
+from digits.datasets.mixture import Listed, Mixture
 from digits.datasets.pictures import Pictures, Record
 from digits.datasets.synthesis import Synthesizer
 from digits.datasets.transforms import detector_jitter
@@ -123,27 +122,16 @@ def right_counts(model: nn.Module, batch: dict) -> dict[str, float]:
     }
 
 
-class _Validation(Dataset):
-    """Crops that stay the same: drawn ones first, or those of pictures."""
+def _still(pictures: Pictures, index: int) -> Crop:
+    return picture_crop(pictures[index], None)
 
-    def __init__(self, examples: Sequence[Examples], seed: int):
-        self._items: list[Callable[[], Crop]] = []
-        for each in examples:
-            if isinstance(each.data, Pictures):
-                self._items += [partial(self._cut, each.data, i) for i in spread(each.count, len(each.data))]
-            else:
-                drawn = partial(drawn_crop, Synthesizer(each.data, seed=seed))
-                self._items += [partial(drawn, i) for i in range(each.count or _VALIDATION_CROPS)]
 
-    def __len__(self) -> int:
-        return len(self._items)
-
-    def __getitem__(self, index: int) -> Crop:
-        return self._items[index]()
-
-    @staticmethod
-    def _cut(pictures: Pictures, index: int) -> Crop:
-        return picture_crop(pictures[index], None)
+def _unvaried(examples: Examples, seed: int) -> list[Callable[[], Crop]]:
+    """Makers of the crops of a validation source, always the same ones."""
+    if isinstance(examples.data, Pictures):
+        return [partial(_still, examples.data, i) for i in spread(examples.count, len(examples.data))]
+    synthesizer = Synthesizer(examples.data, seed=seed)
+    return [partial(drawn_crop, synthesizer, i) for i in range(examples.count or _VALIDATION_CROPS)]
 
 
 class RecognizerTask(Task):
@@ -162,7 +150,8 @@ class RecognizerTask(Task):
         self.architecture = {"backbone": config.model.backbone or "residual"}
         streams = [self._stream(config, k, each) for k, each in enumerate(self.examples)]
         self.train = Mixture(streams, config.data.shares(), config.data.batch_size)
-        self.validation = _Validation(self._watched, config.seed + 1) if self._watched else None
+        makers = [maker for each in self._watched for maker in _unvaried(each, config.seed + 1)]
+        self.validation = Listed(makers) if makers else None
         self.epoch_samples = max(map(len, self.examples)) or None
         self._seed = config.seed
         self._loss = config.loss

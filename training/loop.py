@@ -18,6 +18,7 @@ from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
 from digits.core.errors import TrainingError, WeightsError
+from digits.core.signals import leave_to_the_parent
 from digits.training.batches import Batches, move
 from digits.training.checkpoints import (
     BEST,
@@ -33,7 +34,7 @@ from digits.training.log import RunLog
 from digits.training.optimiser import make_optimiser, moving_average
 from digits.training.processes import Processes
 from digits.training.schedule import Parts, Span, factor, peak_rates, spans
-from digits.training.signals import Interrupted, Signals, leave_to_the_parent
+from digits.training.signals import Interrupted, Signals
 from digits.training.task import Task
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -129,9 +130,8 @@ class Training:
             seen.append({name: loss.detach().float() for name, loss in losses.items()})
         save = self.team.first and time.monotonic() - self.saved > self.config.machine.checkpoint_seconds
         means = [torch.stack([losses[name] for losses in seen]).mean() / self.team.size for name in seen[0]]
-        report = self.team.sum(
-            torch.stack([*means, *means[0].new_tensor([float(save), float(self.signals.count > 0)])])
-        )
+        wishes = means[0].new_tensor([float(save), float(self.signals.count > 0)])
+        report = self.team.sum(torch.cat([torch.stack(means), wishes]))
         *values, save, stop = report.tolist()
         if not torch.isfinite(report).all():
             self._give_up(seen, batches)

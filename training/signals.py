@@ -35,9 +35,3 @@ class Signals:
         finally:
             for number, handler in usual.items():
                 signal.signal(number, handler)
-
-
-def leave_to_the_parent(_: int) -> None:
-    """For worker processes: a Ctrl-C in the terminal reaches them too, and the parent still wants their samples."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
