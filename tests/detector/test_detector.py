@@ -6,7 +6,7 @@ from digits import Detections, Detector, WeightsError
 from digits.datasets.items import Sample, empty_boxes
 from digits.detector import build_detector
 from digits.detector.backbone import PyramidBackbone
-from digits.detector.training import detection_losses, to_target
+from digits.detector.training import DetectorTask, detection_losses, to_target
 from digits.training.config import Loss
 
 
@@ -139,3 +139,30 @@ def test_shipped_weights_find_digits_of_any_size(reader, make_photo, height):
 def test_to_dict_is_plain():
     found = Detections(np.float32([[1, 2, 3, 4]]), np.float32([0.5]), np.array([7]))
     assert found.to_dict() == {"boxes": [[1, 2, 3, 4]], "scores": [0.5], "labels": [7]}
+
+
+def test_scores_by_hand():
+    """Two digits: one found, one called something else; a double; one negative left alone, one not."""
+    box = torch.tensor([[10.0, 10, 20, 30]])
+    far = box + 50
+    replies = iter(
+        [
+            {"boxes": torch.cat([box, box + 1, far]), "scores": torch.tensor([0.9, 0.6, 0.8]), "labels": [3, 3, 5]},
+            {"boxes": box, "scores": torch.tensor([0.4]), "labels": [2]},
+            {"boxes": box, "scores": torch.tensor([0.7]), "labels": [2]},
+        ]
+    )
+
+    def model(images):
+        reply = next(replies)
+        return [{**reply, "labels": torch.tensor(reply["labels"])}]
+
+    nothing = {"boxes": torch.zeros(0, 4), "labels": torch.zeros(0, dtype=torch.int64)}
+    targets = [{"boxes": torch.cat([box, far]), "labels": torch.tensor([3, 4])}, nothing, nothing]
+    counts = DetectorTask.score(None, model, {"images": [None] * 3, "targets": targets})
+    assert counts == {"found": 4, "right": 1, "digits": 2, "negatives": 2, "left alone": 1}
+    measured = DetectorTask.measured(None, counts)
+    assert measured["recall"] == 0.5 and measured["precision"] == 0.25 and measured["negatives_left_alone"] == 0.5
+    assert measured["f1"] == pytest.approx(1 / 3)
+    none = DetectorTask.measured(None, dict.fromkeys(counts, 0))
+    assert set(none.values()) == {0.0}
