@@ -29,6 +29,7 @@ import digits
 from digits.core.weights import shipped
 from digits.datasets.items import part_of
 from digits.datasets.pictures import list_pictures
+from digits.pipeline.fuse import Fusion
 
 NEGATIVES = 200
 PROGRESS = Console(stderr=True)
@@ -145,11 +146,20 @@ def unseen(folder: Path) -> list[Path]:
 @click.option(
     "--failures", type=click.Path(file_okay=False, path_type=Path), help="Save misread photographs, drawn on."
 )
-def main(data: Path, failures: Path | None) -> None:
-    """Measure the shipped reader on the data that is only measured on."""
+@click.option("--detector", type=click.Path(path_type=Path), help="Other weights than those that ship.")
+@click.option("--recognizer", type=click.Path(path_type=Path), help="Other weights than those that ship.")
+@click.option("--calibration", type=click.Path(path_type=Path), help="Another calibration than the one that ships.")
+def main(
+    data: Path, failures: Path | None, detector: Path | None, recognizer: Path | None, calibration: Path | None
+) -> None:
+    """Measure a reader on the data that is only measured on."""
     if failures:
         failures.mkdir(parents=True, exist_ok=True)
-    reader = digits.Reader(device="cpu")
+    reader = digits.Reader(
+        digits.Detector(detector, "cpu"),
+        digits.Recognizer(recognizer, "cpu"),
+        fusion=Fusion.load(calibration) if calibration else None,
+    )
     # in the order of a hash: the names are sorted by where the pictures came from
     negatives = sorted(unseen(data / "negatives"), key=lambda p: zlib.crc32(p.name.encode()))[:NEGATIVES]
     words = unseen(data / "icdar2003" / "text_without_digits")

@@ -128,12 +128,31 @@ Ends with 0 if a number was read, 1 if none was or all are unsure, 2 if an input
 @click.option(
     "--recognizer", type=click.Path(path_type=Path), metavar="FILE", help="Weights of your own. [default: what ships]"
 )
+@click.option(
+    "--calibration",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Of these weights, from digits train calibrate. [default: what ships]",
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
 @click.option("--threads", type=click.IntRange(1), metavar="N", help="Processor threads. [default: all]")
 @click.option("--quiet", is_flag=True, help="No progress bar, no notes on stderr.")
 @click.option("--verbose", is_flag=True, help="On stderr: size, time and findings of each photograph.")
 @click.pass_context
-def read(ctx, inputs, as_json, annotate, min_confidence, detector, recognizer, device, threads, quiet, verbose):
+def read(
+    ctx,
+    inputs,
+    as_json,
+    annotate,
+    min_confidence,
+    detector,
+    recognizer,
+    calibration,
+    device,
+    threads,
+    quiet,
+    verbose,
+):
     """Read the house numbers in photographs.
 
     PHOTO is a file (JPEG, PNG, WebP, BMP, TIFF; HEIC with pillow-heif), a folder, searched recursively, a glob
@@ -147,12 +166,14 @@ def read(ctx, inputs, as_json, annotate, min_confidence, detector, recognizer, d
             raise click.UsageError(f"--annotate {annotate}: {error.strerror}") from None
     from digits.core.errors import ImageError
     from digits.detector import Detector
+    from digits.pipeline.fuse import Fusion
     from digits.pipeline.reader import Reader
     from digits.recognizer import Recognizer
 
     reader = Reader(
         Detector(detector, device),
         Recognizer(recognizer, device),
+        fusion=Fusion.load(calibration) if calibration else None,
         min_confidence=min_confidence,
         threads=threads,
     )

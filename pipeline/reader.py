@@ -46,9 +46,10 @@ class Reader:
     """Reads house numbers in photographs.
 
     detector, recognizer: objects with the `predict` of `digits.Detector` and `digits.Recognizer`; those that ship by
-    default. device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`, for the default ones. min_confidence: below it a reading
-    is `unsure`; by default the threshold chosen on validation data. threads: processor threads to use, all by default;
-    this is a setting of the whole process.
+    default. fusion: how the two are weighed and calibrated, if they are others. device: `auto`, `cpu`, `cuda`,
+    `cuda:N` or `mps`, for the default ones. min_confidence: below it a reading is `unsure`; by default the threshold
+    chosen on validation data. threads: processor threads to use, all by default; this is a setting of the whole
+    process.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Reader:
         detector: DetectorLike | None = None,
         recognizer: RecognizerLike | None = None,
         *,
+        fusion: Fusion | None = None,
         device: str = "auto",
         min_confidence: float | None = None,
         threads: int | None = None,
@@ -67,7 +69,7 @@ class Reader:
             cv2.setNumThreads(threads)
         self.detector = detector or Detector(device=device)
         self.recognizer = recognizer or Recognizer(device=device)
-        self.fusion = Fusion.load(shipped("digits.pipeline", CALIBRATION))
+        self.fusion = fusion or Fusion.load(shipped("digits.pipeline", CALIBRATION))
         self.min_confidence = self.fusion.threshold if min_confidence is None else min_confidence
 
     def read(self, source: Source) -> Scene:

@@ -47,14 +47,14 @@ def plot_runs(runs: Sequence[str | Path], path: str | Path) -> None:
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(5 * columns, 3.2 * rows), layout="constrained")
-    grid = figure.subplots(rows, columns, squeeze=False).flat
+    grid = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axes, panel in zip(grid, panels, strict=False):
         axes.set_title(panel)
         for colour, (name, each) in enumerate(zip(names, found, strict=True)):
             if panel in each:
                 steps, values = zip(*each[panel], strict=True)
                 axes.plot(steps, values, color=f"C{colour}", label=name, marker="." if len(steps) < 30 else None)
-    for axes in list(grid)[len(panels) :]:
+    for axes in grid[len(panels) :]:
         axes.set_axis_off()
     if len(runs) > 1:
         handles = {line.get_label(): line for axes in figure.axes for line in axes.get_lines()}

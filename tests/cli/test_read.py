@@ -4,6 +4,7 @@ import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -173,3 +174,22 @@ def test_interrupt_keeps_what_was_printed(photos):
     assert all(json.loads(line)["path"] for line in rest.splitlines())
     assert len(rest.splitlines()) < 499
     assert process.returncode == 130 and "Traceback" not in errors
+
+
+def test_weights_and_calibration_of_ones_own(run, photos, tmp_path):
+    """Those that ship, named as files, read as they do; a stricter calibration is obeyed; others are refused."""
+    from importlib.resources import files
+
+    from digits.pipeline.fuse import Fusion
+
+    weights = []
+    for kind in ("detector", "recognizer"):
+        weights += [f"--{kind}", files(f"digits.{kind}.weights") / f"{kind}.safetensors"]
+    assert run(photos / "a.jpg", *weights).stdout == run(photos / "a.jpg").stdout
+    fusion = Fusion.load(files("digits.pipeline") / "calibration.json")
+    replace(fusion, threshold=1.0).save(tmp_path / "strict.json")
+    strict = run(photos / "a.jpg", *weights, "--calibration", tmp_path / "strict.json")
+    assert strict.exit_code == 1 and "unsure, perhaps 1428" in strict.stdout
+    for option in ("--detector", "--recognizer", "--calibration"):
+        done = run(photos / "a.jpg", option, photos / "notes.txt")
+        assert done.exit_code == 2 and "notes.txt: not a" in done.stderr and done.stderr.count("\n") == 1
