@@ -99,7 +99,7 @@ _trainer(
     \b
     Examples:
       digits train recognizer --config configs/recognizer.toml --set data.root=DATA --out runs/recognizer
-      digits train recognizer --config configs/svhn.toml --set data.batch_size=64 --out runs/svhn
+      digits train recognizer --config configs/svhn-recognizer.toml --out runs/svhn
       digits train recognizer --resume --out runs/svhn
     """,
 )

@@ -25,7 +25,7 @@ from digits.datasets.transforms import DetectionTransform
 from digits.detector.backbone import LITE0
 from digits.detector.model import build_detector
 from digits.training.config import Config, Loss
-from digits.training.data import Examples, digit_counts, draw_picture, open_examples, spread
+from digits.training.data import Examples, chosen, digit_counts, draw_picture, open_examples, spread
 from digits.training.losses import balancing_weights, class_losses
 from digits.training.task import Task
 
@@ -83,7 +83,7 @@ def _reduced(pictures: Pictures, index: int) -> Sample:
 def _whole(examples: Examples, seed: int) -> list[Callable[[], Sample]]:
     """Makers of the pictures of a validation source."""
     if isinstance(examples.data, Pictures):
-        return [partial(_reduced, examples.data, i) for i in spread(examples.count, len(examples.data))]
+        return [partial(_reduced, examples.data, i) for i in chosen(examples)]
     composed = Synthesizer(examples.data, seed=seed, scene_size=_VALIDATION_SIZE).composed
     return [partial(composed, i) for i in range(examples.count or _VALIDATION_SCENES)]
 

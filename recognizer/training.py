@@ -24,7 +24,7 @@ from digits.recognizer.crops import HEIGHT, WIDTH, cut_number, letterbox
 from digits.recognizer.decode import joint_decode, log_softmax
 from digits.recognizer.model import MAX_LENGTH, NumberNet, normalise
 from digits.training.config import Config, Loss
-from digits.training.data import Examples, digit_counts, draw_picture, open_examples, spread
+from digits.training.data import Examples, chosen, digit_counts, draw_picture, open_examples, spread
 from digits.training.losses import balancing_weights, class_losses
 from digits.training.task import Task
 
@@ -129,7 +129,7 @@ def _still(pictures: Pictures, index: int) -> Crop:
 def _unvaried(examples: Examples, seed: int) -> list[Callable[[], Crop]]:
     """Makers of the crops of a validation source, always the same ones."""
     if isinstance(examples.data, Pictures):
-        return [partial(_still, examples.data, i) for i in spread(examples.count, len(examples.data))]
+        return [partial(_still, examples.data, i) for i in chosen(examples)]
     synthesizer = Synthesizer(examples.data, seed=seed)
     return [partial(drawn_crop, synthesizer, i) for i in range(examples.count or _VALIDATION_CROPS)]
 

@@ -129,6 +129,8 @@ def open_examples(config: Config, use: str, usable: Callable[[Record], bool], qu
             data = Pictures(part.name, filter(usable, part.records), pictures.problems)
             if not len(data):
                 raise DatasetError(f"{part.name}: nothing in it that a {config.kind} can learn from")
+            if next(data.readable(), None) is None:
+                raise DatasetError(f"{part.name}: none of its pictures can be decoded")
         opened.append(Examples(source.name, data, source.count))
     return opened
 
@@ -144,6 +146,17 @@ def draw_picture(pictures: Pictures, seed: int, stream: int, draw: int) -> tuple
         for sample in pictures.readable([index % len(pictures)]):
             return sample, rng
     raise DatasetError(f"{pictures.name}: none of its pictures can be decoded")
+
+
+def chosen(examples: Examples) -> list[int]:
+    """Indices of the pictures of a validation source: `count` of them, evenly spread, but those that cannot be decoded.
+
+    They are all opened once, lest one breaks the run when an epoch is over.
+    """
+    readable = []
+    for index in spread(examples.count, len(examples.data)):
+        readable += [index for _ in examples.data.readable([index])]
+    return readable
 
 
 def spread(count: int | None, total: int) -> list[int]:

@@ -242,11 +242,14 @@ def test_a_broken_picture_is_passed_over(scenes, tmp_path):
     shutil.copytree(scenes / "crops", tmp_path / "crops")
     broken = sorted((tmp_path / "crops" / "images").iterdir())[0]
     broken.write_bytes(broken.read_bytes()[:-40])
-    (tmp_path / "c.toml").write_text(RECOGNIZER.replace("SOURCE", "crops").replace("= 4", "= 32"))
-    done = run(
-        "recognizer", "--config", tmp_path / "c.toml", "--set", f"data.root={tmp_path}", "--out", tmp_path / "run"
-    )
-    assert done.exit_code == 0, done.output
+    watched = RECOGNIZER.replace("SOURCE", "crops").replace("= 4", "= 32")
+    (tmp_path / "c.toml").write_text(watched + '[[data.validation]]\nsource = "crops"\n')
+    common = ["--config", tmp_path / "c.toml", "--set", f"data.root={tmp_path}"]
+    assert run("recognizer", *common, "--out", tmp_path / "run").exit_code == 0
+    for picture in (tmp_path / "crops" / "images").iterdir():
+        picture.write_bytes(picture.read_bytes()[:-40])
+    done = run("recognizer", *common, "--out", tmp_path / "none")
+    assert done.exit_code == 2 and "none of its pictures can be decoded" in done.stderr
 
 
 GRID = ["--set", "data.batch_size=8", "--set", "epoch_steps=2", "--set", "data.workers=0"]
