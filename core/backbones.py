@@ -19,7 +19,7 @@ IMAGENET = "imagenet"
 def torchvision_features(name: str, pretrained: str | None = None) -> nn.Sequential:
     """The convolutional part of a model of `torchvision.models`, RGB (B, 3, H, W) to (B, C, h, w), as its stages.
 
-    Any model that has `.features` (vgg11_bn, densenet121, mobilenet_v3_large, efficientnet_b0, …) and every ResNet.
+    Any convolutional model that has `.features` (vgg11_bn, densenet121, mobilenet_v3_large, …) and every ResNet.
     pretrained: None for an untrained one, "imagenet" for torchvision's weights, which are fetched over the network
     unless torch has kept them, or a file with a state dict of the model.
 
@@ -37,10 +37,26 @@ def torchvision_features(name: str, pretrained: str | None = None) -> nn.Sequent
     if pretrained not in (None, IMAGENET):
         load_state(model, pretrained)
     if hasattr(model, "features"):
-        return nn.Sequential(*model.features.children())
-    if hasattr(model, "layer4"):  # a ResNet: all but the pooling and the classifier
-        return nn.Sequential(*list(model.children())[:-2])
-    raise WeightsError(f"{name}: not a backbone; it has no convolutional features to take")
+        features = nn.Sequential(*model.features.children())
+    elif hasattr(model, "layer4"):  # a ResNet: all but the pooling and the classifier
+        features = nn.Sequential(*list(model.children())[:-2])
+    else:
+        raise WeightsError(f"{name}: not a backbone; it has no convolutional features to take")
+    if not _makes_maps(features):
+        raise WeightsError(f"{name}: not a backbone; it does not make maps (B, C, h, w) of a picture")
+    return features
+
+
+@torch.no_grad()
+def _makes_maps(features: nn.Sequential) -> bool:
+    """Whether a picture twice as wide as high gives a map about twice as wide as high."""
+    try:
+        shape = features.eval()(torch.zeros(1, 3, 128, 256)).shape
+    except (RuntimeError, ValueError):
+        return False
+    finally:
+        features.train()
+    return len(shape) == 4 and 1.5 < shape[3] / shape[2] < 3
 
 
 def read_state(path: str | Path) -> dict[str, Tensor]:

@@ -25,5 +25,9 @@ class TrainingError(DigitsError, ArithmeticError):
     """A training run that cannot go on."""
 
 
+class Diverged(TrainingError):
+    """A training run whose loss or gradient is no number any more."""
+
+
 class DeviceError(DigitsError, ValueError):
     """A compute device that does not exist here."""

@@ -4,46 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from math import floor
 
 import numpy as np
 from torch.utils.data import Dataset
 
+_PERIOD = 1000  # samples after which the order of streams begins anew
+
 
 class Mixture(Dataset):
-    """Endless, by index: of the samples `k * batch_size` to `(k + 1) * batch_size`, batch k, each stream has its share.
+    """Endless, by index; of any stretch of samples, a batch for instance, each stream has its share.
 
     streams: functions from the number of a draw, counted from 0 for each stream, to an example. shares: of the streams,
-    adding up to 1. What a stream has of a batch differs from its share by less than two examples, and over many batches
-    by less than one in all. The same index always gives the same example.
+    adding up to 1; they are kept to a thousandth. Each draw of a stream comes once, in order, and what a stream has of
+    a batch differs from its share by less than two examples. The same index always gives the same example.
 
-    >>> mixture = Mixture([lambda draw: f"a{draw}", lambda draw: f"b{draw}"], [0.75, 0.25], batch_size=4)
+    >>> mixture = Mixture([lambda draw: f"a{draw}", lambda draw: f"b{draw}"], [0.75, 0.25])
     >>> [mixture[index] for index in range(8)]
-    ['a0', 'a1', 'a2', 'b0', 'a3', 'a4', 'a5', 'b1']
+    ['a0', 'a1', 'b0', 'a2', 'a3', 'a4', 'b1', 'a5']
     """
 
-    def __init__(self, streams: Sequence[Callable[[int], object]], shares: Sequence[float], batch_size: int):
-        if len(streams) != len(shares) or abs(sum(shares) - 1) > 1e-6:
+    def __init__(self, streams: Sequence[Callable[[int], object]], shares: Sequence[float]):
+        if len(streams) != len(shares) or abs(sum(shares) - 1) > 1e-3:
             raise ValueError(f"{len(streams)} streams, and shares {list(shares)}, which must add up to 1")
         self.streams = list(streams)
-        self.batch_size = batch_size
-        # rounded, lest 0.7 + 0.2 + 0.1 falls short of 1
-        self._bounds = [0.0, *(round(float(bound), 9) for bound in np.cumsum(shares))]
-
-    def _before(self, batch: int, k: int) -> int:
-        """How many samples of the batches before `batch` belong to the first k streams."""
-        return floor(batch * self.batch_size * self._bounds[k] + 0.5)
+        self._counts = np.maximum(1, np.round(_PERIOD * np.asarray(shares) / sum(shares)).astype(int))
+        # the order of one period: always the stream that lags behind its share the most
+        given, order, rank = np.zeros(len(streams), int), [], []
+        for place in range(1, self._counts.sum() + 1):
+            k = int((self._counts * place / self._counts.sum() - given).argmax())
+            order.append(k)
+            rank.append(int(given[k]))
+            given[k] += 1
+        self._order, self._rank = order, rank
 
     def __getitem__(self, index: int):
-        batch, place = divmod(index, self.batch_size)
-        first = 0  # place in the batch where a stream's samples begin
-        for k, stream in enumerate(self.streams):
-            last = self._before(batch + 1, k + 1) - self._before(batch, k + 1)
-            if place < last:
-                drawn = self._before(batch, k + 1) - self._before(batch, k)
-                return stream(drawn + place - first)
-            first = last
-        raise IndexError(index)
+        period, place = divmod(index, len(self._order))
+        k = self._order[place]
+        return self.streams[k](period * int(self._counts[k]) + self._rank[place])
 
 
 class Listed(Dataset):

@@ -115,13 +115,15 @@ class PyramidBackbone(nn.Module):
 class TorchvisionPyramid(nn.Module):
     """The same pyramid over a model of `torchvision.models`, see `core.backbones.torchvision_features`.
 
-    Its batch normalisation keeps the statistics it came with, in training too: the batches of a detector are too small
-    to measure them. Raises WeightsError if the model has no maps at strides 4, 8, 16 and 32.
+    keep_statistics: whether its batch normalisation keeps the statistics it came with, in training too, as it does if
+    it is pretrained: the batches of a detector are too small to measure them. Raises WeightsError if the model has no
+    maps at strides 4, 8, 16 and 32.
     """
 
     def __init__(self, name: str, out_channels: int = 64, pretrained: str | None = None):
         super().__init__()
         self.out_channels = out_channels
+        self.keep_statistics = pretrained is not None
         self.body = nn.ModuleList(by_resolution(torchvision_features(name, pretrained)))
         strides, channels, x = [], [], torch.zeros(1, 3, 256, 256)
         with torch.no_grad():
@@ -145,7 +147,7 @@ class TorchvisionPyramid(nn.Module):
 
     def train(self, mode: bool = True):
         super().train(mode)
-        for module in self.body.modules():
+        for module in self.body.modules() if self.keep_statistics else ():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
                 module.eval()
         return self

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torchvision.models.detection import FasterRCNN
@@ -19,6 +21,10 @@ CLASSES = 11  # background, then digits 0 to 9 as labels 1 to 10: torchvision ke
 _ANCHOR_SIZES = ((6.0, 9.0), (13.0, 19.0), (27.0, 39.0), (60.0, 110.0))
 _ANCHOR_RATIOS = (1.5, 2.5)
 
+# Mean and standard deviation of the colours that the pretrained backbones expect.
+_LITE0_NORM = ([0.498] * 3, [0.502] * 3)
+_IMAGENET_NORM = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+
 
 class NormaliseOnly(GeneralizedRCNNTransform):
     """Normalises and pads to a batch, but looks at images at the size they have.
@@ -26,8 +32,8 @@ class NormaliseOnly(GeneralizedRCNNTransform):
     torchvision's own `_skip_resize` holds in training only: in evaluation it would still scale to 800 pixels.
     """
 
-    def __init__(self):
-        super().__init__(min_size=1, max_size=1, image_mean=[0.498] * 3, image_std=[0.502] * 3)
+    def __init__(self, mean: Sequence[float], std: Sequence[float]):
+        super().__init__(min_size=1, max_size=1, image_mean=list(mean), image_std=list(std))
 
     def resize(self, image: Tensor, target: dict[str, Tensor] | None = None):
         return image, target
@@ -67,5 +73,5 @@ def build_detector(
         box_batch_size_per_image=64,
         box_positive_fraction=0.4,
     )
-    model.transform = NormaliseOnly()
+    model.transform = NormaliseOnly(*(_LITE0_NORM if backbone == LITE0 else _IMAGENET_NORM))
     return model

@@ -25,13 +25,24 @@ from digits.datasets.transforms import DetectionTransform
 from digits.detector.backbone import LITE0
 from digits.detector.model import build_detector
 from digits.training.config import Config, Loss
-from digits.training.data import Examples, chosen, digit_counts, draw_picture, open_examples, spread
+from digits.training.data import (
+    Examples,
+    check_apart,
+    chosen,
+    digit_counts,
+    draw_picture,
+    open_examples,
+    pass_length,
+    spread,
+    stream_seed,
+)
 from digits.training.losses import balancing_weights, class_losses
 from digits.training.task import Task
 
 SURE = 0.5  # score from which a detection counts when validation pictures are scored
 _VALIDATION_SIZE = (480, 640)  # height, width of composed validation scenes; the long side pictures are reduced to
 _VALIDATION_SCENES = 200
+_VALIDATION_SEED = 2  # whatever the run's, so that runs are compared on the same scenes
 _SHOWN = 8
 
 
@@ -80,11 +91,11 @@ def _reduced(pictures: Pictures, index: int) -> Sample:
     return replace(sample, image=image, boxes=(sample.boxes * np.float32(scale)).astype(np.float32))
 
 
-def _whole(examples: Examples, seed: int) -> list[Callable[[], Sample]]:
+def _whole(examples: Examples) -> list[Callable[[], Sample]]:
     """Makers of the pictures of a validation source."""
     if isinstance(examples.data, Pictures):
         return [partial(_reduced, examples.data, i) for i in chosen(examples)]
-    composed = Synthesizer(examples.data, seed=seed, scene_size=_VALIDATION_SIZE).composed
+    composed = Synthesizer(examples.data, seed=_VALIDATION_SEED, scene_size=_VALIDATION_SIZE).composed
     return [partial(composed, i) for i in range(examples.count or _VALIDATION_SCENES)]
 
 
@@ -100,13 +111,14 @@ class DetectorTask(Task):
 
     def __init__(self, config: Config, quiet: bool = False):
         self.examples = open_examples(config, "train", usable, quiet)
-        watched = open_examples(config, "validation", usable, quiet)
+        self.watched = open_examples(config, "validation", usable, quiet)
+        check_apart(self.examples, self.watched)
         self.architecture, self.model = _network(config)
         streams = [self._stream(config, k, each) for k, each in enumerate(self.examples)]
-        self.train = Mixture(streams, config.data.shares(), config.data.batch_size)
-        makers = [maker for each in watched for maker in _whole(each, config.seed + 1)]
+        self.train = Mixture(streams, config.data.shares())
+        makers = [maker for each in self.watched for maker in _whole(each)]
         self.validation = Listed(makers) if makers else None
-        self.epoch_samples = max(map(len, self.examples)) or None
+        self.epoch_samples = pass_length(self.examples, config.data.shares())
         self._loss = config.loss
         self._weight = None
         if config.loss.balance:
@@ -116,7 +128,7 @@ class DetectorTask(Task):
     @staticmethod
     def _stream(config: Config, k: int, examples: Examples):
         if not isinstance(examples.data, Pictures):
-            return Synthesizer(examples.data, seed=config.seed, scene_size=config.data.size).scene
+            return Synthesizer(examples.data, seed=stream_seed(config.seed, k), scene_size=config.data.size).scene
         return partial(_window, DetectionTransform(*config.data.size), examples.data, config.seed, k)
 
     def stages(self) -> list[nn.Module]:
@@ -191,4 +203,6 @@ def _network(config: Config) -> tuple[dict, nn.Module]:
     model, header = restore(path, "detector", build_detector)
     if header["architecture"] != architecture:
         raise WeightsError(f"{path}: of the backbone {header['architecture'].get('backbone', LITE0)}, not {name}")
+    if name != LITE0:
+        model.backbone.keep_statistics = True
     return architecture, model

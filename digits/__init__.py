@@ -28,6 +28,7 @@ _PUBLIC = {
     "DatasetError": "digits.core.errors",
     "ConfigError": "digits.core.errors",
     "TrainingError": "digits.core.errors",
+    "Diverged": "digits.core.errors",
     "DeviceError": "digits.core.errors",
 }
 

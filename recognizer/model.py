@@ -90,8 +90,11 @@ class NumberNet(nn.Module):
     def __init__(self, backbone: str = "residual", dropout: float = 0.2, *, pretrained: str | None = None):
         super().__init__()
         self.features = build_features(backbone, pretrained)
-        with torch.no_grad():
-            channels, h, w = self.features.eval()(torch.zeros(1, 3, HEIGHT, WIDTH)).shape[1:]
+        try:
+            with torch.no_grad():
+                channels, h, w = self.features.eval()(torch.zeros(1, 3, HEIGHT, WIDTH)).shape[1:]
+        except RuntimeError:
+            raise WeightsError(f"{backbone}: no backbone for crops, too little is left of {HEIGHT}x{WIDTH}") from None
         self.attention = nn.Conv2d(channels, MAX_LENGTH, 1)
         self.place = nn.Parameter(torch.zeros(MAX_LENGTH, h, w))
         self.narrow = nn.Sequential(nn.Conv2d(channels, 48, 1), nn.ReLU(inplace=True), nn.Flatten())

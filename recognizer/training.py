@@ -24,11 +24,22 @@ from digits.recognizer.crops import HEIGHT, WIDTH, cut_number, letterbox
 from digits.recognizer.decode import joint_decode, log_softmax
 from digits.recognizer.model import MAX_LENGTH, NumberNet, normalise
 from digits.training.config import Config, Loss
-from digits.training.data import Examples, chosen, digit_counts, draw_picture, open_examples, spread
+from digits.training.data import (
+    Examples,
+    check_apart,
+    chosen,
+    digit_counts,
+    draw_picture,
+    open_examples,
+    pass_length,
+    spread,
+    stream_seed,
+)
 from digits.training.losses import balancing_weights, class_losses
 from digits.training.task import Task
 
 _VALIDATION_CROPS = 1000
+_VALIDATION_SEED = 2  # whatever the run's, so that runs are compared on the same crops
 _SHOWN = 64
 
 
@@ -126,11 +137,11 @@ def _still(pictures: Pictures, index: int) -> Crop:
     return picture_crop(pictures[index], None)
 
 
-def _unvaried(examples: Examples, seed: int) -> list[Callable[[], Crop]]:
+def _unvaried(examples: Examples) -> list[Callable[[], Crop]]:
     """Makers of the crops of a validation source, always the same ones."""
     if isinstance(examples.data, Pictures):
         return [partial(_still, examples.data, i) for i in chosen(examples)]
-    synthesizer = Synthesizer(examples.data, seed=seed)
+    synthesizer = Synthesizer(examples.data, seed=_VALIDATION_SEED)
     return [partial(drawn_crop, synthesizer, i) for i in range(examples.count or _VALIDATION_CROPS)]
 
 
@@ -145,15 +156,15 @@ class RecognizerTask(Task):
 
     def __init__(self, config: Config, quiet: bool = False):
         self.examples = open_examples(config, "train", usable, quiet)
-        self._watched = open_examples(config, "validation", usable, quiet)
+        self.watched = open_examples(config, "validation", usable, quiet)
+        check_apart(self.examples, self.watched)
         self.model = _network(config)
         self.architecture = {"backbone": config.model.backbone or "residual"}
         streams = [self._stream(config, k, each) for k, each in enumerate(self.examples)]
-        self.train = Mixture(streams, config.data.shares(), config.data.batch_size)
-        makers = [maker for each in self._watched for maker in _unvaried(each, config.seed + 1)]
+        self.train = Mixture(streams, config.data.shares())
+        makers = [maker for each in self.watched for maker in _unvaried(each)]
         self.validation = Listed(makers) if makers else None
-        self.epoch_samples = max(map(len, self.examples)) or None
-        self._seed = config.seed
+        self.epoch_samples = pass_length(self.examples, config.data.shares())
         self._loss = config.loss
         self._weight = None
         if config.loss.balance:
@@ -163,7 +174,7 @@ class RecognizerTask(Task):
     @staticmethod
     def _stream(config: Config, k: int, examples: Examples) -> Callable[[int], Crop]:
         if not isinstance(examples.data, Pictures):
-            return partial(drawn_crop, Synthesizer(examples.data, seed=config.seed))
+            return partial(drawn_crop, Synthesizer(examples.data, seed=stream_seed(config.seed, k)))
         return partial(_crop, examples.data, config.seed, k)
 
     def stages(self) -> list[nn.Module]:
@@ -203,11 +214,11 @@ class RecognizerTask(Task):
 
     def _unwatched(self) -> Sequence[Crop]:
         """Crops for fitting what training is not steered by: new ones where they are drawn, else the same pictures."""
-        fresh = [partial(drawn_crop, Synthesizer(each.data, seed=self._seed + 1)) for each in self._watched
+        fresh = [partial(drawn_crop, Synthesizer(each.data, seed=_VALIDATION_SEED)) for each in self.watched
                  if not isinstance(each.data, Pictures)]  # fmt: skip
         if not fresh:
             return [self.validation[i] for i in range(len(self.validation))]
-        first = max(each.count or _VALIDATION_CROPS for each in self._watched)
+        first = max(each.count or _VALIDATION_CROPS for each in self.watched)
         return [drawn(i) for drawn in fresh for i in range(first, first + 2 * _VALIDATION_CROPS)]
 
     @staticmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import zipfile
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import torch
 
 from digits.core.errors import TrainingError, WeightsError
 
-LAST, PREVIOUS, BEST = "last.pt", "previous.pt", "best.pt"
+NEXT, LAST, PREVIOUS, BEST = "next.pt", "last.pt", "previous.pt", "best.pt"
 
 
 def write_checkpoint(path: Path, state: dict) -> None:
@@ -37,11 +38,10 @@ def write_checkpoint(path: Path, state: dict) -> None:
 
 def save_last(folder: Path, state: dict) -> None:
     """Make `state` the last checkpoint, and the last one the previous."""
-    fresh = folder / "next.pt"
-    write_checkpoint(fresh, state)
+    write_checkpoint(folder / NEXT, state)
     if (folder / LAST).exists():
         os.replace(folder / LAST, folder / PREVIOUS)
-    os.replace(fresh, folder / LAST)
+    os.replace(folder / NEXT, folder / LAST)
 
 
 def read_checkpoint(path: Path) -> dict:
@@ -59,42 +59,47 @@ def read_checkpoint(path: Path) -> dict:
     return state
 
 
-def read_last(folder: Path) -> tuple[dict | None, list[str]]:
-    """The newest good checkpoint, None if there was none yet; and what is to be told, if the last one is damaged.
+def read_last(folder: Path) -> tuple[dict | None, list[Path]]:
+    """The newest good checkpoint, None if there was none yet; and those that are damaged.
 
     Raises WeightsError if there are checkpoints and all of them are damaged.
     """
     damaged = []
-    for name in (LAST, PREVIOUS):
+    for name in (NEXT, LAST, PREVIOUS):  # the next one, if a kill came between its writing and its renaming
         try:
-            state = read_checkpoint(folder / name)
+            return read_checkpoint(folder / name), damaged
         except FileNotFoundError:
             continue
-        except WeightsError as error:
-            damaged.append(str(error))
-            continue
-        return state, [f"{each}; going on from the one before, {name}, of step {state['step']}" for each in damaged]
+        except WeightsError:
+            damaged.append(folder / name)
     if damaged:
-        raise WeightsError(f"{damaged[0]}, and there is no good one before it: this run cannot be resumed")
+        raise WeightsError(f"{damaged[0]}: damaged, and there is no good checkpoint: this run cannot be resumed")
     return None, []
 
 
-def random_states() -> dict:
+def set_aside(damaged: Sequence[Path], step: int) -> list[str]:
+    """Rename damaged checkpoints, lest they take the place of good ones; returns what is to be told of them."""
+    for path in damaged:
+        os.replace(path, path.with_suffix(".damaged"))
+    return [f"{path}: damaged; going on from the one before, of step {step}" for path in damaged]
+
+
+def random_states(device: torch.device) -> dict:
     """Every state that random numbers of this process are drawn from."""
     kind, keys, position, has_gauss, cached = np.random.get_state()
     return {
         "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
         "numpy": [kind, torch.from_numpy(keys.astype(np.int64)), position, has_gauss, cached],
         "python": random.getstate(),
     }
 
 
-def restore_random(states: dict) -> None:
-    """Raises RuntimeError if the states are of another number of GPUs."""
+def restore_random(states: dict, device: torch.device) -> None:
+    """That of a GPU only where there is one, and was one."""
     torch.set_rng_state(states["torch"])
-    if torch.cuda.is_available() and states["cuda"]:
-        torch.cuda.set_rng_state_all(states["cuda"])
+    if device.type == "cuda" and states["cuda"] is not None:
+        torch.cuda.set_rng_state(states["cuda"], device)
     kind, keys, *rest = states["numpy"]
     np.random.set_state((kind, keys.numpy().astype(np.uint32), *rest))
     version, internal, gauss = states["python"]

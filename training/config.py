@@ -38,7 +38,8 @@ class Source(_Section):
     source: a file or folder, see `digits data --help`; format and images as `digits data --format --images`.
     synthetic: a folder with `negatives/` and perhaps campus/, icdar2003/ and iiit5k/ (see `training.data`) to draw
     examples from, with the fonts of the folder `fonts` or of the system, and `mined` false alarms as negatives.
-    part: train, validation or test, by the hash of the ids; all if not given, for synthetic ones train. share: of every
+    part: train, validation or test, by the hash of the ids; if not given, all of a source, and of
+    synthetic ones what their use says. share: of every
     batch; what is left is divided among the sources that name none. count: of validation samples. Paths are relative
     to `data.root`.
     """
@@ -182,10 +183,11 @@ class Machine(_Section):
 
 
 class Config(_Section):
-    """A whole run. epoch_steps: optimiser steps an epoch; if not given, one pass through the largest source."""
+    """A whole run. epoch_steps: optimiser steps an epoch; if not given, until every picture of the largest source has
+    come once."""
 
     kind: Literal["detector", "recognizer"]
-    seed: Annotated[int, Field(ge=0)] = 1
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 1
     epoch_steps: Count | None = None
     model: Model = Model()
     data: Data
@@ -260,7 +262,8 @@ def _change(content: dict, setting: str) -> None:
 def explain(error: ValidationError) -> str:
     """The first thing that is wrong."""
     first = error.errors()[0]
-    place = ".".join(str(step) for step in first["loc"])
+    # of a union, pydantic names the branch too
+    place = ".".join(str(step) for step in first["loc"] if "-" not in str(step) and "[" not in str(step))
     if first["type"] == "extra_forbidden":
         close = difflib.get_close_matches(str(first["loc"][-1]), _keys(first["loc"][:-1]), 1)
         return f"unknown key {place}" + (f", did you mean {close[0]}?" if close else "")

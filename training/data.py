@@ -110,6 +110,19 @@ class Examples:
         return len(self.data) if isinstance(self.data, Pictures) else 0
 
 
+def check_apart(examples: Sequence[Examples], watched: Sequence[Examples]) -> None:
+    """Raises DatasetError if pictures are both trained on and measured on."""
+    paths = [
+        {record.path.resolve() for each in side if isinstance(each.data, Pictures) for record in each.data.records}
+        for side in (examples, watched)
+    ]
+    if both := paths[0] & paths[1]:
+        raise DatasetError(
+            f"{len(both)} pictures, such as {min(both)}, are in data.train and in data.validation; "
+            "give the one part train, and the other part validation"
+        )
+
+
 def open_examples(config: Config, use: str, usable: Callable[[Record], bool], quiet: bool = False) -> list[Examples]:
     """The sources of `data.train` or `data.validation`, as `use` says.
 
@@ -120,7 +133,7 @@ def open_examples(config: Config, use: str, usable: Callable[[Record], bool], qu
     for source in getattr(config.data, use):
         if source.synthetic is not None:
             fonts, mined = (None if path is None else config.path(path) for path in (source.fonts, source.mined))
-            part = source.part or "train"
+            part = source.part or use
             data = load_sources(config.path(source.synthetic), fonts, part=part, mined=mined)
         else:
             images = None if source.images is None else config.path(source.images)
@@ -164,6 +177,17 @@ def spread(count: int | None, total: int) -> list[int]:
     if count is None or count >= total:
         return list(range(total))
     return np.linspace(0, total - 1, count).round().astype(int).tolist()
+
+
+def pass_length(examples: Sequence[Examples], shares: Sequence[float]) -> int | None:
+    """Samples until each picture of the largest source has come once; None if all is synthetic."""
+    largest, share = max(zip(map(len, examples), shares, strict=True))
+    return round(largest / share) or None
+
+
+def stream_seed(seed: int, stream: int) -> int:
+    """Of a synthetic source: two that draw from the same folder must not draw the same."""
+    return seed + 7919 * stream
 
 
 def digit_counts(examples: Sequence[Examples], shares: Sequence[float]) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from digits.core.errors import ConfigError
+from digits.core.errors import ConfigError, Diverged
 from digits.core.weights import restore
 from digits.datasets.files import write_figure, write_text
 from digits.training.config import Config, load_config
@@ -57,6 +57,8 @@ def plan(paths: Sequence[Path], vary: Sequence[str], settings: Sequence[str]) ->
     kinds = {config.kind for config in runs.values()}
     if len(kinds) > 1:
         raise ConfigError("detectors and recognizers cannot be compared with each other: a grid wants one kind")
+    if len({bool(config.data.validation) for config in runs.values()}) > 1:
+        raise ConfigError("some of the configurations have no data.validation: a grid wants all measured, or none")
     return runs
 
 
@@ -76,24 +78,32 @@ def train_grid(
 ) -> list[dict]:
     """Train every run in a folder of `out` by its name, and write `comparison.md` and `comparison.png` there.
 
-    Runs that are finished stay, those that were stopped go on. Returns a row a run: its name, metrics, parameters and
+    Runs that are finished stay, those that were stopped go on, those whose loss is not finite are left out, and that is
+    said. Returns a row a run: its name, metrics, parameters and
     the milliseconds of one example.
     """
     out = Path(out)
-    rows = []
+    rows, failed = [], {}
     for name, config in runs.items():
         task = task_of(config.kind)
-        weights = train(task, config, out / name, resume=(out / name / CONFIG).exists(), quiet=quiet)
+        try:
+            weights = train(task, config, out / name, resume=(out / name / CONFIG).exists(), quiet=quiet)
+        except Diverged as error:
+            failed[name] = str(error)
+            continue
         model, header = restore(weights, config.kind, task.build)
         count = sum(parameter.numel() for parameter in model.parameters())
         time_each = milliseconds(model, task.example())
         rows.append({"run": name, **header["metrics"], "parameters": count, "milliseconds": time_each})
-        write_comparison(rows, out)
+        write_comparison(rows, failed, out)
+    if not rows:
+        raise Diverged(f"{out}: nothing to compare: {next(iter(failed.values()))}")
+    write_comparison(rows, failed, out)
     return rows
 
 
-def write_comparison(rows: Sequence[dict], out: Path) -> None:
-    """The table as Markdown, and as a picture: the first metric over the time of an example."""
+def write_comparison(rows: Sequence[dict], failed: Mapping[str, str], out: Path) -> None:
+    """The table as Markdown, with the reasons of runs that failed, and as a picture: the first metric over the time."""
     from matplotlib.figure import Figure
 
     metrics = [key for key in rows[0] if key not in ("run", "parameters", "milliseconds")]
@@ -103,6 +113,7 @@ def write_comparison(rows: Sequence[dict], out: Path) -> None:
         values = [f"{row[metric]:.4f}" for metric in metrics]
         cells = [row["run"], *values, f"{row['parameters'] / 1e6:.2f} M", f"{row['milliseconds']:.2f}"]
         lines.append("| " + " | ".join(cells) + " |")
+    lines += [f"\n{name}: {reason}" for name, reason in failed.items()]
     write_text(out / "comparison.md", "\n".join(lines) + "\n")
     if not metrics:
         return

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch.utils.tensorboard import SummaryWriter
 
 from digits.core.errors import TrainingError
+from digits.datasets.files import write_text
 
 LOG = "log.jsonl"
 
@@ -40,7 +43,7 @@ class RunLog:
     def __init__(self, run: Path, step: int, steps: int, quiet: bool = False):
         before = read_log(run) if step and (run / LOG).exists() else []
         kept = [record for record in before if record["step"] <= step]
-        (run / LOG).write_text("".join(json.dumps(record) + "\n" for record in kept), encoding="utf-8")
+        write_text(run / LOG, "".join(json.dumps(record) + "\n" for record in kept))
         self._file = (run / LOG).open("a", encoding="utf-8")
         self._board = SummaryWriter(run / "tensorboard", purge_step=step + 1)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -53,20 +56,30 @@ class RunLog:
 
     def __exit__(self, *error) -> None:
         self._bar.stop()
-        self._board.close()
-        self._file.close()
+        with suppress(OSError):  # a full disk has been told already, and must not hide what else has happened
+            self._board.close()
+            self._file.close()
 
-    def record(self, step: int, values: dict) -> None:
-        """Write values down; numbers go to TensorBoard too."""
+    def record(self, step: int, values: dict[str, float]) -> None:
+        """Write numbers down, for `digits train plot` and for TensorBoard."""
         tidy = {name: round(v, 6) if isinstance(v, float) else v for name, v in values.items()}
-        self._file.write(json.dumps({"step": step, **tidy}) + "\n")
-        self._file.flush()
-        for name, value in values.items():
-            if isinstance(value, (int, float)):
+        with self._written():
+            self._file.write(json.dumps({"step": step, **tidy}) + "\n")
+            self._file.flush()
+            for name, value in values.items():
                 self._board.add_scalar(name, value, step)
 
     def picture(self, step: int, name: str, image: Image.Image) -> None:
-        self._board.add_image(name, np.asarray(image), step, dataformats="HWC")
+        with self._written():
+            self._board.add_image(name, np.asarray(image), step, dataformats="HWC")
+
+    @contextmanager
+    def _written(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise TrainingError(f"{self._file.name}: {reason}; make room, then go on with --resume") from None
 
     def advance(self, step: int) -> None:
         self._bar.update(self._task, completed=step)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from itertools import islice
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
-from digits.core.errors import TrainingError, WeightsError
+from digits.core.errors import Diverged, WeightsError
 from digits.core.signals import leave_to_the_parent
 from digits.training.batches import Batches, move
 from digits.training.checkpoints import (
@@ -72,6 +72,7 @@ class Training:
         self.waited = 0
         self.sums: dict[str, float] = {}  # of the losses since the last record, and over how many steps
         self.count = 0
+        self.timed = 0  # those of them that this process has seen
         self.signals = Signals()
         if config.machine.compile:
             task.compile()
@@ -85,7 +86,7 @@ class Training:
         return self.config.stop.patience is not None and self.waited >= self.config.stop.patience
 
     def run(self, quiet: bool = False) -> nn.Module:
-        """Raises TrainingError if a loss is not finite, Interrupted if a signal stopped it."""
+        """Raises Diverged if a loss or a gradient is not finite, Interrupted if a signal stopped it."""
         self.saved = self.logged = time.monotonic()
         with self.signals.caught(), _log(self, quiet) as log:
             if self.step == 0 and self.config.model.start:
@@ -134,36 +135,33 @@ class Training:
         report = self.team.sum(torch.cat([torch.stack(means), wishes]))
         *values, save, stop = report.tolist()
         if not torch.isfinite(report).all():
-            self._give_up(seen, batches)
+            lost = [not all(torch.isfinite(loss) for loss in losses.values()) for losses in seen]
+            self._give_up("loss", [batch["ids"] for batch, is_lost in zip(batches, lost, strict=True) if is_lost])
         self.scaler.unscale_(self.optimiser)
-        if self.config.optimiser.clip_norm:
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.optimiser.clip_norm)
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.optimiser.clip_norm or float("inf"))
+        if not self.scaler.is_enabled() and not torch.isfinite(norm):  # the scaler has its own way: it skips the step
+            self._give_up("gradient", [batch["ids"] for batch in batches])
         self.scaler.step(self.optimiser)
         self.scaler.update()
         self.average.update_parameters(self.model)
         for name, value in zip(seen[0], values, strict=True):
             self.sums[name] = self.sums.get(name, 0.0) + value
         self.count += 1
+        self.timed += 1
         return {"save": save > 0, "stop": stop > 0}
 
-    def _give_up(self, seen: list[dict[str, Tensor]], batches: list[dict]) -> None:
-        broken = [
-            (sum(losses.values()).item(), batch["ids"])
-            for losses, batch in zip(seen, batches, strict=True)
-            if not all(torch.isfinite(loss) for loss in losses.values())
-        ]
-        found = [each for of_process in self.team.gather(broken) for each in of_process]
-        loss, ids = found[0]
+    def _give_up(self, what: str, batches: list[list]) -> None:
+        ids = [each for of_process in self.team.gather(batches) for batch in of_process for each in batch]
         names = ", ".join(map(str, ids[:8])) + (f" and {len(ids) - 8} more" if len(ids) > 8 else "")
-        raise TrainingError(f"step {self.step + 1}: the loss is {loss} on {names}; the last checkpoint is intact")
+        raise Diverged(f"step {self.step + 1}: the {what} is not finite on {names}; the last checkpoint is intact")
 
     def _record(self, log: RunLog, rate: float) -> None:
         now = time.monotonic()
         means = {name: value / self.count for name, value in self.sums.items()}
-        speed = self.count * self.config.data.batch_size / (now - self.logged)
+        speed = self.timed * self.config.data.batch_size / (now - self.logged)
         log.record(self.step, {"loss": sum(means.values()), **means, "rate": rate, "images_per_second": speed})
         log.say(f"loss {sum(means.values()):.3f}  rate {rate:.1e}  {speed:.0f}/s")
-        self.sums, self.count, self.logged = {}, 0, now
+        self.sums, self.count, self.timed, self.logged = {}, 0, 0, now
 
     def _measure(self, log: RunLog | None) -> None:
         """Once an epoch, and before the first where there are weights to begin with: the run must not end worse."""
@@ -224,7 +222,7 @@ class Training:
         return torch.autocast(self.team.device.type, _DTYPES[precision], enabled=precision != "fp32")
 
     def _save(self) -> None:
-        randoms = self.team.gather(random_states())
+        randoms = self.team.gather(random_states(self.team.device))
         if self.team.first:
             learned = {name: part.state_dict() for name, part in self._learned().items()}
             kept = {name: getattr(self, name) for name in ("step", "best", "waited", "sums", "count")}
@@ -244,17 +242,18 @@ class Training:
         try:
             for name, part in self._learned().items():
                 part.load_state_dict(state[name])
-            for name in ("step", "best", "waited", "sums", "count"):
-                setattr(self, name, state[name])
-            if len(state["random"]) == self.team.size:  # else it is not the same run any more
-                restore_random(state["random"][self.team.rank])
         except (RuntimeError, ValueError, KeyError):
             raise WeightsError(f"{self.out}: its checkpoint is of another network, cannot go on from it") from None
+        for name in ("step", "best", "waited", "sums", "count"):
+            setattr(self, name, state[name])
+        if len(state["random"]) == self.team.size:  # else it is not the same run any more
+            restore_random(state["random"][self.team.rank], self.team.device)
 
     def _result(self) -> nn.Module:
         """The averaged weights: the best ones measured, where something was measured."""
         if self.best is not None:
-            self.average.module.load_state_dict(read_checkpoint(self.out / BEST)["average"])
+            with suppress(WeightsError):  # damaged since: those of the end are next best
+                self.average.module.load_state_dict(read_checkpoint(self.out / BEST)["average"])
         return self.average.module.eval().cpu()
 
 

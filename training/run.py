@@ -24,13 +24,14 @@ import torch
 from digits.core.errors import ConfigError, TrainingError
 from digits.core.weights import save_weights
 from digits.datasets.files import write_text
-from digits.training.checkpoints import read_last
+from digits.training.checkpoints import BEST, LAST, PREVIOUS, read_last, set_aside
 from digits.training.config import Config, load_config
 from digits.training.loop import Training
 from digits.training.processes import processes
 from digits.training.provenance import provenance
 from digits.training.task import Task
 
+_THREADS = torch.get_num_threads()  # what there is, before a run asks for fewer
 CONFIG, ORIGIN = "config.toml", "run.json"
 
 
@@ -59,8 +60,7 @@ def train(
     """
     out = Path(out)
     cv2.setNumThreads(1)  # samples are drawn in worker processes, one core each
-    if config.machine.threads:
-        torch.set_num_threads(config.machine.threads)
+    torch.set_num_threads(config.machine.threads or _THREADS)
     with processes(config.machine.device) as team:
         team.agree_on(partial(_check_folder, out, config, resume))
         if resume and weights_of(config, out).exists():
@@ -70,17 +70,18 @@ def train(
         torch.manual_seed(config.seed + team.rank)  # the same network everywhere, but dropout of its own
         training = Training(task, config, out, team, watch)
         team.agree_on(partial(_check_room, out, training))
-        origin = provenance(task.examples, team.size)
-        state, notes = read_last(out) if resume else (None, [])
+        origin = provenance([*task.examples, *task.watched], team.size)
+        state, damaged = read_last(out) if resume else (None, [])
+        team.wait()  # until all have read it
         if state is not None:
             training.restore(state)
-            del state
-        elif resume:
-            notes.append(f"{out}: has no checkpoint yet, starts from the beginning")
         if team.first:
-            notes += _claim(out, config, origin)
-        for text in notes if team.first and not quiet else ():
-            print(text, file=sys.stderr)
+            notes = set_aside(damaged, training.step) + _claim(out, config, origin)
+            if resume and state is None:
+                notes.append(f"{out}: has no checkpoint yet, starts from the beginning")
+            for text in notes if not quiet else ():
+                print(text, file=sys.stderr)
+        del state
         model = training.run(quiet)
         if team.first:
             shown = config.model_dump(mode="json", exclude_none=True, exclude={"machine": True, "data": {"root"}})
@@ -124,7 +125,8 @@ def _check_room(out: Path, training: Training) -> None:
     """Raises TrainingError if the disk cannot hold the checkpoints, or the folder cannot be made."""
     try:
         out.mkdir(parents=True, exist_ok=True)
-        free = shutil.disk_usage(out).free
+        there = [out / name for name in (LAST, PREVIOUS, BEST)]  # these will be replaced
+        free = shutil.disk_usage(out).free + sum(path.stat().st_size for path in there if path.exists())
     except OSError as error:
         raise TrainingError(f"{out}: cannot be made ({(error.strerror or str(error)).lower()})") from None
     model = sum(p.numel() * p.element_size() for p in training.model.state_dict().values())

@@ -32,16 +32,19 @@ def spans(stages: Sequence[Stage], epoch_steps: int) -> list[Span]:
 def factor(recipe: Optimiser, step: int, steps: int) -> float:
     """What a stage's peak rate is multiplied by at its step number `step` of `steps`, counted from 0.
 
+    It warms up for half of a short stage at most.
+
     >>> [round(factor(Optimiser(warmup=2, floor=0), step, 6), 2) for step in range(6)]
     [0.5, 1.0, 1.0, 0.85, 0.5, 0.15]
     """
-    if step < recipe.warmup:
-        return (step + 1) / recipe.warmup
+    warmup = min(recipe.warmup, steps // 2)
+    if step < warmup:
+        return (step + 1) / warmup
     if recipe.schedule == "constant":
         return 1.0
     if recipe.schedule == "step":
         return recipe.step_factor ** sum(step >= at * steps for at in recipe.step_at)
-    progress = min(1.0, (step - recipe.warmup) / max(1, steps - recipe.warmup))
+    progress = min(1.0, (step - warmup) / max(1, steps - warmup))
     return recipe.floor + (1 - recipe.floor) * 0.5 * (1 + math.cos(math.pi * progress))
 
 

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from digits.core.errors import ConfigError, TrainingError
+from digits.core.errors import ConfigError, Diverged, TrainingError
 from digits.core.weights import load_weights
 from digits.training.config import Config, explain, read_toml
 from digits.training.run import CONFIG, train
-from digits.training.signals import Interrupted
 from digits.training.task import Task
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ class Range(BaseModel):
     def suggest(self, trial: Trial, key: str) -> bool | int | float | str:
         if self.choices is not None:
             return trial.suggest_categorical(key, list(self.choices))
-        if isinstance(self.low, int) and isinstance(self.high, int):
+        if all(isinstance(value, int) for value in (self.low, self.high, self.step or 1)):
             return trial.suggest_int(key, self.low, self.high, step=self.step or 1, log=self.log)
         return trial.suggest_float(key, self.low, self.high, step=self.step, log=self.log)
 
@@ -93,7 +92,8 @@ def search(
     What is sought is the metric of `stop.metric`. A trial that was killed goes on from its checkpoint; one whose loss
     is not finite, or that no configuration can be made of, has failed. Returns the best settings and their metric.
 
-    Raises ConfigError if a key cannot be set, TrainingError if no trial came to an end, Interrupted if one was stopped.
+    Raises ConfigError if a key cannot be set, TrainingError if no trial came to an end, and what a run raises that
+    could not go on for a reason that can be mended.
     """
     import optuna
     from optuna.trial import TrialState
@@ -103,16 +103,21 @@ def search(
         raise ConfigError("searching needs data.validation to be measured on")
     for key, values in space.items():
         config.with_settings([f"{key}={json.dumps(values.choices[0] if values.choices else values.low)}"])
-    study = open_study(out, config.seed)
     metric = config.stop.metric or task.metrics[0]
+    if metric not in task.metrics:
+        raise ConfigError(f"stop.metric {metric}: there are {', '.join(task.metrics)}")
+    study = open_study(out, config.seed)
     for stale in study.get_trials(states=[TrialState.RUNNING]):
-        study.tell(stale.number, state=TrialState.FAIL)
         study.enqueue_trial(stale.params, user_attrs={"run": stale.user_attrs.get("run", _name(stale.number))})
+        study.tell(stale.number, state=TrialState.FAIL)
     while _runs(study) < trials:
         trial = study.ask()
         run = trial.user_attrs.get("run", _name(trial.number))
         trial.set_user_attr("run", run)
-        settings = [f"{key}={json.dumps(values.suggest(trial, key))}" for key, values in space.items()]
+        try:
+            settings = [f"{key}={json.dumps(values.suggest(trial, key))}" for key, values in space.items()]
+        except ValueError:
+            raise ConfigError(f"{out}: was begun with another space; search on in another folder") from None
 
         def watch(step: int, measured: dict, trial=trial) -> None:
             trial.report(measured[metric], step)
@@ -121,21 +126,29 @@ def search(
 
         try:
             tried = config.with_settings(settings)
+        except ConfigError as error:  # two settings that each are fine
+            _fail(study, trial, error)
+            continue
+        try:
             weights = train(task, tried, out / run, resume=(out / run / CONFIG).exists(), quiet=quiet, watch=watch)
-        except Interrupted:  # it stays as running, and goes on next time
-            raise
         except optuna.TrialPruned:
             study.tell(trial, state=TrialState.PRUNED)
-        except (ConfigError, TrainingError) as error:
-            trial.set_user_attr("error", str(error))
-            study.tell(trial, state=TrialState.FAIL)
-        else:
+        except Diverged as error:
+            _fail(study, trial, error)
+        else:  # whatever else is raised leaves the trial as running, and it goes on next time
             study.tell(trial, load_weights(weights, config.kind)[0]["metrics"][metric])
     if not study.get_trials(states=[TrialState.COMPLETE], deepcopy=False):
         failed = [trial.user_attrs["error"] for trial in study.trials if "error" in trial.user_attrs]
         raise TrainingError(f"{out}: no trial came to an end; {failed[-1] if failed else 'all were pruned'}")
     config.with_settings([f"{k}={json.dumps(v)}" for k, v in study.best_params.items()]).save(out / BEST_CONFIG)
     return study.best_params, study.best_value
+
+
+def _fail(study: Study, trial: Trial, error: Exception) -> None:
+    from optuna.trial import TrialState
+
+    trial.set_user_attr("error", str(error))
+    study.tell(trial, state=TrialState.FAIL)
 
 
 def _name(number: int) -> str:

@@ -15,15 +15,17 @@ from digits.training.data import Examples
 class Task(ABC):
     """A network, its examples and its losses.
 
-    model: the network. examples: the opened sources. train: made of them, endless, by index. validation: finite, or
-    None. epoch_samples: of one pass through the training data, None where it is endless. metrics: names of what
-    `measured` gives; unless a run names another, the first one decides which weights are best.
+    model: the network. examples, watched: the opened sources of training and of validation. train: made of the former,
+    endless, by index. validation: of the latter, finite, or None. epoch_samples: of one pass through the training data,
+    None where it is endless. metrics: names of what `measured` gives; unless a run names another, the first one decides
+    which weights are best.
     """
 
     kind: str
     metrics: tuple[str, ...]
     model: nn.Module
     examples: Sequence[Examples]
+    watched: Sequence[Examples]
     train: Dataset
     validation: Dataset | None
     epoch_samples: int | None

@@ -108,6 +108,7 @@ synthetic = "."
 fonts = "fonts"
 [[data.train]]
 source = "negatives"
+part = "train"
 share = 0.5
 [[data.validation]]
 synthetic = "."
@@ -182,14 +183,21 @@ rate = 1e-4
 """
 
 
+VALIDATION = """part = "train"
+[[data.validation]]
+source = "crops"
+part = "validation"
+[[stages]]"""
+
+
 @pytest.fixture(scope="module")
 def scenes(tmp_path_factory, synthesizer):
-    """Ten composed scenes in COCO, and the same in YOLO and as crops."""
+    """Thirty composed scenes in COCO, and the same in YOLO and as crops."""
     from digits.datasets.rendering import render
     from digits.datasets.synthesis import Synthetic
 
     folder = tmp_path_factory.mktemp("sources")
-    render(Synthetic(synthesizer, "composed", 10), folder / "coco", suffix=".png", workers=0, quiet=True)
+    render(Synthetic(synthesizer, "composed", 30), folder / "coco", suffix=".png", workers=0, quiet=True)
     for to in ("yolo", "crops"):
         done = CliRunner().invoke(
             main, ["data", "convert", str(folder / "coco"), "--to", to, "--out", str(folder / to), "--quiet"]
@@ -243,7 +251,7 @@ def test_a_broken_picture_is_passed_over(scenes, tmp_path):
     broken = sorted((tmp_path / "crops" / "images").iterdir())[0]
     broken.write_bytes(broken.read_bytes()[:-40])
     watched = RECOGNIZER.replace("SOURCE", "crops").replace("= 4", "= 32")
-    (tmp_path / "c.toml").write_text(watched + '[[data.validation]]\nsource = "crops"\n')
+    (tmp_path / "c.toml").write_text(watched.replace("[[stages]]", VALIDATION))
     common = ["--config", tmp_path / "c.toml", "--set", f"data.root={tmp_path}"]
     assert run("recognizer", *common, "--out", tmp_path / "run").exit_code == 0
     for picture in (tmp_path / "crops" / "images").iterdir():
@@ -258,9 +266,7 @@ GRID = ["--set", "data.batch_size=8", "--set", "epoch_steps=2", "--set", "data.w
 @pytest.fixture
 def watched(scenes, tmp_path):
     """A recogniser's configuration with something to measure."""
-    text = (
-        RECOGNIZER.replace("SOURCE", "crops") + '[[data.validation]]\nsource = "crops"\n[model]\nbackbone = "lenet"\n'
-    )
+    text = RECOGNIZER.replace("SOURCE", "crops").replace("[[stages]]", VALIDATION) + '[model]\nbackbone = "lenet"\n'
     path = tmp_path / "lenet.toml"
     path.write_text(text.replace("[data]", f'[data]\nroot = "{scenes}"'))
     return path
@@ -334,6 +340,31 @@ def test_search_is_resumed_and_writes_the_best(watched, tmp_path):
     assert run(*common, "--trials", 3).exit_code == 0 and (out / "study.db").read_bytes() == before
 
 
+def test_what_can_be_mended_fails_no_trial(watched, tmp_path):
+    """A wrong metric is told at once, a wrong batch size when it is tried; mended, the search goes on."""
+    optuna = pytest.importorskip("optuna")
+    (tmp_path / "space.toml").write_text(SPACE)
+    common = ["search", "--config", watched, "--space", tmp_path / "space.toml", *GRID, "--out", tmp_path / "search"]
+    done = run(*common, "--trials", 1, "--set", "stop.metric=beauty")
+    assert done.exit_code == 2 and "stop.metric beauty" in done.stderr and not (tmp_path / "search").exists()
+    done = run(*common, "--trials", 1, "--set", "optimiser.accumulate=3")
+    assert done.exit_code == 2 and "cannot be cut into 3" in done.stderr
+    assert run(*common, "--trials", 1).exit_code == 0
+    study = optuna.load_study(study_name="digits", storage=f"sqlite:///{tmp_path / 'search' / 'study.db'}")
+    assert [t.state.name for t in study.trials] == ["FAIL", "COMPLETE"]
+    (tmp_path / "space.toml").write_text('["optimiser.name"]\nchoices = ["sgd"]')
+    done = run(*common, "--trials", 2)
+    assert done.exit_code == 2 and "was begun with another space" in done.stderr
+
+
+def test_a_grid_leaves_out_what_diverges(watched, tmp_path):
+    """A rate of a billion: the gradient is lost at once, and the other run is compared all the same."""
+    out = tmp_path / "grid"
+    done = run("grid", watched, "--vary", "stages.0.rate=1e30|1e-4", *GRID, "--set", "optimiser.warmup=0", "--out", out)
+    assert done.exit_code == 0, done.output
+    assert "lenet-rate=1e-4" in done.stdout and "lenet-rate=1e30: step 2: the " in done.stdout
+
+
 def test_a_trial_that_lags_behind_is_pruned(watched, tmp_path, monkeypatch):
     optuna = pytest.importorskip("optuna")
     monkeypatch.setattr("optuna.trial.Trial.should_prune", lambda trial: trial.number == 1)
@@ -386,10 +417,18 @@ def test_the_worst_false_alarms_are_kept_and_trained_on(data, tmp_path, monkeypa
     assert len(sources.false_alarms) == 4
     negatives = [s for s in map(Synthesizer(sources, seed=1).number, range(60)) if not s.numbers]
     assert any(s.image.shape[0] <= 72 and s.image.shape[1] <= 52 for s in negatives)
-    config = DETECTOR.replace('source = "negatives"\nshare = 0.5', f'source = "{out / "windows"}"\nshare = 0.25', 1)
+    config = DETECTOR.replace(
+        'source = "negatives"\npart = "train"\nshare = 0.5', f'source = "{out / "windows"}"\nshare = 0.25', 1
+    )
     (tmp_path / "d.toml").write_text(config)
     done = run("detector", "--config", tmp_path / "d.toml", "--set", f"data.root={data}", "--out", tmp_path / "run")
     assert done.exit_code == 0, done.output
+
+
+def test_what_is_trained_on_is_not_measured_on(data, tmp_path):
+    (tmp_path / "d.toml").write_text(DETECTOR.replace('part = "train"\nshare', "share"))
+    done = run("detector", "--config", tmp_path / "d.toml", "--set", f"data.root={data}", "--out", tmp_path / "run")
+    assert done.exit_code == 2 and "are in data.train and in data.validation" in done.stderr
 
 
 def test_only_pictures_without_numbers_are_mined(scenes, tmp_path):

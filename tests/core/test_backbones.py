@@ -21,7 +21,7 @@ def test_stages_halve_the_picture_one_after_the_other(name):
     assert sizes == sorted(set(sizes), reverse=True) and sizes[-1] == 4
 
 
-@pytest.mark.parametrize("name", ["nothing", "vit_b_16", "regnet_y_400mf"])
+@pytest.mark.parametrize("name", ["nothing", "vit_b_16", "regnet_y_400mf", "swin_t", "r3d_18"])
 def test_what_is_no_backbone(name):
     with pytest.raises(WeightsError, match=f"{name}: not a backbone"):
         torchvision_features(name)
@@ -74,20 +74,27 @@ def test_own_backbones_have_no_imagenet_weights():
         NumberNet("residual", pretrained="imagenet")
 
 
+@pytest.mark.parametrize("pretrained", [False, True])
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small", "vgg11_bn"])
-def test_detectors_over_other_backbones(name):
-    """Boxes come out, and batch statistics stay as they came in training too."""
-    model = build_detector(name, channels=16, hidden=32)
+def test_detectors_over_other_backbones(name, pretrained, tmp_path):
+    """Boxes come out; statistics of pretrained features stay as they came in training too, others are measured."""
+    torch.save(torchvision.models.get_model(name).state_dict(), tmp_path / "w.pth")
+    model = build_detector(name, channels=16, hidden=32, pretrained=str(tmp_path / "w.pth") if pretrained else None)
     assert len(model.backbone.stages()) >= 5
     target = {"boxes": torch.tensor([[10.0, 10, 22, 34]]), "labels": torch.tensor([3])}
     before = {key: value.clone() for key, value in model.state_dict().items() if "running" in key}
     losses = model.train()([torch.rand(3, 64, 96)], [target])
     assert all(torch.isfinite(loss) for loss in losses.values())
     after = model.state_dict()
-    assert before and all(torch.equal(value, after[key]) for key, value in before.items())
+    assert before and all(torch.equal(value, after[key]) for key, value in before.items()) == pretrained
     assert model.eval()([torch.rand(3, 50, 70)])[0]["boxes"].shape[1] == 4
 
 
 def test_a_backbone_without_a_pyramid_is_refused():
     with pytest.raises(WeightsError, match="squeezenet1_0: no backbone for a pyramid; its strides are"):
         build_detector("squeezenet1_0")
+
+
+def test_a_backbone_that_leaves_nothing_of_a_crop_is_refused():
+    with pytest.raises(WeightsError, match="alexnet: no backbone for crops"):
+        NumberNet("alexnet")

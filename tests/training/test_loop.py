@@ -6,9 +6,9 @@ import torch
 from torch import nn
 from toy import LineTask, history, make_config
 
-from digits import ConfigError, TrainingError, WeightsError
+from digits import ConfigError, Diverged, TrainingError, WeightsError
 from digits.training.batches import Batches, move
-from digits.training.checkpoints import BEST, LAST, PREVIOUS
+from digits.training.checkpoints import BEST, LAST, NEXT, PREVIOUS
 from digits.training.optimiser import moving_average
 from digits.training.run import train
 from digits.training.signals import Interrupted
@@ -90,7 +90,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, capsys, spoi
     spoil(tmp_path / "run" / LAST)
     resumed = train(LineTask, make_config(), tmp_path / "run", resume=True)
     said = capsys.readouterr().err
-    assert f"{LAST}: damaged; going on from the one before, {PREVIOUS}, of step 16" in said
+    assert f"{LAST}: damaged; going on from the one before, of step 16" in said
     assert same(weights(resumed), weights(whole)) and history(tmp_path / "run") == history(tmp_path / "whole")
 
 
@@ -99,8 +99,23 @@ def test_all_checkpoints_damaged_is_said(tmp_path):
         go(tmp_path / "run", task=dying(17))
     for name in (LAST, PREVIOUS):
         damage(tmp_path / "run" / name)
-    with pytest.raises(WeightsError, match="no good one before it"):
+    with pytest.raises(WeightsError, match="there is no good checkpoint"):
         go(tmp_path / "run", resume=True)
+
+
+@pytest.mark.parametrize("left", [(NEXT, LAST, PREVIOUS), (NEXT, PREVIOUS), (NEXT,), (LAST,), (PREVIOUS,)])
+def test_a_kill_between_any_two_files(tmp_path, left):
+    """Whatever a kill leaves of the three, as long as one is whole, the run goes on."""
+    whole = go(tmp_path / "whole")
+    with pytest.raises(Killed):
+        go(tmp_path / "run", task=dying(17))
+    (tmp_path / "run" / NEXT).write_bytes((tmp_path / "run" / LAST).read_bytes())
+    for name in {NEXT, LAST, PREVIOUS} - set(left):
+        (tmp_path / "run" / name).unlink()
+    if len(left) > 1:
+        damage(tmp_path / "run" / left[0])
+    assert same(weights(go(tmp_path / "run", resume=True)), weights(whole))
+    assert history(tmp_path / "run") == history(tmp_path / "whole")
 
 
 def test_killed_before_its_first_checkpoint_it_begins_again(tmp_path):
@@ -230,9 +245,25 @@ def test_a_loss_that_is_not_a_number_stops_the_run_and_names_the_batch(tmp_path)
     config = make_config(optimiser={"accumulate": 2})
     with pytest.raises(TrainingError) as told:
         go(tmp_path / "run", config, lambda config, quiet: LineTask(config, broken=5 * 16 + 3))
-    assert "step 6: the loss is nan on point-8" in str(told.value) and "\n" not in str(told.value)
+    assert "step 6: the loss is not finite on point-8" in str(told.value) and "\n" not in str(told.value)
     assert "the last checkpoint is intact" in str(told.value)
     assert torch.load(tmp_path / "run" / LAST, weights_only=True)["step"] == 5
+
+
+def test_a_gradient_that_is_not_a_number_stops_it_before_the_weights_are_lost(tmp_path):
+    """The square root at zero: a finite loss, an infinite slope."""
+
+    class Steep(LineTask):
+        def losses(self, batch):
+            losses = super().losses(batch)
+            if len(self.seen) == 4:
+                losses["square"] = sum((0 * p).abs().sum().sqrt() for p in self.model.parameters())
+            return losses
+
+    with pytest.raises(Diverged, match=r"step 4: the gradient is not finite on point-48, .* and 8 more; the last"):
+        go(tmp_path / "run", task=Steep)
+    state = torch.load(tmp_path / "run" / LAST, weights_only=True)
+    assert state["step"] == 3 and all(value.isfinite().all() for value in state["model"].values())
 
 
 @pytest.mark.parametrize(
