@@ -417,9 +417,9 @@ def test_the_worst_false_alarms_are_kept_and_trained_on(data, tmp_path, monkeypa
     assert len(sources.false_alarms) == 4
     negatives = [s for s in map(Synthesizer(sources, seed=1).number, range(60)) if not s.numbers]
     assert any(s.image.shape[0] <= 72 and s.image.shape[1] <= 52 for s in negatives)
-    config = DETECTOR.replace(
-        'source = "negatives"\npart = "train"\nshare = 0.5', f'source = "{out / "windows"}"\nshare = 0.25', 1
-    )
+    negatives = 'source = "negatives"\npart = "train"\nshare = 0.5'
+    assert negatives in DETECTOR
+    config = DETECTOR.replace(negatives, f'source = "{out / "windows"}"\nshare = 0.25')
     (tmp_path / "d.toml").write_text(config)
     done = run("detector", "--config", tmp_path / "d.toml", "--set", f"data.root={data}", "--out", tmp_path / "run")
     assert done.exit_code == 0, done.output
