@@ -101,22 +101,25 @@ class Training:
         self.parts.train(peaks)
         net = self.team.share(Objective(self.task))
         batches = iter(self._loader(self.task.train, self._indices(span)))
-        while self.step < span.last and not self.patience_is_over:
-            now = factor(self.config.optimiser, self.step - span.first, span.last - span.first)
-            for group, peak in zip(self.optimiser.param_groups, peaks, strict=True):
-                group["lr"] = peak * now
-            wishes = self._optimise(net, list(islice(batches, self.config.optimiser.accumulate)))
-            self.step += 1
-            if log:
-                log.advance(self.step)
-                if self.step % self.config.machine.log_every == 0 or self.step == self.steps:
-                    self._record(log, peaks[-1] * now)
-            if self.step % self.epoch_steps == 0:
-                self._measure(log)
-            if wishes["save"] or wishes["stop"] or self.step % self.epoch_steps == 0:
-                self._save()
-            if wishes["stop"] and self.step < self.steps:
-                raise Interrupted(f"stopped at step {self.step} of {self.steps}, all saved; go on with --resume")
+        try:
+            while self.step < span.last and not self.patience_is_over:
+                now = factor(self.config.optimiser, self.step - span.first, span.last - span.first)
+                for group, peak in zip(self.optimiser.param_groups, peaks, strict=True):
+                    group["lr"] = peak * now
+                wishes = self._optimise(net, list(islice(batches, self.config.optimiser.accumulate)))
+                self.step += 1
+                if log:
+                    log.advance(self.step)
+                    if self.step % self.config.machine.log_every == 0 or self.step == self.steps:
+                        self._record(log, peaks[-1] * now)
+                if self.step % self.epoch_steps == 0:
+                    self._measure(log)
+                if wishes["save"] or wishes["stop"] or self.step % self.epoch_steps == 0:
+                    self._save()
+                if wishes["stop"] and self.step < self.steps:
+                    raise Interrupted(f"stopped at step {self.step} of {self.steps}, all saved; go on with --resume")
+        finally:
+            del batches  # else a traceback keeps it, and with it the worker processes
 
     def _optimise(self, net: nn.Module, batches: list[dict]) -> dict[str, bool]:
         """One step on the batches this process has of it. Returns whether any process wants to save or to stop."""

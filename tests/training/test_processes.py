@@ -1,6 +1,8 @@
 """Runs as processes of their own: killed, and shared by two."""
 
 import os
+import re
+import signal
 import subprocess
 import sys
 import time
@@ -88,6 +90,26 @@ def test_killed_and_resumed_the_losses_are_the_same(tmp_path, crops):
     killed, whole = (load_weights(tmp_path / run / WEIGHTS, "recognizer") for run in ("killed", "whole"))
     assert all(torch.equal(killed[1][key], whole[1][key]) for key in whole[1])
     assert killed[0]["temperature"] == whole[0]["temperature"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_the_whole_group_stops_it_with_all_saved(tmp_path, crops, number):
+    """As a scheduler or a terminal sends it: to the worker that draws, too."""
+    config = write_config(tmp_path, crops, epochs=50)
+    command = [sys.executable, "-m", "digits.cli", "train", "recognizer", "--quiet", "--config", str(config)]
+    process = subprocess.Popen(
+        [*command, "--out", str(tmp_path / "run")],
+        env=ENVIRONMENT,
+        start_new_session=True,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_for_steps(tmp_path / "run", 9, process)
+    os.killpg(process.pid, number)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 2 and "all saved; go on with --resume" in said and "Traceback" not in said
+    step = int(re.search(r"stopped at step (\d+)", said)[1])
+    assert torch.load(tmp_path / "run" / "last.pt", weights_only=True)["step"] == step
 
 
 def test_two_processes_do_what_one_does(tmp_path, crops):
