@@ -39,11 +39,14 @@ def combinations(vary: Sequence[str]) -> list[list[str]]:
 def name_of(path: Path, settings: Sequence[str]) -> str:
     """Of a run: the configuration's, and what was varied.
 
-    >>> name_of(Path("configs/lenet.toml"), ["model.backbone=resnet18"])
-    'lenet-backbone=resnet18'
+    >>> name_of(Path("configs/lenet.toml"), ["model.backbone=resnet18", "stages.0.rate=0.5"])
+    'lenet-backbone=resnet18-rate=0.5'
     """
-    parts = [setting.split(".")[-1].replace("/", "_").replace('"', "") for setting in settings]
-    return "-".join([path.stem, *parts])
+    parts = [path.stem]
+    for setting in settings:
+        key, _, value = setting.partition("=")
+        parts.append(f"{key.split('.')[-1]}={value}".replace("/", "_").replace('"', ""))
+    return "-".join(parts)
 
 
 def plan(paths: Sequence[Path], vary: Sequence[str], settings: Sequence[str]) -> dict[str, Config]:
@@ -79,8 +82,8 @@ def train_grid(
     """Train every run in a folder of `out` by its name, and write `comparison.md` and `comparison.png` there.
 
     Runs that are finished stay, those that were stopped go on, those whose loss is not finite are left out, and that is
-    said. Returns a row a run: its name, metrics, parameters and
-    the milliseconds of one example.
+    said. Returns a row a run: its name, metrics, parameters and the milliseconds of one example. Raises Diverged if no
+    run came to an end.
     """
     out = Path(out)
     rows, failed = [], {}
@@ -90,15 +93,15 @@ def train_grid(
             weights = train(task, config, out / name, resume=(out / name / CONFIG).exists(), quiet=quiet)
         except Diverged as error:
             failed[name] = str(error)
-            continue
-        model, header = restore(weights, config.kind, task.build)
-        count = sum(parameter.numel() for parameter in model.parameters())
-        time_each = milliseconds(model, task.example())
-        rows.append({"run": name, **header["metrics"], "parameters": count, "milliseconds": time_each})
-        write_comparison(rows, failed, out)
+        else:
+            model, header = restore(weights, config.kind, task.build)
+            count = sum(parameter.numel() for parameter in model.parameters())
+            time_each = milliseconds(model, task.example())
+            rows.append({"run": name, **header["metrics"], "parameters": count, "milliseconds": time_each})
+        if rows:
+            write_comparison(rows, failed, out)
     if not rows:
         raise Diverged(f"{out}: nothing to compare: {next(iter(failed.values()))}")
-    write_comparison(rows, failed, out)
     return rows
 
 
