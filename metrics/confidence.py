@@ -1,0 +1,96 @@
+"""Honesty: what is left when the unsure ones are dropped, and whether a confidence means what it says.
+
+right: bool (N,), one an input. confidence: float (N,), the probability that the answer is right; -inf where there is no
+answer, as for a number that was not found: it counts among the inputs and is never kept.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+def accuracy_coverage(right: np.ndarray, confidence: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Coverage and accuracy at every threshold that keeps anything, from high to low, each float64 (K,).
+
+    An input is kept if its confidence is at least the threshold, so that ties are kept or dropped together. Coverage is
+    the share of the inputs that is kept, accuracy the share of the kept ones that is right.
+
+    >>> [v.tolist() for v in accuracy_coverage([True, True, False, False], [0.9, 0.5, 0.5, -np.inf])]
+    [[0.25, 0.75], [1.0, 0.6666666666666666], [0.9, 0.5]]
+    """
+    right, confidence = np.asarray(right, bool), np.asarray(confidence, float)
+    order = np.argsort(-confidence, kind="stable")
+    ordered = confidence[order]
+    last = np.append(ordered[1:] != ordered[:-1], True)[: len(ordered)] & np.isfinite(ordered)
+    kept = np.arange(1, len(order) + 1)
+    accuracy = np.cumsum(right[order]) / kept
+    return kept[last] / max(1, len(order)), accuracy[last], ordered[last]
+
+
+def coverage_at_accuracy(right: np.ndarray, confidence: np.ndarray, accuracy: float = 0.98) -> tuple[float, float]:
+    """The largest coverage at which those kept are right with at least `accuracy`, and its threshold.
+
+    Goodfellow et al. 2013 report it at 98 %. Coverage is 0 and the threshold inf if it cannot be reached, nan if there
+    is no input. The threshold was chosen on these very data; see `kept_at` for one that was not.
+
+    >>> coverage_at_accuracy([True, True, False, True], [0.9, 0.8, 0.7, 0.6], 0.75)
+    (1.0, 0.6)
+    >>> coverage_at_accuracy([True, True, False, True], [0.9, 0.8, 0.7, 0.6], 0.98)
+    (0.5, 0.8)
+    """
+    if not len(right):
+        return float("nan"), float("inf")
+    coverage, accuracies, thresholds = accuracy_coverage(right, confidence)
+    enough = np.flatnonzero(accuracies >= accuracy)
+    return (float(coverage[enough[-1]]), float(thresholds[enough[-1]])) if len(enough) else (0.0, float("inf"))
+
+
+def kept_at(right: np.ndarray, confidence: np.ndarray, threshold: float) -> tuple[float, float]:
+    """Coverage and accuracy at a threshold chosen elsewhere; accuracy is nan if nothing is kept.
+
+    >>> kept_at([True, False, False], [0.9, 0.8, -np.inf], 0.8)
+    (0.6666666666666666, 0.5)
+    """
+    right, confidence = np.asarray(right, bool), np.asarray(confidence, float)
+    kept = (confidence >= threshold) & np.isfinite(confidence)
+    coverage = float(kept.mean()) if len(kept) else float("nan")
+    return coverage, float(right[kept].mean()) if kept.any() else float("nan")
+
+
+class Reliability(NamedTuple):
+    """Answers by confidence, in bins: counts int64 (K,), mean confidence and share right float64 (K,), nan if empty."""
+
+    counts: np.ndarray
+    confidence: np.ndarray
+    accuracy: np.ndarray
+
+
+def reliability(right: np.ndarray, confidence: np.ndarray, bins: int = 15) -> Reliability:
+    """The reliability diagram of Guo et al. 2017: `bins` of equal width, (0, 1/K], (1/K, 2/K], …; 0 is in the first.
+
+    >>> diagram = reliability([True, False], [0.9, 0.2], bins=2)
+    >>> diagram.counts.tolist(), diagram.accuracy.tolist()
+    ([1, 1], [0.0, 1.0])
+    """
+    right, confidence = np.asarray(right, bool), np.asarray(confidence, float)
+    answered = np.isfinite(confidence)
+    right, confidence = right[answered], confidence[answered]
+    place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    counts = np.bincount(place, minlength=bins)
+    sums = [np.bincount(place, weights, minlength=bins) for weights in (confidence, right)]
+    means = [np.divide(total, counts, out=np.full(bins, np.nan), where=counts > 0) for total in sums]
+    return Reliability(counts, *means)
+
+
+def expected_calibration_error(right: np.ndarray, confidence: np.ndarray, bins: int = 15) -> float:
+    """How far confidence and accuracy lie apart, over the bins of `reliability`, weighted by their counts.
+
+    >>> round(expected_calibration_error([True, True, True, False], [0.9, 0.9, 0.9, 0.9]), 6)
+    0.15
+    """
+    counts, confidences, accuracies = reliability(right, confidence, bins)
+    if not counts.sum():
+        return float("nan")
+    return float(np.nansum(counts * np.abs(confidences - accuracies)) / counts.sum())

@@ -1,0 +1,230 @@
+"""Boxes of digits: COCO's average precision (Lin et al. 2014) through pycocotools, recall, false alarms."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from typing import NamedTuple
+
+import numpy as np
+from pycocotools import mask
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+CLASSES = 10
+_RECALLS = np.linspace(0, 1, 101)  # at which COCO takes the precision
+_ALL_SIZES = (0, 1e10)
+_STATS = (
+    *("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large"),
+    *("AR_1", "AR_10", "AR_100", "AR_small", "AR_medium", "AR_large"),
+)
+
+
+def _xywh(boxes: np.ndarray) -> np.ndarray:
+    boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
+    return np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], 1)
+
+
+def overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Intersection over union, float64 (N, M), of boxes (N, 4) and others (M, 4).
+
+    >>> overlaps([[0, 0, 10, 10]], [[0, 0, 10, 5], [20, 0, 30, 10]]).tolist()
+    [[0.5, 0.0]]
+    """
+    boxes, others = _xywh(boxes), _xywh(others)
+    if not len(boxes) or not len(others):
+        return np.zeros((len(boxes), len(others)))
+    return mask.iou(boxes, others, [0] * len(others))
+
+
+def best_overlaps(truth_boxes: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """For each truth (N, 4) of a picture its best intersection over union with any of the boxes (M, 4), float64 (N,).
+
+    The recall of proposals or of regions at 0.5 is the share of these that reach it.
+
+    >>> best_overlaps([[0, 0, 10, 10], [50, 0, 60, 10]], [[0, 0, 10, 8]]).tolist()
+    [0.8, 0.0]
+    """
+    found = overlaps(truth_boxes, boxes)
+    return found.max(1) if found.shape[1] else np.zeros(len(found))
+
+
+def _coco(boxes: Sequence, labels: Sequence, scores: Sequence | None = None) -> COCO:
+    """Boxes (N, 4) and labels (N,) of each picture as pycocotools wants them.
+
+    Made by hand: its `loadRes` does not take an empty list. Ids begin at 1: to COCOeval a match with id 0 is none.
+    """
+    annotations = []
+    for picture, (rows, classes) in enumerate(zip(boxes, labels, strict=True), start=1):
+        each = np.ones(len(rows)) if scores is None else scores[picture - 1]
+        for box, label, score in zip(_xywh(rows).tolist(), classes, each, strict=True):
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": picture,
+                    "category_id": int(label) + 1,
+                    "bbox": box,
+                    "area": box[2] * box[3],
+                    "iscrowd": 0,
+                    "score": float(score),
+                }
+            )
+    made = COCO()
+    made.dataset = {
+        "images": [{"id": picture} for picture in range(1, len(boxes) + 1)],
+        "annotations": annotations,
+        "categories": [{"id": label + 1} for label in range(CLASSES)],
+    }
+    made.createIndex()
+    return made
+
+
+def _evaluated(truth_boxes, truth_labels, boxes, scores, labels, localisation: bool = False) -> COCOeval:
+    with redirect_stdout(io.StringIO()):  # it prints what it does
+        run = COCOeval(_coco(truth_boxes, truth_labels), _coco(boxes, labels, scores), "bbox")
+        run.params.useCats = 0 if localisation else 1
+        run.evaluate()
+    return run
+
+
+def _or_nan(value: float) -> float:
+    """pycocotools says -1 where there is no ground truth."""
+    return float(value) if value > -1 else float("nan")
+
+
+def coco_scores(
+    truth_boxes: Sequence[np.ndarray],
+    truth_labels: Sequence[np.ndarray],
+    boxes: Sequence[np.ndarray],
+    scores: Sequence[np.ndarray],
+    labels: Sequence[np.ndarray],
+    *,
+    localisation: bool = False,
+) -> dict:
+    """COCO's twelve figures, average precision a digit, and the precision–recall curve at IoU 0.5.
+
+    One entry a picture, negatives among them: truth boxes (N, 4) and labels (N,), 0 to 9; detected boxes (M, 4),
+    scores (M,) and labels (M,). localisation: whatever the labels, only where digits are. Of a picture the 100 best
+    detections a class count, as COCO has it. AP is averaged over the digits that occur.
+
+    Returns the floats AP (IoU 0.5 to 0.95), AP50, AP75, AP_small, AP_medium, AP_large (digits under 32², up to 96² and
+    larger, in pixels), AR_1, AR_10, AR_100 (by detections a picture), AR_small, AR_medium, AR_large;
+    "AP_by_class", float64 (10,), absent if `localisation`; "recall" and "precision", float64 (101,).
+
+    >>> digit = [np.array([[0, 0, 10, 20.0]])]
+    >>> found = coco_scores(digit, [[4]], digit, [[0.9]], [[4]])
+    >>> round(found["AP"], 6), found["AP_by_class"].round(6)[4].item(), found["AP_large"]
+    (1.0, 1.0, nan)
+    """
+    run = _evaluated(truth_boxes, truth_labels, boxes, scores, labels, localisation)
+    with redirect_stdout(io.StringIO()):
+        run.accumulate()
+        run.summarize()
+    figures = {name: _or_nan(value) for name, value in zip(_STATS, run.stats, strict=True)}
+    precision = run.eval["precision"][:, :, :, 0, -1]  # (IoU, recall, class), all sizes, 100 detections
+    present = precision[:, :, precision.max((0, 1)) > -1]
+    if not localisation:
+        by_class = np.where(precision > -1, precision, np.nan)
+        figures["AP_by_class"] = by_class.mean((0, 1))
+    figures["recall"] = _RECALLS
+    figures["precision"] = present[0].mean(1) if present.shape[2] else np.full(len(_RECALLS), np.nan)
+    return figures
+
+
+class Matches(NamedTuple):
+    """Which detections are right, and what there was to find, of many pictures.
+
+    Detections of all pictures, most sure first: scores float64 (D,); labels int64 (D,); pictures int64 (D,), the index
+    of the one each was made in; right bool (10, D), at the IoUs 0.5, 0.55, … 0.95. truths: int64 (P, 10), how often
+    each picture shows each digit.
+    """
+
+    scores: np.ndarray
+    labels: np.ndarray
+    pictures: np.ndarray
+    right: np.ndarray
+    truths: np.ndarray
+
+
+def match_digits(truth_boxes, truth_labels, boxes, scores, labels) -> Matches:
+    """COCO's matching, by which `mean_average_precision` can be taken of any choice of the pictures.
+
+    Parameters as of `coco_scores`.
+    """
+    with redirect_stdout(io.StringIO()):
+        run = COCOeval(_coco(truth_boxes, truth_labels), _coco(boxes, labels, scores), "bbox")
+        run.params.areaRng, run.params.areaRngLbl = [_ALL_SIZES], ["all"]
+        run.evaluate()
+    truths = np.zeros((len(truth_boxes), CLASSES), np.int64)
+    for row, classes in zip(truths, truth_labels, strict=True):
+        np.add.at(row, np.asarray(classes, np.int64), 1)
+    parts = [one for one in run.evalImgs if one is not None]
+    sure = np.concatenate([np.zeros(0), *(one["dtScores"] for one in parts)])
+    counts = [len(one["dtScores"]) for one in parts]
+    right = np.concatenate([np.zeros((10, 0)), *(one["dtMatches"] for one in parts)], 1) > 0
+    classes = np.repeat([one["category_id"] - 1 for one in parts], counts).astype(np.int64)
+    pictures = np.repeat([one["image_id"] - 1 for one in parts], counts).astype(np.int64)
+    order = np.argsort(-sure, kind="stable")
+    return Matches(sure[order], classes[order], pictures[order], right[:, order], truths)
+
+
+def mean_average_precision(matches: Matches, chosen: np.ndarray | None = None) -> tuple[float, float]:
+    """AP[.5:.95] and AP50 over pictures by their indices `chosen` (K,), repeated ones counted as often; all by default.
+
+    Of all pictures these are those of `coco_scores`; of resampled ones, what `paired_bootstrap` needs.
+
+    >>> digit = [np.array([[0, 0, 10, 20.0]])] * 2
+    >>> matches = match_digits(digit, [[4], [4]], digit, [[0.9], [0.8]], [[4], [7]])
+    >>> [round(mean_average_precision(matches, np.array(chosen))[0], 6) for chosen in ([0], [1], [0, 1])]
+    [1.0, 0.0, 0.50495]
+    """
+    count = len(matches.truths)
+    weights = np.ones(count) if chosen is None else np.bincount(chosen, minlength=count).astype(float)
+    positives = weights @ matches.truths
+    found = []
+    for label in np.flatnonzero(positives):
+        mine = matches.labels == label
+        each = weights[matches.pictures[mine]]
+        hits = np.cumsum(matches.right[:, mine] * each, 1)
+        shown = np.cumsum(each)
+        precision = hits / np.maximum(shown, np.spacing(1))
+        envelope = np.maximum.accumulate(precision[:, ::-1], 1)[:, ::-1]
+        padded = np.concatenate([envelope, np.zeros((len(envelope), 1))], 1)  # recall that is never reached
+        recall = hits / positives[label]
+        found.append([line[np.searchsorted(r, _RECALLS)].mean() for line, r in zip(padded, recall, strict=True)])
+    if not found:
+        return float("nan"), float("nan")
+    by_overlap = np.mean(found, 0)
+    return float(by_overlap.mean()), float(by_overlap[0])
+
+
+def false_alarms(scores: Sequence[np.ndarray], threshold: float) -> tuple[float, float]:
+    """False alarms a picture, and the share of pictures with any, at a threshold.
+
+    scores: of each picture that shows no number, those of what was found there nevertheless, (N,).
+
+    >>> false_alarms([[0.9, 0.4], [], [0.2]], 0.4)
+    (0.6666666666666666, 0.3333333333333333)
+    """
+    if not len(scores):
+        return float("nan"), float("nan")
+    counts = np.array([np.count_nonzero(np.asarray(each) >= threshold) for each in scores])
+    return float(counts.mean()), float((counts > 0).mean())
+
+
+def false_alarm_curve(scores: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`false_alarms` at every threshold at which they change, from high to low: thresholds, alarms a picture, shares.
+
+    Each float64 (K,); empty if there is no alarm.
+
+    >>> [values.round(2).tolist() for values in false_alarm_curve([[0.9, 0.4], [], [0.9]])]
+    [[0.9, 0.4], [0.67, 1.0], [0.67, 0.67]]
+    """
+    everything = np.sort(np.concatenate([np.zeros(0), *(np.asarray(each, float) for each in scores)]))
+    worst = np.sort([max(each) for each in scores if len(each)])
+    thresholds = np.unique(everything)[::-1]
+    total = max(1, len(scores))
+    counts = len(everything) - np.searchsorted(everything, thresholds)
+    pictures = len(worst) - np.searchsorted(worst, thresholds)
+    return thresholds, counts / total, pictures / total

@@ -1,0 +1,148 @@
+"""Texts of numbers against what stands there. Truths and texts are sequences of strings of digits, one a number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+NOTHING = 10  # row and column of a confusion matrix for a digit that is not there
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if len(values) else float("nan")
+
+
+def _shares(truths: Sequence[str], texts: Sequence[str], same: Callable[[str, str], bool]) -> float:
+    return _mean([same(truth, text) for truth, text in zip(truths, texts, strict=True)])
+
+
+def exact_accuracy(truths: Sequence[str], texts: Sequence[str]) -> float:
+    """Share of the numbers that are read exactly, leading zeros and all; a digit wrong is a number wrong.
+
+    >>> exact_accuracy(["12", "07"], ["12", "7"])
+    0.5
+    """
+    return _shares(truths, texts, lambda truth, text: truth == text)
+
+
+def length_accuracy(truths: Sequence[str], texts: Sequence[str]) -> float:
+    """Share of the numbers whose count of digits is right.
+
+    >>> length_accuracy(["12", "07"], ["15", "7"])
+    0.5
+    """
+    return _shares(truths, texts, lambda truth, text: len(truth) == len(text))
+
+
+def digit_accuracy(truths: Sequence[str], texts: Sequence[str]) -> float:
+    """Share of the digits that stand there which are read, at the very position.
+
+    >>> digit_accuracy(["123", "4"], ["12", "4"])
+    0.75
+    """
+    pairs = list(zip(truths, texts, strict=True))
+    right = sum(a == b for truth, text in pairs for a, b in zip(truth, text, strict=False))
+    total = sum(map(len, truths))
+    return right / total if total else float("nan")
+
+
+def _distances(truth: str, text: str) -> np.ndarray:
+    """Levenshtein distances, int64, of the first i characters of one and the first j of the other at [i, j]."""
+    table = np.add.outer(np.arange(len(truth) + 1), np.arange(len(text) + 1)).tolist()
+    for i, a in enumerate(truth, start=1):
+        for j, b in enumerate(text, start=1):
+            table[i][j] = min(table[i - 1][j - 1] + (a != b), table[i - 1][j] + 1, table[i][j - 1] + 1)
+    return np.array(table)
+
+
+def edit_distance(truth: str, text: str) -> int:
+    """Fewest digits to change, add or drop that make one of the other (Levenshtein 1966).
+
+    >>> edit_distance("1428", "148"), edit_distance("", "7"), edit_distance("12", "21")
+    (1, 1, 2)
+    """
+    return int(_distances(truth, text)[-1, -1])
+
+
+def character_error_rate(truths: Sequence[str], texts: Sequence[str]) -> float:
+    """Edits over digits that stand there; above 1 where more is made up than there is.
+
+    >>> character_error_rate(["1428", "7"], ["142", "7"])
+    0.2
+    """
+    edits = sum(edit_distance(truth, text) for truth, text in zip(truths, texts, strict=True))
+    total = sum(map(len, truths))
+    return edits / total if total else float("nan")
+
+
+def _aligned(truth: str, text: str) -> list[tuple[int, int]]:
+    """Pairs of digits by the fewest edits, NOTHING for one without its like; a change before a drop and an addition."""
+    table = _distances(truth, text)
+    i, j, pairs = len(truth), len(text), []
+    while i or j:
+        if i and j and table[i, j] == table[i - 1, j - 1] + (truth[i - 1] != text[j - 1]):
+            i, j = i - 1, j - 1
+            pairs.append((int(truth[i]), int(text[j])))
+        elif i and table[i, j] == table[i - 1, j] + 1:
+            i -= 1
+            pairs.append((int(truth[i]), NOTHING))
+        else:
+            j -= 1
+            pairs.append((NOTHING, int(text[j])))
+    return pairs
+
+
+def confusion_matrix(truths: Sequence[str], texts: Sequence[str]) -> np.ndarray:
+    """How often each digit (row) was read as which (column), int64 (11, 11).
+
+    Digits are paired by the fewest edits, so that one made up in front does not spoil those behind it. The last row
+    counts digits that were made up, the last column those that were left out.
+
+    >>> table = confusion_matrix(["17", "5"], ["117", "6"])
+    >>> int(table[1, 1]), int(table[7, 7]), int(table[NOTHING, 1]), int(table[5, 6])
+    (1, 1, 1, 1)
+    """
+    table = np.zeros((11, 11), np.int64)
+    for truth, text in zip(truths, texts, strict=True):
+        for pair in _aligned(truth, text):
+            table[pair] += 1
+    return table
+
+
+class ClassScores(NamedTuple):
+    """Precision, recall and F1 of each digit, float64 (10,); support int64 (10,), how often it stands there.
+
+    macro, micro, weighted: the three of all digits: the plain mean, of the counts added up, and the mean weighted by
+    support. A figure that is nothing over nothing is 0, as scikit-learn has it by default.
+    """
+
+    precision: np.ndarray
+    recall: np.ndarray
+    f1: np.ndarray
+    support: np.ndarray
+    macro: tuple[float, float, float]
+    micro: tuple[float, float, float]
+    weighted: tuple[float, float, float]
+
+
+def _ratio(part, whole) -> np.ndarray:
+    return np.divide(part, whole, out=np.zeros(np.shape(part)), where=np.asarray(whole) > 0)
+
+
+def class_scores(confusion: np.ndarray) -> ClassScores:
+    """Scores of each digit from a `confusion_matrix` (11, 11).
+
+    >>> scores = class_scores(confusion_matrix(["17", "7"], ["11", "7"]))
+    >>> scores.precision[1].item(), scores.recall[7].item(), scores.micro[2]
+    (0.5, 0.5, 0.6666666666666666)
+    """
+    right = np.diag(confusion)[:NOTHING].astype(float)
+    read, there = confusion.sum(0)[:NOTHING], confusion.sum(1)[:NOTHING]
+    each = np.stack([_ratio(right, read), _ratio(right, there), _ratio(2 * right, read + there)])
+    micro = [_ratio(*pair) for pair in ((right.sum(), read.sum()), (right.sum(), there.sum()))]
+    micro.append(_ratio(2 * right.sum(), read.sum() + there.sum()))
+    weighted = _ratio(each @ there, np.full(3, there.sum()))
+    means = (tuple(float(v) for v in values) for values in (each.mean(1), micro, weighted))
+    return ClassScores(*each, there, *means)

@@ -1,0 +1,74 @@
+"""Two models on the same pictures."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from digits.metrics import mcnemar, paired_bootstrap, verdict
+from digits.metrics.significance import Interval
+
+
+def mean_of(values):
+    return lambda chosen: float(np.asarray(values, float)[chosen].mean())
+
+
+def test_the_bootstrap_of_equal_models_is_nothing():
+    values = np.arange(50) % 3
+    assert paired_bootstrap(mean_of(values), mean_of(values), 50, rounds=100) == (0, 0, 0)
+
+
+def test_the_bootstrap_is_paired_and_seeded():
+    """Pictures differ much, the models by a constant: unpaired, the interval would hide it."""
+    values = np.random.default_rng(0).normal(0, 100, 40)
+    found = paired_bootstrap(mean_of(values), mean_of(values + 1), 40, rounds=200)
+    assert found == pytest.approx((1, 1, 1))
+    noisy = mean_of(values + np.arange(40) % 2)
+    again = [paired_bootstrap(mean_of(values), noisy, 40, rounds=200, seed=seed) for seed in (1, 1, 2)]
+    assert again[0] == again[1] != again[2]
+
+
+def test_the_interval_has_the_width_that_theory_gives():
+    """A mean of differences, standard error s / sqrt(n): 95 % lie within 1.96 of it."""
+    rng = np.random.default_rng(5)
+    a, b = rng.random(400), rng.random(400) + 0.1
+    found = paired_bootstrap(mean_of(a), mean_of(b), 400, rounds=4000)
+    half = 1.96 * (b - a).std() / 20
+    assert found.difference == pytest.approx((b - a).mean())
+    assert (found.low, found.high) == pytest.approx((found.difference - half, found.difference + half), abs=0.1 * half)
+
+
+def test_the_bootstrap_of_nothing():
+    assert all(map(math.isnan, paired_bootstrap(mean_of([]), mean_of([]), 0)))
+    assert all(map(math.isnan, paired_bootstrap(lambda i: math.nan, lambda i: 1.0, 5, rounds=10)))
+
+
+@pytest.mark.parametrize(
+    ("only_a", "only_b", "both", "neither"),
+    [(0, 0, 5, 5), (5, 0, 0, 0), (0, 6, 20, 1), (3, 9, 2, 2), (7, 7, 1, 1), (40, 70, 100, 100), (0, 0, 0, 0)],
+)
+def test_mcnemar(only_a, only_b, both, neither):
+    a = np.repeat([True, False, True, False], [only_a, only_b, both, neither])
+    b = np.repeat([False, True, True, False], [only_a, only_b, both, neither])
+    found = mcnemar(a, b)
+    lone = only_a + only_b
+    expected = binomtest(only_a, lone, 0.5).pvalue if lone else 1
+    assert found == pytest.approx((only_a, only_b, expected))
+
+
+def test_mcnemar_by_hand():
+    assert mcnemar([True] * 5, [False] * 5).p == 2 / 32
+    with pytest.raises(ValueError, match="same pictures"):
+        mcnemar([True], [True, False])
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (0.01, 0.05, "better"), (-0.05, -0.01, "worse"), (-0.005, 0.01, "equivalent"), (0, 0, "equivalent"),
+        (-0.02, 0.005, "open"), (math.nan, math.nan, "open"), (0.001, 0.002, "better"), (0, 0.005, "equivalent"),
+    ],
+)  # fmt: skip
+def test_verdict(low, high, expected):
+    assert verdict(Interval((low + high) / 2, low, high), 0.01) == expected
