@@ -1,8 +1,9 @@
 """COCO detection files, as annotation tools and torchvision have them, in and out.
 
-Three keys that other software passes over keep what plain COCO cannot say: an image's "numbers", the texts of its
+Four keys that other software passes over keep what plain COCO cannot say: an image's "numbers", the texts of its
 numbers; an annotation's "number", the index of the one its digit belongs to; an image's "source_id", its id where that
-is not its file_name. An image with numbers but without annotations is a crop of which only the text is known.
+is not its file_name; an image's "shared_out", true where whole numbers were annotated and their boxes shared out among
+their digits. An image with numbers but without annotations is a crop of which only the text is known.
 """
 
 from __future__ import annotations
@@ -159,7 +160,8 @@ def read_coco(
             numbers = ()
             if image.get("numbers"):
                 boxes, labels, numbers = _grouped(boxes, labels, groups, image["numbers"])
-            records.append(make_record(image_id, picture, size, boxes, labels, numbers))
+            shared_out = image.get("shared_out") is True
+            records.append(make_record(image_id, picture, size, boxes, labels, numbers, shared_out))
         except ValueError as error:
             problems.append(Problem(image_id, str(error)))
     return Pictures(str(path), records, problems)
@@ -180,6 +182,8 @@ def coco_document(records: Iterable[Record], file_name: Callable[[Record], str])
             image["source_id"] = record.image_id
         if record.numbers:
             image["numbers"] = list(record.numbers)
+        if record.shared_out:
+            image["shared_out"] = True
         images.append(image)
         number_of = [k for k, number in enumerate(record.numbers) for _ in number]
         for i, ((x1, y1, x2, y2), label) in enumerate(zip(record.boxes.tolist(), record.labels.tolist(), strict=True)):

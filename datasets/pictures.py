@@ -32,7 +32,8 @@ class Problem(NamedTuple):
 class Record:
     """A picture and its digits, before it is opened. Fields as in Sample; boxes are clipped to the picture.
 
-    width, height: pixels, upright; 0 where the picture is not there and only its annotation was read.
+    width, height: pixels, upright; 0 where the picture is not there and only its annotation was read. shared_out:
+    whether boxes of whole numbers were annotated, of which those of the digits are but parts of like size.
     """
 
     image_id: str
@@ -42,6 +43,7 @@ class Record:
     boxes: np.ndarray
     labels: np.ndarray
     numbers: tuple[str, ...]
+    shared_out: bool = False
 
     def open(self) -> Sample:
         """Raises DatasetError if the picture cannot be decoded or is not of the size annotated."""
@@ -63,6 +65,7 @@ def make_record(
     boxes: Sequence = (),
     labels: Sequence[int] = (),
     numbers: Sequence[str] = (),
+    shared_out: bool = False,
 ) -> Record:
     """A record with its boxes (N, 4) xyxy clipped to `size`, (width, height), or if that is (0, 0) at zero only.
 
@@ -82,7 +85,7 @@ def make_record(
     if (tidy[:, 2:] <= tidy[:, :2]).any():
         raise ValueError("a box lies outside the picture")
     check_digits(tidy, digits, tuple(numbers), "annotation")
-    return Record(image_id, Path(path), *size, tidy, digits, tuple(numbers))
+    return Record(image_id, Path(path), *size, tidy, digits, tuple(numbers), shared_out)
 
 
 class Pictures(Dataset):

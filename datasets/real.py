@@ -17,22 +17,30 @@ from digits.core.errors import DatasetError
 from digits.core.progress import shown
 from digits.datasets.pictures import Pictures, Problem, make_record, picture_size, read_json
 
+# From these heights over widths on, a box is that of a stack; a level 11 has up to 1.6, steep lines of three up to 1.5.
+_STACK_OF_TWO, _STACK = 2.0, 1.6
+_GAP = 0.08  # between neighbours, of a digit's width
+
 
 def split_evenly(text: str, box) -> np.ndarray:
-    """Digit boxes, float32 (len(text), 4), for a number of which only the whole box is known.
+    """Digit boxes, float32 (len(text), 4), for a number of which only the whole box is known, taken as tight.
 
-    A 1 gets 0.6 of the width of another digit; the box is taken as level and tight.
+    A box much higher than wide is that of a stack, and is parted into rows of one height. Else it is taken as level,
+    and a 1 gets 0.6 of the width of another digit. Together the digits fill the box: small gaps are between them only.
     """
     x1, y1, x2, y2 = box
-    widths = np.array([0.6 if char == "1" else 1.0 for char in text])
-    edges = x1 + (x2 - x1) * np.concatenate([[0], np.cumsum(widths)]) / widths.sum()
-    gap = 0.04 * (edges[1:] - edges[:-1])
-    columns = [edges[:-1] + gap, np.full(len(text), y1), edges[1:] - gap, np.full(len(text), y2)]
-    return np.stack(columns, 1).astype(np.float32)
+    stacked = len(text) > 1 and y2 - y1 > (_STACK_OF_TWO if len(text) == 2 else _STACK) * (x2 - x1)
+    sizes = np.array([0.6 if char == "1" and not stacked else 1.0 for char in text])
+    starts = np.concatenate([[0], np.cumsum(sizes[:-1] + _GAP)])
+    whole = sizes.sum() + _GAP * (len(text) - 1)
+    parts = np.stack([np.zeros(len(text)), np.ones(len(text)), starts / whole, (starts + sizes) / whole], 1)
+    top, bottom, left, right = (parts if not stacked else parts[:, [2, 3, 0, 1]]).T
+    boxes = np.stack([left, top, right, bottom], 1) * ([x2 - x1, y2 - y1] * 2) + [x1, y1, x1, y1]
+    return boxes.astype(np.float32)
 
 
-def _digits_of(record: dict) -> tuple[list, list[int], list[str]]:
-    """Boxes, labels and numbers of an entry; ValueError if it is malformed."""
+def _digits_of(record: dict) -> tuple[list, list[int], list[str], bool]:
+    """Boxes, labels and numbers of an entry, and whether boxes were shared out; ValueError if it is malformed."""
     boxes, labels, numbers = [], [], []
 
     def add(text: str, each) -> None:
@@ -57,7 +65,7 @@ def _digits_of(record: dict) -> tuple[list, list[int], list[str]]:
             add(record["text"], record["boxes"])
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"malformed annotation ({error})") from None
-    return boxes, labels, numbers
+    return boxes, labels, numbers, "numbers" in record
 
 
 def read_annotated(source: str | Path, quiet: bool = False) -> Pictures:

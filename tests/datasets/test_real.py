@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from digits import DatasetError
+from digits.core.boxes import enclosing, is_stacked, reading_order
 from digits.datasets.items import part_of
 from digits.datasets.pictures import read_negatives
 from digits.datasets.real import load_pixels, read_annotated, split_evenly
@@ -82,7 +83,23 @@ def test_even_split():
     widths = boxes[:, 2] - boxes[:, 0]
     assert widths[1] == pytest.approx(0.6 * widths[0]) and widths[0] == pytest.approx(widths[2])
     assert (boxes[1:, 0] > boxes[:-1, 2]).all()
-    assert boxes[0, 0] > 0 and boxes[-1, 2] < 26
+    assert enclosing(boxes).tolist() == [0, 10, 26, 30]
+
+
+@pytest.mark.parametrize(
+    ("text", "size", "stacked"),
+    [
+        ("11", (13, 20), False),
+        ("11", (8, 44), True),
+        ("301", (40, 58), False),
+        ("108", (20, 90), True),
+        ("7", (5, 20), False),
+    ],
+)
+def test_a_tall_box_is_that_of_a_stack(text, size, stacked):
+    boxes = split_evenly(text, (5, 10, 5 + size[0], 10 + size[1]))
+    assert is_stacked(boxes) is stacked and reading_order(boxes).tolist() == list(range(len(text)))
+    assert enclosing(boxes).tolist() == [5, 10, 5 + size[0], 10 + size[1]]
 
 
 @needs_data

@@ -32,7 +32,7 @@ def test_coverage_at_accuracy(right, confidence, accuracy, coverage, threshold):
 
 
 def test_coverage_as_goodfellow_et_al_define_it():
-    """Of 100 inputs those with a confidence from a threshold on are transcribed, at least 98 % of them rightly: coverage
+    """Of 100 inputs those with a confidence from a threshold on are transcribed, at least 98 % of them right: coverage
     is their share of all inputs. 60 sure and right, 1 sure and wrong, 39 unsure ones of which half are right."""
     right = np.array([True] * 60 + [False] + [True, False] * 19 + [True])
     confidence = np.array([0.99] * 60 + [0.95] + list(np.linspace(0.6, 0.2, 39)))
