@@ -17,6 +17,10 @@ class DatasetError(DigitsError, ValueError):
     """Training or measuring data that is missing or malformed."""
 
 
+class PredictionsError(DigitsError, ValueError):
+    """Predictions, or a report made of them, that are malformed or of other pictures."""
+
+
 class ConfigError(DigitsError, ValueError):
     """A training configuration with keys or values that cannot be."""
 

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 from digits.core.boxes import enclosing
 from digits.datasets.items import Sample
 
-_CAPTION = 16  # pixels
+CAPTION = 16  # pixels under a tile
 _COLOURS = ((230, 60, 40), (40, 150, 250), (250, 190, 30), (70, 190, 90), (200, 90, 220))  # a number each, in turn
 
 
@@ -20,9 +20,9 @@ def tile(sample: Sample, height: int) -> Image.Image:
     width = max(1, round(sample.image.shape[1] * scale))
     shrink = scale < 1
     pixels = cv2.resize(sample.image, (width, height), interpolation=cv2.INTER_AREA if shrink else cv2.INTER_NEAREST)
-    font = ImageFont.load_default(_CAPTION - 4)
+    font = ImageFont.load_default(CAPTION - 4)
     text = " ".join(sample.numbers) or ("digits " + "".join(map(str, sample.labels)) if len(sample.labels) else "none")
-    framed = Image.new("RGB", (max(width, round(font.getlength(text)) + 4), height + _CAPTION), (24, 24, 24))
+    framed = Image.new("RGB", (max(width, round(font.getlength(text)) + 4), height + CAPTION), (24, 24, 24))
     framed.paste(Image.fromarray(pixels), (0, 0))
     draw = ImageDraw.Draw(framed)
     draw.text((2, height), text, fill=(235, 235, 235), font=font)
@@ -42,20 +42,24 @@ def tile(sample: Sample, height: int) -> Image.Image:
 
 
 def contact_sheet(samples: Iterable[Sample], height: int = 160, width: int = 1600) -> Image.Image:
-    """Samples side by side in rows: an RGB picture at most `width` wide, its tiles `height` high.
+    """Samples side by side in rows, each drawn by `tile`: see `arrange`."""
+    return arrange((tile(sample, height) for sample in samples), height + CAPTION, width)
 
-    A tile wider than the sheet is cut at its edge.
+
+def arrange(tiles: Iterable[Image.Image], height: int, width: int) -> Image.Image:
+    """Pictures `height` high side by side in rows: an RGB picture `width` wide.
+
+    One wider than that is cut at the edge.
     """
     rows: list[list[Image.Image]] = [[]]
-    for sample in samples:
-        image = tile(sample, height)
+    for image in tiles:
         if rows[-1] and sum(t.width + 4 for t in rows[-1]) + image.width > width:
             rows.append([])
         rows[-1].append(image)
-    sheet = Image.new("RGB", (width, max(1, len(rows)) * (height + _CAPTION + 4)), (90, 90, 90))
+    sheet = Image.new("RGB", (width, max(1, len(rows)) * (height + 4)), (90, 90, 90))
     for r, row in enumerate(rows):
         x = 0
         for image in row:
-            sheet.paste(image, (x, r * (height + _CAPTION + 4)))
+            sheet.paste(image, (x, r * (height + 4)))
             x += image.width + 4
     return sheet

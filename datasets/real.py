@@ -41,7 +41,7 @@ def split_evenly(text: str, box) -> np.ndarray:
 
 def _digits_of(record: dict) -> tuple[list, list[int], list[str], bool]:
     """Boxes, labels and numbers of an entry, and whether boxes were shared out; ValueError if it is malformed."""
-    boxes, labels, numbers = [], [], []
+    boxes, labels, numbers, foreign = [], [], [], []
 
     def add(text: str, each) -> None:
         for char, box in zip(text, each, strict=True):
@@ -61,10 +61,14 @@ def _digits_of(record: dict) -> tuple[list, list[int], list[str], bool]:
             for number in record["numbers"]:
                 if number["text"].isdigit():
                     add(number["text"], split_evenly(number["text"], number["box"]))
+                else:
+                    foreign.append(number["text"])
         elif any(char.isdigit() for char in record["text"]):
             add(record["text"], record["boxes"])
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"malformed annotation ({error})") from None
+    if foreign:  # to drop it would make a negative of a picture that is none
+        raise ValueError(f"the number {foreign[0]!r} is not made of digits alone")
     return boxes, labels, numbers, "numbers" in record
 
 

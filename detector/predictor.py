@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from torchvision.models.detection import FasterRCNN
 
 from digits.core.device import resolve_device
 from digits.core.weights import restore, shipped, to_device
@@ -82,6 +83,36 @@ class Detector:
         longest = max(image.shape[:2])
         return min(self.long_side / longest, max(1.0, min(2.0, _SHORTEST / longest)))
 
+    @property
+    def network(self) -> FasterRCNN:
+        """The network itself, in evaluation mode and frozen: to look into, not to change."""
+        return self._model
+
+    def view(self, image: np.ndarray, tall: float) -> tuple[torch.Tensor, float]:
+        """What the network is shown of an image (H, W, 3) to find digits `tall` pixels high in it.
+
+        Returns float32 (3, h, w), 0 to 1, on the detector's device, and by what factor the image was scaled. Of two
+        looks that answer for such digits it is the closer one.
+        """
+        full = self.scale(image)
+        scale = full * next(reduction for reduction, _, high in _LOOKS if tall * full < high)
+        return self._tensor(_scaled(image, scale)), scale
+
+    def propose(self, image: np.ndarray) -> dict[str, np.ndarray]:
+        """Boxes that the region proposal network suggests in an image (H, W, 3), before digits are told apart.
+
+        Returns float32 (N, 4) arrays, xyxy in pixels of the image: "before_nms", the best of every pyramid level;
+        "after_nms", those that are looked at further. A digit that no proposal covers cannot be found.
+        """
+        stages: dict[str, list[np.ndarray]] = {"before_nms": [], "after_nms": []}
+        full = self.scale(image)
+        for reduction, low, high in _LOOKS:
+            scale = full * reduction
+            for stage, boxes in self._look_for_proposals(_scaled(image, scale)).items():
+                tall = (boxes[:, 3] - boxes[:, 1]) / reduction
+                stages[stage].append(boxes[(tall >= low) & (tall < high)] / np.float32(scale))
+        return {stage: np.concatenate(parts) for stage, parts in stages.items()}
+
     def _predict_one(self, image: np.ndarray) -> Detections:
         height, width = image.shape[:2]
         full = self.scale(image)
@@ -99,9 +130,25 @@ class Detector:
         order = np.argsort(-scores, kind="stable")
         return Detections(boxes[order], scores[order], labels[order])
 
+    def _tensor(self, image: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(np.array(image)).to(self.device).permute(2, 0, 1).float() / 255
+
+    @torch.inference_mode()
+    def _look_for_proposals(self, image: np.ndarray) -> dict[str, np.ndarray]:
+        images, _ = self._model.transform([self._tensor(image)])
+        features = self._model.backbone(images.tensors)
+        rpn = self._model.rpn
+        after = rpn(images, features)[0][0]
+        usual = rpn.nms_thresh, rpn._post_nms_top_n
+        rpn.nms_thresh, rpn._post_nms_top_n = 1.0, {"testing": None}  # nothing overlaps by more than 1; no limit
+        try:
+            before = rpn(images, features)[0][0]
+        finally:
+            rpn.nms_thresh, rpn._post_nms_top_n = usual
+        return {"before_nms": before.cpu().numpy(), "after_nms": after.cpu().numpy()}
+
     @torch.inference_mode()
     def _look(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        x = torch.from_numpy(np.array(image)).to(self.device).permute(2, 0, 1).float() / 255
-        found = self._model([x])[0]
+        found = self._model([self._tensor(image)])[0]
         boxes, scores, labels = (found[key].cpu().numpy() for key in ("boxes", "scores", "labels"))
         return boxes.astype(np.float32), scores.astype(np.float32), labels.astype(np.int64) - 1

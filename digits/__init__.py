@@ -26,6 +26,7 @@ _PUBLIC = {
     "ImageError": "digits.core.errors",
     "WeightsError": "digits.core.errors",
     "DatasetError": "digits.core.errors",
+    "PredictionsError": "digits.core.errors",
     "ConfigError": "digits.core.errors",
     "TrainingError": "digits.core.errors",
     "Diverged": "digits.core.errors",

@@ -73,14 +73,15 @@ def mcnemar(right_a: np.ndarray, right_b: np.ndarray) -> McNemar:
     return McNemar(only_a, only_b, min(1.0, 2 * tail / 2**lone))
 
 
-def verdict(interval: Interval, margin: float) -> str:
+def verdict(interval: Interval, margin: float, p: float = 0.0) -> str:
     """ "better" or "worse" if the interval leaves 0 out, else "equivalent" if it stays within the margin, else "open".
 
-    Open is what too few pictures leave: neither a difference nor the want of one is shown.
+    Open is what too few pictures leave: neither a difference nor the want of one is shown. p: of McNemar's test, where
+    there is one; from 0.05 on no difference is claimed, since on few pictures the bootstrap claims it too soon.
 
     >>> verdict(Interval(0.03, 0.01, 0.05), 0.01), verdict(Interval(0.0, -0.05, 0.04), 0.01)
     ('better', 'open')
     """
-    if interval.low > 0 or interval.high < 0:
+    if p < 0.05 and (interval.low > 0 or interval.high < 0):
         return "better" if interval.low > 0 else "worse"
     return "equivalent" if -margin <= interval.low and interval.high <= margin else "open"

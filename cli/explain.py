@@ -1,0 +1,95 @@
+"""`digits explain`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+_WEIGHTS = click.Path(path_type=Path)
+_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+
+
+def _target(photo: str, out: Path | None) -> Path:
+    """Where the picture goes; click.UsageError if it cannot go there."""
+    target = out or Path(f"{Path(photo).stem}-explained.png")
+    if target.suffix.lower() not in _SUFFIXES:
+        raise click.UsageError(f"--out {target}: a picture's name ends with {', '.join(_SUFFIXES)}")
+    if not target.parent.is_dir():
+        raise click.UsageError(f"--out {target}: there is no folder {target.parent}")
+    if target.exists() and Path(photo).exists() and target.samefile(photo):
+        raise click.UsageError(f"--out {target}: is the photograph itself")
+    return target
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  digits explain photo.jpg
+  digits explain photo.jpg --out why.jpg --passes 100
+  digits explain photo.jpg --json > why.json
+
+Ends with 0 if a number was read, 1 if none was or all are unsure, 2 if the photograph could not be used."""
+)
+@click.argument("photo")
+@click.option(
+    "--out", type=_FILE, metavar="FILE", help="The picture, PNG, JPEG or WebP. [default: PHOTO-explained.png]"
+)
+@click.option("--passes", default=30, show_default=True, type=click.IntRange(1, 10_000), help="With dropout at work.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of what is dropped.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of lines.")
+@click.option("--detector", type=_WEIGHTS, metavar="FILE", help="Weights of your own. [default: what ships]")
+@click.option("--recognizer", type=_WEIGHTS, metavar="FILE", help="Weights of your own. [default: what ships]")
+@click.option(
+    "--calibration",
+    type=_WEIGHTS,
+    metavar="FILE",
+    help="Of these weights, from digits train calibrate. [default: what ships]",
+)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
+@click.pass_context
+def explain(ctx, photo, out, passes, seed, as_json, detector, recognizer, calibration, device):
+    """Show why a photograph is read as it is.
+
+    Writes a picture: where in PHOTO the detector saw digits, and for each number what spoke for its length and for each
+    of its digits, as heat maps (Grad-CAM). Prints for each number how sure its reading stays while parts of the
+    recogniser are left out at random: mean and spread of its probability, and how many of the passes agree
+    (Monte-Carlo dropout).
+
+    Needs Captum: pip install 'street-digits[explain]'.
+    """
+    target = _target(photo, out)
+    from digits.core.errors import DigitsError
+    from digits.core.images import load_image
+    from digits.detector import Detector
+    from digits.pipeline.explain import explain, render, require_captum
+    from digits.pipeline.fuse import Fusion
+    from digits.pipeline.reader import Reader
+    from digits.recognizer import Recognizer
+
+    require_captum()
+    image = load_image(photo)
+    reader = Reader(
+        Detector(detector, device),
+        Recognizer(recognizer, device),
+        fusion=Fusion.load(calibration) if calibration else None,
+    )
+    explanations = explain(reader, image, passes, seed)
+    try:
+        render(image, explanations).save(target, quality=90)
+    except OSError as error:
+        raise DigitsError(f"{target}: cannot be written ({(error.strerror or str(error)).lower()})") from None
+    found = [each for each in explanations if each.reading]
+    if as_json:
+        status = found[0].status if found else "none"
+        height, width = image.shape[:2]
+        about = {"path": photo, "width": width, "height": height, "status": status, "picture": str(target)}
+        candidate = explanations[0].to_dict() if explanations and not found else None
+        click.echo(json.dumps({**about, "readings": [each.to_dict() for each in found], "candidate": candidate}))
+    else:
+        for line in [each.sentence for each in explanations] or ["no number found"]:
+            click.echo(f"{click.format_filename(photo)}: {line}")
+        click.echo(click.format_filename(target))
+    ctx.exit(0 if any(each.status == "read" for each in found) else 1)

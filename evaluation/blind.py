@@ -1,0 +1,105 @@
+"""Answers to blind test sets: one number a line, in the order that the test asks for."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from digits.core.errors import DatasetError
+from digits.core.images import load_image
+from digits.datasets.files import picture_folder, write_text
+from digits.datasets.mila import read_order
+from digits.datasets.pictures import Record, make_record, read_json
+from digits.evaluation.predictions import PipelineAnswer, read_predictions
+from digits.evaluation.run import complete, read_photographs
+from digits.pipeline.reader import Reader
+
+FORMATS = ("digits", "mila")
+
+
+def order_of(path: str | Path) -> list[str]:
+    """The file names that a test set lists, in its order: a Mila pickle, or the images of a COCO file.
+
+    Whatever labels stand beside them are not looked at. Raises DatasetError if it is neither, or lists no picture.
+    """
+    path = Path(path)
+    if path.suffix.lower() == ".json":
+        images = read_json(path, dict).get("images")
+        listed = isinstance(images, list) and all(isinstance(image, dict) for image in images)
+        names = [image.get("file_name") for image in images] if listed else [None]
+        if not all(isinstance(name, str) for name in names):
+            raise DatasetError(f"{path}: not COCO, a list of objects with a file_name is expected under 'images'")
+    else:
+        names = read_order(path)
+    if not names:
+        raise DatasetError(f"{path}: lists no picture")
+    return names
+
+
+def number_line(text: str, format: str) -> str:
+    """A number as a line, "" where none was read.
+
+    "digits" keeps leading zeros, and leaves a line empty; "mila" is the format of the Mila evaluations, a float with
+    one decimal, which cannot hold leading zeros, and -1.0 for none.
+
+    >>> [number_line(text, format) for text in ("042", "") for format in FORMATS]
+    ['042', '42.0', '', '-1.0']
+    """
+    return text if format == "digits" else f"{int(text or -1)}.0"
+
+
+def _answered(reader: Reader, records: Sequence[Record]) -> Iterator[dict]:
+    """As `read_photographs`; where nothing is found, what the whole picture says: no answer is wrong anyway."""
+    for record, answer in zip(records, read_photographs(reader, records), strict=True):
+        if not answer.get("error") and not answer["readings"]:
+            image = load_image(record.path)
+            seen = reader.recognizer.predict([image])[0]
+            if seen.text:
+                box = [0, 0, image.shape[1], image.shape[0]]
+                reading = {"text": seen.text, "confidence": min(1.0, seen.confidence), "box": box, "status": "unsure"}
+                answer = {**answer, "readings": [reading]}
+        yield answer
+
+
+def predict(
+    reader: Reader,
+    order: str | Path,
+    out: str | Path,
+    images: str | Path | None = None,
+    *,
+    format: str = "digits",
+    identity: str = "",
+    quiet: bool = False,
+) -> list[str]:
+    """Write the number first read in each picture of a test set to `out`, a line each, see `number_line`.
+
+    images: the folder of the pictures, by default `images/` beside the list, else beside it. identity: of what reads;
+    an interrupted run of the same is gone on with, from a file beside `out`. Returns a message for each picture that
+    could not be opened; their lines are as if nothing was read.
+
+    Raises DatasetError if a picture is missing, before anything is read, or `out` cannot be written.
+    """
+    order, out = Path(order), Path(out)
+    names = order_of(order)
+    folder = picture_folder(order, images)
+    if missing := [name for name in names if not (folder / name).is_file()]:
+        raise DatasetError(
+            f"{order}: {len(missing)} of its {len(names)} pictures are not in {folder}, such as {missing[0]}; "
+            "say with --images where they are"
+        )
+    # a picture may be listed twice: its place tells it apart
+    records = [make_record(f"{place} {name}", folder / name, (0, 0)) for place, name in enumerate(names)]
+    asked = hashlib.sha256("\n".join([identity, *names]).encode()).hexdigest()[:12]
+    partial = out.with_name(f".{out.name}.{asked}.partial")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    complete(partial, "pipeline", records, lambda left: _answered(reader, left), quiet)
+    found = read_predictions(partial, "pipeline", records)
+    answers = [found[record.image_id] for record in records]
+    write_text(out, "".join(number_line(_first(answer), format) + "\n" for answer in answers))
+    partial.unlink()
+    return [answer.error for answer in answers if answer.error]
+
+
+def _first(answer: PipelineAnswer) -> str:
+    return answer.readings[0].text if answer.readings else ""

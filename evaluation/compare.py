@@ -1,0 +1,167 @@
+"""Whether one model is better than another on the same pictures, from the reports of both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from digits.core.errors import PredictionsError
+from digits.core.progress import shown
+from digits.datasets.coco import read_coco
+from digits.datasets.pictures import Record
+from digits.evaluation import detector, pipeline, recognizer
+from digits.evaluation.evaluate import TRUTH
+from digits.evaluation.predictions import Answer, read_predictions
+from digits.evaluation.report import plain, read_report, row_of
+from digits.evaluation.result import ACCURACY
+from digits.evaluation.run import PREDICTIONS
+from digits.metrics import (
+    coverage_at_accuracy,
+    match_digits,
+    mcnemar,
+    mean_average_precision,
+    paired_bootstrap,
+    precision_recall_f1,
+    verdict,
+)
+from digits.metrics.significance import Interval, McNemar
+
+Figure = Callable[[np.ndarray], float]  # of pictures or numbers by their indices
+
+
+class Measure(NamedTuple):
+    """A figure of `count` items that is better when higher. right: bool (count,), where it is a share of them."""
+
+    name: str
+    count: int
+    figure: Figure
+    right: np.ndarray | None = None
+
+
+class Comparison(NamedTuple):
+    """What two models come to, and whether b is better than a: "better", "equivalent", "worse", or "open"."""
+
+    name: str
+    items: int
+    a: float
+    b: float
+    interval: Interval
+    mcnemar: McNemar | None
+    verdict: str
+
+    def to_dict(self) -> dict:
+        """Plain Python types."""
+        parts = {"interval": self.interval._asdict(), "mcnemar": self.mcnemar and self.mcnemar._asdict()}
+        return plain({**self._asdict(), **parts})
+
+
+def markdown(comparisons: Iterable[Comparison]) -> str:
+    """A table of them, without a line's end."""
+    header = ("figure", "items", "A", "B", "B − A, 95 %", "only A / only B", "p", "B is")
+    lines = [row_of(header), row_of(["---"] * len(header))]
+    for one in comparisons:
+        alone = (f"{one.mcnemar.only_a} / {one.mcnemar.only_b}", f"{one.mcnemar.p:.3f}") if one.mcnemar else ("", "")
+        interval = f"{one.interval.difference:+.4f} ({one.interval.low:+.4f} to {one.interval.high:+.4f})"
+        figures = (f"{value:.4f}" for value in (one.a, one.b))
+        lines.append(row_of([one.name, str(one.items), *figures, interval, *alone, one.verdict]))
+    return "\n".join(lines)
+
+
+def _share(name: str, right: Sequence[bool]) -> Measure:
+    right = np.asarray(right, bool)
+    return Measure(name, len(right), lambda chosen: float(right[chosen].mean()) if len(chosen) else float("nan"), right)
+
+
+def _coverage(right: np.ndarray, confidence: np.ndarray) -> Measure:
+    def figure(chosen: np.ndarray) -> float:
+        return coverage_at_accuracy(right[chosen], confidence[chosen], ACCURACY)[0]
+
+    return Measure("coverage at 98 % accuracy", len(right), figure)
+
+
+def _detector(records: Sequence[Record], answers: Mapping[str, Answer]) -> list[Measure]:
+    exact = [record for record in records if not record.shared_out]
+    matches = match_digits(*detector.columns(exact, answers))
+    regions = {record.image_id: detector.regions_of(answers[record.image_id]) for record in records}
+    negatives = [record for record in records if not len(record.labels)]
+    return [
+        Measure("average precision", len(exact), lambda chosen: mean_average_precision(matches, chosen)[0]),
+        Measure("average precision at IoU 0.5", len(exact), lambda chosen: mean_average_precision(matches, chosen)[1]),
+        _share("all digits and boxes right", [detector.strictly_right(r, regions[r.image_id]) for r in exact]),
+        _share("negatives without a number region", [not regions[record.image_id] for record in negatives]),
+    ]
+
+
+def _recognizer(records: Sequence[Record], answers: Mapping[str, Answer]) -> list[Measure]:
+    numbers = recognizer.numbers_of(records, answers)
+    return [_share("exact sequence accuracy", numbers.right), _coverage(numbers.right, numbers.confidence)]
+
+
+def _pipeline(records: Sequence[Record], answers: Mapping[str, Answer]) -> list[Measure]:
+    numbered = [record for record in records if record.numbers]
+    first = np.array([pipeline.first_right(r, answers[r.image_id]) for r in numbered], bool)
+    confidence = np.array([pipeline.first_confidence(answers[r.image_id]) for r in numbered], float)
+    found = [pipeline.judged(record, pipeline.sure(answers[record.image_id])) for record in records]
+    counts = np.array([(one.numbers.count("right"), len(one.readings), len(one.numbers)) for one in found])
+    negatives = [record for record in records if not len(record.labels)]
+    return [
+        _share("first reading right", first),
+        Measure("end-to-end F1", len(records), lambda chosen: precision_recall_f1(*counts[chosen].sum(0))[2]),
+        _coverage(first, confidence),
+        _share("negatives without a number read", [not pipeline.sure(answers[r.image_id]) for r in negatives]),
+    ]
+
+
+_MEASURES = {"detector": _detector, "recognizer": _recognizer, "pipeline": _pipeline}
+
+
+def _load(folder: Path) -> tuple[str, list[Record], dict[str, Answer]]:
+    kind = read_report(folder)["kind"]
+    records = read_coco(folder / TRUTH, annotations_only=True, quiet=True).records
+    return kind, records, read_predictions(folder / PREDICTIONS, kind, records)
+
+
+def _check_same(a: Path, b: Path, mine: Sequence[Record], others: Sequence[Record]) -> None:
+    """Raises PredictionsError unless both are of the same pictures with the same truth."""
+    known = {record.image_id: record for record in others}
+    for record in mine:
+        other = known.pop(record.image_id, None)
+        if other is None:
+            raise PredictionsError(f"{a} and {b} are of different pictures: {record.image_id!r} is in the first only")
+        if (record.numbers, record.labels.tolist(), record.boxes.tolist()) != (
+            other.numbers,
+            other.labels.tolist(),
+            other.boxes.tolist(),
+        ):
+            raise PredictionsError(f"{a} and {b} have different truths for {record.image_id!r}")
+    if known:
+        raise PredictionsError(f"{a} and {b} are of different pictures: {next(iter(known))!r} is in the second only")
+
+
+def compare(
+    a: str | Path, b: str | Path, *, margin: float = 0.01, rounds: int = 2000, seed: int = 0, quiet: bool = False
+) -> list[Comparison]:
+    """Compare the reports of two models, folders that `evaluate` wrote, on every figure that is better when higher.
+
+    margin: differences up to this are equivalent. rounds, seed: of the paired bootstrap. Raises PredictionsError if the
+    reports are not of the same kind and pictures.
+    """
+    a, b = Path(a), Path(b)
+    kind, records, answers = _load(a)
+    other_kind, others, other_answers = _load(b)
+    if kind != other_kind:
+        raise PredictionsError(f"{a} evaluates the {kind}, {b} the {other_kind}: there is nothing to compare")
+    _check_same(a, b, records, others)
+    pairs = list(zip(_MEASURES[kind](records, answers), _MEASURES[kind](records, other_answers), strict=True))
+    made = []
+    for one, other in shown(pairs, "comparing", len(pairs), quiet):
+        interval = paired_bootstrap(one.figure, other.figure, one.count, rounds=rounds, seed=seed)
+        test = None if one.right is None else mcnemar(one.right, other.right)
+        found = verdict(interval, margin, test.p if test else 0.0)
+        everything = np.arange(one.count)
+        values = (figure(everything) if one.count else float("nan") for figure in (one.figure, other.figure))
+        made.append(Comparison(one.name, one.count, *values, interval, test, found))
+    return made

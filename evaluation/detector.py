@@ -1,0 +1,180 @@
+"""Scores a detector: digits, number regions, proposals, and what it finds where there is nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from digits.core.boxes import enclosing
+from digits.datasets.pictures import Record
+from digits.evaluation.predictions import DetectorAnswer, rows
+from digits.evaluation.result import Failure, Result, thinned
+from digits.metrics import (
+    all_digits_right,
+    best_overlaps,
+    coco_scores,
+    false_alarm_curve,
+    false_alarms,
+    overlaps,
+    precision_recall_f1,
+)
+from digits.pipeline.merge import MIN_SEED, NumberRegion, merge
+
+_IOU = 0.5
+_SUMMARY = ("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large", "AR_1", "AR_10", "AR_100")
+
+
+def usable(record: Record) -> bool:
+    """Whether a detector can be measured on it: its digits have boxes, or there are none."""
+    return len(record.boxes) > 0 or not record.numbers
+
+
+def regions_of(answer: DetectorAnswer) -> list[NumberRegion]:
+    """The numbers that the reader would make of the detections, best first."""
+    found = rows(answer.boxes).astype(np.float32), np.array(answer.scores, np.float32), np.array(answer.labels, int)
+    return merge(*found)
+
+
+def digits_of(regions: Sequence[NumberRegion]) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes (N, 4) and labels (N,) of the digits in regions: of every place the digit with the best score."""
+    boxes = np.concatenate([np.zeros((0, 4)), *(region.digit_boxes for region in regions)])
+    labels = np.concatenate([np.zeros(0, int), *(region.evidence.argmax(1) for region in regions)])
+    return boxes, labels
+
+
+def _spelled(region: NumberRegion) -> str:
+    return "".join(map(str, region.evidence.argmax(1)))
+
+
+def seed(region: NumberRegion) -> float:
+    """The score of a region's best digit, which decides whether it is one: see `merge.MIN_SEED`."""
+    return float(region.evidence.max())
+
+
+def columns(records: Sequence[Record], answers: Mapping[str, DetectorAnswer]) -> tuple[list, ...]:
+    """Truth boxes, truth labels, boxes, scores and labels, one entry a picture, as `metrics.coco_scores` takes them."""
+    mine = [answers[record.image_id] for record in records]
+    return (
+        [record.boxes for record in records],
+        [record.labels for record in records],
+        [rows(answer.boxes) for answer in mine],
+        [answer.scores for answer in mine],
+        [answer.labels for answer in mine],
+    )
+
+
+def score(records: Sequence[Record], answers: Mapping[str, DetectorAnswer]) -> Result:
+    """Figures of a detector. records: those that are `usable`, each with its answer.
+
+    Pictures whose boxes were shared out among the digits count for number regions only: where their digits are is not
+    known well enough. Digits and regions are judged at the threshold the reader has, `merge.MIN_SEED`.
+    """
+    regions = {record.image_id: regions_of(answers[record.image_id]) for record in records}
+    exact = [record for record in records if not record.shared_out]
+    negatives = [record for record in records if not len(record.labels)]
+    measures: dict[str, dict] = {
+        "pictures": {
+            "with digits": len(records) - len(negatives),
+            "without digits": len(negatives),
+            "of these not opened": sum(answers[record.image_id].error is not None for record in records),
+            "boxes known of whole numbers only": len(records) - len(exact),
+        }
+    }
+    curves = {}
+    if any(len(record.labels) for record in exact):
+        found = columns(exact, answers)
+        digits, places = coco_scores(*found), coco_scores(*found, localisation=True)
+        measures["average_precision"] = {
+            name: {key: figures[key] for key in _SUMMARY}
+            for name, figures in (("digits", digits), ("localisation only", places))
+        }
+        counts = np.bincount(np.concatenate([record.labels for record in exact]), minlength=10)
+        measures["by_class"] = {
+            str(label): {"digits": int(counts[label]), "AP": float(digits["AP_by_class"][label])} for label in range(10)
+        }
+        curves["precision_recall"] = {
+            "recall": digits["recall"],
+            "digits": digits["precision"],
+            "localisation only": places["precision"],
+        }
+        measures["at_threshold"] = _at_threshold(exact, regions)
+    measures["recall"] = _recalls(records, exact, answers, regions)
+    alarms = [np.array([seed(region) for region in regions[record.image_id]]) for record in negatives]
+    a_picture, share = false_alarms(alarms, MIN_SEED)
+    measures["false_alarms"] = {
+        "threshold": MIN_SEED,
+        "number regions a negative": a_picture,
+        "negatives with any": share,
+    }
+    thresholds, counts, shares = false_alarm_curve(alarms)
+    curves["false_alarms"] = thinned({"threshold": thresholds, "a negative": counts, "negatives with any": shares})
+    return Result(measures, curves, _failures(records, negatives, regions))
+
+
+def strictly_right(record: Record, regions: Sequence[NumberRegion]) -> bool:
+    """Whether all digits of a picture are found, in class and box, and no more."""
+    return all_digits_right(record.boxes, record.labels, *digits_of(regions), _IOU)
+
+
+def _at_threshold(records: Sequence[Record], regions: Mapping[str, list[NumberRegion]]) -> dict:
+    right = answered = there = strict = 0
+    for record in records:
+        boxes, labels = digits_of(regions[record.image_id])
+        fits = (overlaps(record.boxes, boxes) >= _IOU) & np.equal.outer(record.labels, labels)
+        right += int(fits.any(1).sum())
+        answered += len(labels)
+        there += len(record.labels)
+        strict += strictly_right(record, regions[record.image_id])
+    precision, recall, f1 = precision_recall_f1(right, answered, there)
+    return {
+        "threshold": MIN_SEED,
+        "precision": precision,
+        "recall": recall,
+        "f1": f1,
+        "pictures with all digits and boxes right": strict / len(records),
+    }
+
+
+def _reached(found: Sequence[np.ndarray]) -> float:
+    every = np.concatenate([np.zeros(0), *found])
+    return float((every >= _IOU).mean()) if len(every) else float("nan")
+
+
+def _recalls(records, exact, answers, regions) -> dict[str, float]:
+    recalls = {}
+    for stage in ("before_nms", "after_nms"):
+        found = [answers[record.image_id].proposals.get(stage) for record in exact if len(record.labels)]
+        if found and all(values is not None for values in found):
+            recalls[f"digits covered by proposals {stage.replace('_', ' ').replace('nms', 'NMS')}"] = _reached(found)
+    if any(len(record.labels) for record in exact):
+        detected = [best_overlaps(r.boxes, rows(answers[r.image_id].boxes)) for r in exact]
+        recalls["digits covered by detections of any class and score"] = _reached(detected)
+    numbers = [
+        best_overlaps([enclosing(boxes) for boxes in r.number_boxes()], [g.box for g in regions[r.image_id]])
+        for r in records
+        if r.numbers
+    ]
+    recalls["numbers covered by a region"] = _reached(numbers)
+    return recalls
+
+
+def _failures(records, negatives, regions) -> dict[str, list[Failure]]:
+    """False alarms in negatives, most sure first; numbers without a region, the largest first."""
+    alarms = [(seed(region), record, region) for record in negatives for region in regions[record.image_id]]
+    alarms.sort(key=lambda alarm: -alarm[0])
+    missed = []
+    for record in records:
+        boxes = np.array([region.box for region in regions[record.image_id]]).reshape(-1, 4)
+        for text, digits in zip(record.numbers, record.number_boxes(), strict=False):
+            box = enclosing(digits)[None]
+            if best_overlaps(box, boxes)[0] < _IOU:
+                missed.append(((box[0, 3] - box[0, 1]), Failure(record, f"missed {text}", box, boxes)))
+    missed.sort(key=lambda pair: -pair[0])
+    return {
+        "false alarms": [
+            Failure(record, f"{_spelled(region)} {sure:.2f}", np.zeros((0, 4)), region.box[None])
+            for sure, record, region in alarms
+        ],
+        "missed numbers": [failure for _, failure in missed],
+    }

@@ -1,0 +1,119 @@
+"""From a source of pictures to a report: let the model answer, score the answers, write it down."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import digits
+from digits.core.errors import DatasetError, PredictionsError
+from digits.datasets.coco import coco_document, write_json
+from digits.datasets.export import check_unused
+from digits.datasets.files import write_text
+from digits.datasets.pictures import Pictures, Record
+from digits.evaluation import detector, pipeline, recognizer
+from digits.evaluation.predictions import Answer, read_predictions
+from digits.evaluation.report import read_report, write_report
+from digits.evaluation.result import Result, Threshold
+from digits.evaluation.run import PREDICTIONS, complete
+
+RUN, TRUTH = "run.json", "truth.json"
+KINDS = {"detector": detector, "recognizer": recognizer, "pipeline": pipeline}
+_NEEDED = {
+    "detector": "digits have boxes, or there are none",
+    "recognizer": "it is known what the digits spell, or there are none",
+    "pipeline": "numbers have texts and boxes, or there are none",
+}
+Run = Callable[[Sequence[Record]], Iterator[dict]]
+
+
+def score(
+    kind: str, records: Sequence[Record], answers: Mapping[str, Answer], thresholds: Sequence[Threshold] = ()
+) -> Result:
+    """The figures of a kind, "detector", "recognizer" or "pipeline"; see the modules of these names."""
+    if kind == "detector":
+        return detector.score(records, answers)
+    return KINDS[kind].score(records, answers, thresholds)
+
+
+def threshold_of(report: str | Path, kind: str) -> Threshold:
+    """The threshold that an earlier report, on validation data, has chosen for coverage at 98 % accuracy.
+
+    Raises PredictionsError if there is no such report, it is of another kind, or no threshold reaches 98 %.
+    """
+    content = read_report(report)
+    if content["kind"] != kind:
+        raise PredictionsError(f"{report}: evaluates the {content['kind']}, a threshold of the {kind} is needed")
+    value = content["measures"].get("coverage_at_98", {}).get("threshold chosen on these data", {}).get("threshold")
+    if value is None:
+        raise PredictionsError(f"{report}: has no threshold, 98 % accuracy is not reached there")
+    return Threshold(value, str(report))
+
+
+def measurable(kind: str, pictures: Pictures) -> list[Record]:
+    """The records that this kind can be measured on; DatasetError if there is none."""
+    records = [record for record in pictures.records if KINDS[kind].usable(record)]
+    if not records:
+        raise DatasetError(f"{pictures.name}: no picture to measure a {kind} on, one in which {_NEEDED[kind]}")
+    return records
+
+
+def evaluate(
+    kind: str,
+    pictures: Pictures,
+    out: str | Path,
+    answers: Path | Run,
+    *,
+    models: Mapping[str, object],
+    thresholds: Sequence[Threshold] = (),
+    quiet: bool = False,
+) -> Result:
+    """Measure on every picture that can be measured on, and write the report into the folder `out`.
+
+    answers: a file of predictions, or what makes them, see `run`; these go into `out` one by one, so that an evaluation
+    that was interrupted is gone on with. models: what answers, plain values; an evaluation of other models or pictures
+    in the same folder is refused. thresholds: chosen elsewhere, for coverage.
+
+    Raises DatasetError or PredictionsError if something in there cannot be used.
+    """
+    out = Path(out)
+    records = measurable(kind, pictures)
+    truth = coco_document(records, lambda record: str(record.path.resolve()))
+    identity = {
+        "kind": kind,
+        "models": {**models, "digits": digits.__version__},
+        "pictures": hashlib.sha256(json.dumps(truth).encode()).hexdigest(),
+    }
+    _claim(out, identity)
+    write_json(out / TRUTH, truth)
+    if isinstance(answers, Path):
+        read_predictions(answers, kind, records)  # refused before it is copied
+        shutil.copyfile(answers, out / PREDICTIONS)
+    else:
+        complete(out / PREDICTIONS, kind, records, answers, quiet)
+    result = score(kind, records, read_predictions(out / PREDICTIONS, kind, records), thresholds)
+    left_out = len(pictures) - len(records) + len(pictures.problems)
+    about = {
+        "data": f"{pictures.name}, {len(records)} pictures" + (f", {left_out} left out" if left_out else ""),
+        **{name: str(value) for name, value in identity["models"].items()},
+    }
+    write_report(out, kind, about, result, quiet)
+    return result
+
+
+def _claim(out: Path, identity: dict) -> None:
+    """Make the folder that of this evaluation; refuse one that is of another, or holds something else."""
+    if not (out / RUN).is_file():
+        check_unused(out)
+        write_text(out / RUN, json.dumps(identity, indent=1) + "\n")
+        return
+    try:
+        found = json.loads((out / RUN).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise PredictionsError(f"{out / RUN}: cannot be read ({error})") from None
+    other = [key for key, value in identity.items() if not isinstance(found, dict) or found.get(key) != value]
+    if other:
+        raise PredictionsError(f"{out}: holds an evaluation with other {' and '.join(other)}; choose another folder")

@@ -1,0 +1,253 @@
+"""Scores the whole chain: from a photograph to the number that is said."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from digits.core.boxes import enclosing, is_stacked
+from digits.datasets.pictures import Record
+from digits.evaluation.predictions import PhotoReading, PipelineAnswer, rows
+from digits.evaluation.result import Failure, Result, Threshold, coverage_table, grouped, thinned
+from digits.metrics import (
+    accuracy_coverage,
+    all_digits_right,
+    expected_calibration_error,
+    false_alarm_curve,
+    false_alarms,
+    judge,
+    precision_recall_f1,
+    reliability,
+)
+
+_HEIGHTS = (0.02, 0.05, 0.1, 0.2)  # edges of the groups by a digit's height, as shares of the photograph's
+_HEIGHT_NAMES = ("under 2 %", "2 to 5 %", "5 to 10 %", "10 to 20 %", "over 20 %", "unknown")
+
+
+class Number(NamedTuple):
+    """A number of a photograph: its text, the box (4,) around it, whether it is stacked, and its digits' height.
+
+    share: the height of its digits as a share of the photograph's, nan if its size is not known.
+    """
+
+    text: str
+    box: np.ndarray
+    stacked: bool
+    share: float
+
+
+def usable(record: Record) -> bool:
+    """Whether the chain can be measured on it: its numbers are known and have boxes, or there are no digits."""
+    return bool(record.numbers) == bool(len(record.boxes))
+
+
+def numbers_of(record: Record) -> list[Number]:
+    """The numbers of a photograph."""
+    return [
+        Number(
+            text,
+            enclosing(boxes),
+            is_stacked(boxes),
+            float(np.median(boxes[:, 3] - boxes[:, 1])) / record.height if record.height else float("nan"),
+        )
+        for text, boxes in zip(record.numbers, record.number_boxes(), strict=True)
+    ]
+
+
+def first_right(record: Record, answer: PipelineAnswer) -> bool:
+    """Whether what would be said first is a number of the photograph."""
+    return bool(answer.readings) and answer.readings[0].text in record.numbers
+
+
+def first_confidence(answer: PipelineAnswer) -> float:
+    """Confidence of what would be said first, -inf if nothing is."""
+    return answer.readings[0].confidence if answer.readings else -np.inf
+
+
+def sure(answer: PipelineAnswer) -> list[PhotoReading]:
+    """The readings of status `read`."""
+    return [reading for reading in answer.readings if reading.status == "read"]
+
+
+def judged(record: Record, readings: Sequence[PhotoReading]):
+    """The `Judgement` of these readings of a photograph."""
+    numbers = numbers_of(record)
+    return judge(
+        [number.text for number in numbers],
+        np.array([number.box for number in numbers]).reshape(-1, 4),
+        [reading.text for reading in readings],
+        rows(reading.box for reading in readings),
+    )
+
+
+def strictly_right(record: Record, answer: PipelineAnswer) -> bool:
+    """Whether the sure readings have all digits of the photograph, in class and box, and no more."""
+    found = [digit for reading in sure(answer) for digit in reading.digits]
+    return all_digits_right(record.boxes, record.labels, rows(d.box for d in found), [int(d.digit) for d in found])
+
+
+def score(records: Sequence[Record], answers: Mapping[str, PipelineAnswer], thresholds: Sequence[Threshold]) -> Result:
+    """Figures of the whole chain. records: those that are `usable`, each with its answer. thresholds: chosen elsewhere.
+
+    Readings of status `read` are what a user hears; the table `end_to_end` also says what all of them would come to.
+    """
+    numbered = [record for record in records if record.numbers]
+    negatives = [record for record in records if not len(record.labels)]
+    firsts = _firsts(numbered, answers)
+    told = [reading for record in records for reading in answers[record.image_id].readings]
+    judgements = {
+        "read": [judged(record, sure(answers[record.image_id])) for record in records],
+        "read or unsure": [judged(record, answers[record.image_id].readings) for record in records],
+    }
+    outcomes = [outcome for found in judgements["read or unsure"] for outcome in found.readings]
+    told_right = np.array([outcome == "right" for outcome in outcomes], bool)
+    told_sure = np.array([reading.confidence for reading in told], float)
+    measures = {
+        "photographs": {
+            "with numbers": len(numbered),
+            "numbers": sum(len(record.numbers) for record in numbered),
+            "without numbers": len(negatives),
+            "of these not opened": sum(answers[record.image_id].error is not None for record in records),
+        },
+        "first_reading": {
+            "right": _share(firsts.right),
+            "right and read": _share(firsts.right & firsts.read),
+            "wrong and read": _share(~firsts.right & firsts.read),
+            "precision of those read": _share(firsts.right[firsts.read]),
+        },
+        "end_to_end": {name: _end_to_end(found) for name, found in judgements.items()},
+        "coverage_at_98": coverage_table(firsts.right, firsts.confidence, thresholds),
+        **_by_number(records, judgements, dict(zip((r.image_id for r in numbered), firsts.right, strict=True))),
+        "calibration": {
+            "readings": len(told),
+            "expected calibration error": expected_calibration_error(told_right, told_sure),
+        },
+        **_strict(records, answers, told),
+        **_false_alarms(negatives, answers),
+        **_speed(answers),
+    }
+    coverage, accuracy, threshold = accuracy_coverage(firsts.right, firsts.confidence)
+    alarms = [np.array([r.confidence for r in answers[record.image_id].readings]) for record in negatives]
+    cut, counts, shares = false_alarm_curve(alarms)
+    curves = {
+        "accuracy_coverage": thinned({"coverage": coverage, "accuracy": accuracy, "threshold": threshold}),
+        "reliability": reliability(told_right, told_sure)._asdict(),
+        "false_alarms": thinned({"threshold": cut, "a negative": counts, "negatives with any": shares}),
+    }
+    return Result(measures, curves, _failures(records, answers, judgements))
+
+
+class _Firsts(NamedTuple):
+    """What would be said first of each photograph with numbers: whether it is right, its confidence, whether `read`."""
+
+    right: np.ndarray
+    confidence: np.ndarray
+    read: np.ndarray
+
+
+def _firsts(numbered: Sequence[Record], answers: Mapping[str, PipelineAnswer]) -> _Firsts:
+    said = [answers[record.image_id] for record in numbered]
+    return _Firsts(
+        np.array([first_right(*pair) for pair in zip(numbered, said, strict=True)], bool),
+        np.array([first_confidence(answer) for answer in said], float),
+        np.array([bool(answer.readings) and answer.readings[0].status == "read" for answer in said], bool),
+    )
+
+
+def _strict(records: Sequence[Record], answers: Mapping[str, PipelineAnswer], told: Sequence[PhotoReading]) -> dict:
+    """Where digits have boxes of their own, on both sides."""
+    exact = [record for record in records if not record.shared_out]
+    if not any(record.numbers for record in exact) or not all(len(r.digits) == len(r.text) for r in told):
+        return {}
+    right = [strictly_right(record, answers[record.image_id]) for record in exact]
+    return {"strict": {"photographs": len(exact), "all digits and boxes right": _share(right)}}
+
+
+def _false_alarms(negatives: Sequence[Record], answers: Mapping[str, PipelineAnswer]) -> dict:
+    if not negatives:
+        return {}
+    heard = [[reading.confidence for reading in sure(answers[record.image_id])] for record in negatives]
+    a_picture, share = false_alarms(heard, 0)
+    return {"false_alarms": {"numbers read a negative": a_picture, "negatives with a number read": share}}
+
+
+def _speed(answers: Mapping[str, PipelineAnswer]) -> dict:
+    seconds = [answer.seconds for answer in answers.values() if answer.seconds is not None]
+    if not seconds:
+        return {}
+    median, slow = np.quantile(seconds, [0.5, 0.95]) * 1e3
+    return {"speed": {"ms a photograph, median": float(median), "ms a photograph, 95 %": float(slow)}}
+
+
+def _share(values) -> float:
+    return float(np.mean(values)) if len(values) else float("nan")
+
+
+def _end_to_end(judgements: Sequence) -> dict[str, float]:
+    numbers = Counter(outcome for found in judgements for outcome in found.numbers)
+    readings = Counter(outcome for found in judgements for outcome in found.readings)
+    precision, recall, f1 = precision_recall_f1(numbers["right"], readings.total(), numbers.total())
+    return {
+        "precision": precision,
+        "recall": recall,
+        "f1": f1,
+        **{outcome: numbers[outcome] for outcome in ("right", "misplaced", "misread", "missed")},
+        "invented": readings["invented"],
+    }
+
+
+def _by_number(records: Sequence[Record], judgements, first_of: Mapping[str, bool]) -> dict[str, dict]:
+    """Tables by height, orientation and length of the numbers. first_of: whether a photograph's first is right."""
+    each = [
+        (number, read, told, first_of[record.image_id])
+        for record, *found in zip(records, judgements["read"], judgements["read or unsure"], strict=True)
+        for number, read, told in zip(numbers_of(record), *(one.numbers for one in found), strict=True)
+    ]
+
+    def row(chosen: np.ndarray) -> dict:
+        return {
+            "numbers": len(chosen),
+            "first reading right": _share([each[i][3] for i in chosen]),
+            "read": _share([each[i][1] == "right" for i in chosen]),
+            "read or unsure": _share([each[i][2] == "right" for i in chosen]),
+        }
+
+    lengths = [str(len(number.text)) for number, *_ in each]
+    heights = [
+        _HEIGHT_NAMES[-1 if np.isnan(number.share) else int(np.searchsorted(_HEIGHTS, number.share, side="right"))]
+        for number, *_ in each
+    ]
+    ways = ["stacked" if number.stacked else "level" for number, *_ in each]
+    return {
+        "by_height": grouped(_HEIGHT_NAMES, heights, row),
+        "by_orientation": grouped(("level", "stacked"), ways, row),
+        "by_length": grouped(sorted(set(lengths), key=int), lengths, row),
+    }
+
+
+def _failures(records, answers, judgements) -> dict[str, list[Failure]]:
+    """Wrong readings that are said, most sure first; numbers that are not read, the largest first."""
+    wrong, lost = [], []
+    for record, heard, told in zip(records, judgements["read"], judgements["read or unsure"], strict=True):
+        numbers = numbers_of(record)
+        truth_boxes = np.array([number.box for number in numbers]).reshape(-1, 4)
+        there = " ".join(record.numbers) or "none"
+        for reading, outcome in zip(sure(answers[record.image_id]), heard.readings, strict=True):
+            if outcome in ("misread", "invented"):
+                caption = f"{there}, {outcome} {reading.text} {reading.confidence:.2f}"
+                wrong.append((reading.confidence, Failure(record, caption, truth_boxes, rows([reading.box]))))
+        readings = answers[record.image_id].readings
+        for number, outcome, best in zip(numbers, heard.numbers, told.numbers, strict=True):
+            if outcome == "missed":
+                at = "unsure" if best == "right" else best
+                said = " ".join(reading.text for reading in readings[:3])
+                caption = f"{number.text}, {at}" + (f": {said}" if said and best != "right" else "")
+                boxes = rows(reading.box for reading in readings[:3])
+                lost.append((number.share, Failure(record, caption, number.box[None], boxes)))
+    return {
+        name: [failure for _, failure in sorted(found, key=lambda pair: -np.nan_to_num(pair[0]))]
+        for name, found in (("wrong readings", wrong), ("numbers not read", lost))
+    }

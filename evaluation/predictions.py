@@ -1,0 +1,186 @@
+"""What a model answered, one JSON object a picture and line, so that it is scored apart from being run.
+
+Another program's answers are scored just the same. A line has `image_id`, that of the picture, and
+
+- of a detector    `boxes` [[x1, y1, x2, y2], …], `scores`, `labels` (0 to 9), of every digit found
+- of a recogniser  `readings` [{"text", "confidence"}, …], one a number of the picture, in their order; of a picture
+                   without numbers, one of the whole
+- of the pipeline  `readings` [{"text", "confidence", "box", "status"}, …], most likely house number first, as
+                   `digits read --json` prints them
+
+or instead `error`, if the picture could not be read. Coordinates are pixels of the upright picture.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from digits.core.errors import PredictionsError
+from digits.datasets.pictures import Record
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+Text = Annotated[str, Field(pattern=r"^[0-9]*$")]
+Number = Annotated[str, Field(pattern=r"^[0-9]+$")]
+_SHOWN = 3  # ids named in a message
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+
+class Box(_Strict):
+    """A box as four numbers in a row."""
+
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_row(cls, row: object) -> object:
+        if not isinstance(row, (list, tuple)) or len(row) != 4:
+            raise ValueError("a box is four numbers, [x1, y1, x2, y2]")
+        return dict(zip(("x1", "y1", "x2", "y2"), row, strict=True))
+
+    @model_validator(mode="after")
+    def _has_sides(self) -> Box:
+        if self.x1 > self.x2 or self.y1 > self.y2:
+            raise ValueError("a box needs x1 <= x2 and y1 <= y2")
+        return self
+
+    def row(self) -> list[float]:
+        return [self.x1, self.y1, self.x2, self.y2]
+
+
+def rows(boxes: Iterable[Box]) -> np.ndarray:
+    """Boxes as float64 (N, 4)."""
+    return np.array([box.row() for box in boxes], np.float64).reshape(-1, 4)
+
+
+class _Answer(_Strict):
+    image_id: str
+    error: str | None = None
+
+    def check(self, record: Record) -> None:
+        """Raises ValueError if it cannot be an answer to this picture."""
+
+
+class DetectorAnswer(_Answer):
+    """Digits found. proposals: of each digit that is there, how well the best proposal overlaps it, by stage."""
+
+    boxes: list[Box] = []
+    scores: list[Probability] = []
+    labels: list[Annotated[int, Field(ge=0, le=9)]] = []
+    proposals: dict[str, list[Probability]] = {}
+
+    @model_validator(mode="after")
+    def _same_count(self) -> DetectorAnswer:
+        if not len(self.boxes) == len(self.scores) == len(self.labels):
+            counts = f"{len(self.boxes)} boxes, {len(self.scores)} scores, {len(self.labels)} labels"
+            raise ValueError(f"as many of each are needed, not {counts}")
+        return self
+
+    def check(self, record: Record) -> None:
+        for stage, found in self.proposals.items():
+            if len(found) != len(record.labels):
+                raise ValueError(f"proposals: {len(found)} values {stage} for {len(record.labels)} digits")
+
+
+class CropReading(_Strict):
+    """Text of a crop, "" for no number, and its probability."""
+
+    text: Text
+    confidence: Probability
+
+
+class RecognizerAnswer(_Answer):
+    """One reading a number."""
+
+    readings: list[CropReading] = []
+
+    def check(self, record: Record) -> None:
+        if not self.error and len(self.readings) != max(1, len(record.numbers)):
+            raise ValueError(f"{len(self.readings)} readings for {max(1, len(record.numbers))} numbers")
+
+
+class DigitBox(_Strict):
+    """A digit of a reading."""
+
+    digit: Annotated[str, Field(pattern=r"^[0-9]$")]
+    box: Box
+
+
+class PhotoReading(_Strict):
+    """A number in a photograph. digits: where they are known."""
+
+    text: Number
+    confidence: Probability
+    box: Box
+    status: Literal["read", "unsure"] = "read"
+    digits: list[DigitBox] = []
+
+
+class PipelineAnswer(_Answer):
+    """Readings, most likely house number first. seconds: time spent on the photograph."""
+
+    readings: list[PhotoReading] = []
+    seconds: float | None = None
+
+
+ANSWERS = {"detector": DetectorAnswer, "recognizer": RecognizerAnswer, "pipeline": PipelineAnswer}
+Answer = DetectorAnswer | RecognizerAnswer | PipelineAnswer
+
+
+def parse_line(line: str | bytes, kind: str) -> Answer:
+    """One line; ValueError, saying in short what is wrong with it, if it is no answer of this kind."""
+    try:
+        return ANSWERS[kind].model_validate_json(line)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        reason = first["msg"].removeprefix("Value error, ")
+        raise ValueError(f"{place}: {reason}" if place else reason) from None
+
+
+def read_predictions(path: str | Path, kind: str, records: Sequence[Record]) -> dict[str, Answer]:
+    """The answers of a file by the id of the picture, one for each of `records`.
+
+    kind: "detector", "recognizer" or "pipeline". Raises PredictionsError, naming the line, if one is malformed, answers
+    a picture a second time or one that is not among the records; and if some have no answer.
+    """
+    wanted = {record.image_id: record for record in records}
+    answers: dict[str, Answer] = {}
+    lines: dict[str, int] = {}
+    try:
+        with Path(path).open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if not line.strip():
+                    continue
+                try:
+                    answer = parse_line(line, kind)
+                    if answer.image_id in lines:
+                        raise ValueError(f"{answer.image_id!r} again, first in line {lines[answer.image_id]}")
+                    if answer.image_id not in wanted:
+                        raise ValueError(f"{answer.image_id!r} is none of the pictures that are measured on")
+                    answer.check(wanted[answer.image_id])
+                except ValueError as error:
+                    raise PredictionsError(f"{path}: line {number}: {error}") from None
+                answers[answer.image_id], lines[answer.image_id] = answer, number
+    except OSError as error:
+        raise PredictionsError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+    if missing := [image_id for image_id in wanted if image_id not in answers]:
+        names = ", ".join(missing[:_SHOWN]) + (" …" if len(missing) > _SHOWN else "")
+        raise PredictionsError(f"{path}: no answer for {len(missing)} of {len(wanted)} pictures: {names}")
+    return answers
+
+
+def answer_line(fields: Mapping) -> str:
+    """Fields of an answer as a line, with its end."""
+    return json.dumps(fields, separators=(",", ":"), allow_nan=False) + "\n"

@@ -1,0 +1,145 @@
+"""Scores a recogniser: texts of numbers that were cut out by their true boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from digits.core.boxes import enclosing
+from digits.datasets.pictures import Record
+from digits.evaluation.predictions import RecognizerAnswer
+from digits.evaluation.result import Failure, Result, Threshold, coverage_table, grouped, thinned
+from digits.metrics import (
+    accuracy_coverage,
+    character_error_rate,
+    class_scores,
+    confusion_matrix,
+    digit_accuracy,
+    exact_accuracy,
+    expected_calibration_error,
+    length_accuracy,
+    reliability,
+)
+
+
+class Numbers(NamedTuple):
+    """Every number of the pictures and what was read of it, N in all; confidence is -inf where nothing was answered."""
+
+    records: list[Record]
+    truths: list[str]
+    texts: list[str]
+    confidence: np.ndarray
+
+    @property
+    def right(self) -> np.ndarray:
+        """bool (N,)"""
+        return np.array([truth == text for truth, text in zip(self.truths, self.texts, strict=True)], bool)
+
+
+def usable(record: Record) -> bool:
+    """Whether a recogniser can be measured on it: what its digits spell is known, or there are none."""
+    return bool(record.numbers) or not len(record.boxes)
+
+
+def numbers_of(records: Sequence[Record], answers: Mapping[str, RecognizerAnswer]) -> Numbers:
+    """Truths and readings of the pictures that show numbers. An answer "" says that there is none: it is one."""
+    found = []
+    for record in records:
+        readings = answers[record.image_id].readings or [None] * len(record.numbers)
+        for truth, reading in zip(record.numbers, readings, strict=False):
+            said = (reading.text, reading.confidence) if reading else ("", -np.inf)
+            found.append((record, truth, *said))
+    mine, truths, texts, confidence = (list(column) for column in zip(*found, strict=True)) if found else ([],) * 4
+    return Numbers(mine, truths, texts, np.array(confidence, float))
+
+
+def score(
+    records: Sequence[Record], answers: Mapping[str, RecognizerAnswer], thresholds: Sequence[Threshold]
+) -> Result:
+    """Figures of a recogniser. records: those that are `usable`, each with its answer. thresholds: chosen elsewhere."""
+    numbers = numbers_of(records, answers)
+    truths, texts, right = numbers.truths, numbers.texts, numbers.right
+    negatives = [record for record in records if not record.numbers]
+    confusion = confusion_matrix(truths, texts)
+    measures = {
+        "numbers": {
+            "numbers": len(truths),
+            "crops without a number": len(negatives),
+            "pictures not opened": sum(answers[record.image_id].error is not None for record in records),
+        },
+        "accuracy": {
+            "exact sequence accuracy": exact_accuracy(truths, texts),
+            "length accuracy": length_accuracy(truths, texts),
+            "digit accuracy": digit_accuracy(truths, texts),
+            "character error rate": character_error_rate(truths, texts),
+            "expected calibration error": expected_calibration_error(right, numbers.confidence),
+        },
+        "coverage_at_98": coverage_table(right, numbers.confidence, thresholds),
+        "by_length": _by_length(numbers),
+        "by_class": _by_class(confusion),
+    }
+    if negatives:
+        said = [reading.text for record in negatives for reading in answers[record.image_id].readings]
+        measures["crops_without_a_number"] = {"left empty": sum(not text for text in said) / len(negatives)}
+    coverage, accuracy, threshold = accuracy_coverage(right, numbers.confidence)
+    curves = {
+        "accuracy_coverage": thinned({"coverage": coverage, "accuracy": accuracy, "threshold": threshold}),
+        "reliability": reliability(right, numbers.confidence)._asdict(),
+        "confusion": {name: confusion[:, i] for i, name in enumerate([*map(str, range(10)), "nothing"])},
+    }
+    return Result(measures, curves, _failures(numbers, negatives, answers))
+
+
+def _by_length(numbers: Numbers) -> dict[str, dict]:
+    lengths = [str(len(truth)) for truth in numbers.truths]
+
+    def row(chosen: np.ndarray) -> dict:
+        truths, texts = ([column[i] for i in chosen] for column in (numbers.truths, numbers.texts))
+        return {
+            "numbers": len(chosen),
+            "exact": exact_accuracy(truths, texts),
+            "length": length_accuracy(truths, texts),
+            "character error rate": character_error_rate(truths, texts),
+        }
+
+    return grouped(sorted(set(lengths), key=int), lengths, row)
+
+
+def _by_class(confusion: np.ndarray) -> dict[str, dict]:
+    scores = class_scores(confusion)
+    columns = {"digits": scores.support, "precision": scores.precision, "recall": scores.recall, "f1": scores.f1}
+    table = {str(label): {name: values[label].item() for name, values in columns.items()} for label in range(10)}
+    for average in ("macro", "micro", "weighted"):
+        row = (int(scores.support.sum()), *getattr(scores, average))
+        table[f"{average} average"] = dict(zip(columns, row, strict=True))
+    return table
+
+
+def _failures(numbers: Numbers, negatives, answers) -> dict[str, list[Failure]]:
+    """Misread numbers, and numbers read where there are none; most sure first."""
+    wrong = [
+        (sure, Failure(record, f"{truth}, read {text or 'nothing'} {max(sure, 0):.2f}", _box_of(record, truth), _NONE))
+        for record, truth, text, sure in zip(*numbers, strict=True)
+        if truth != text
+    ]
+    made_up = [
+        (reading.confidence, Failure(record, f"none, read {reading.text} {reading.confidence:.2f}", _NONE, _NONE))
+        for record in negatives
+        for reading in answers[record.image_id].readings
+        if reading.text
+    ]
+    return {
+        name: [failure for _, failure in sorted(found, key=lambda pair: -pair[0])]
+        for name, found in (("misread numbers", wrong), ("numbers read where there are none", made_up))
+    }
+
+
+_NONE = np.zeros((0, 4))
+
+
+def _box_of(record: Record, truth: str) -> np.ndarray:
+    """The box (1, 4) around the number of this text, (0, 4) in a crop."""
+    found = [boxes for text, boxes in zip(record.numbers, record.number_boxes(), strict=False) if text == truth]
+    return enclosing(found[0])[None] if found else _NONE

@@ -1,0 +1,71 @@
+"""What an evaluation comes to, before it is written down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from digits.datasets.pictures import Record
+from digits.metrics import coverage_at_accuracy, kept_at
+
+ACCURACY = 0.98  # at which coverage is reported, as Goodfellow et al. 2013 do
+
+
+class Threshold(NamedTuple):
+    """A confidence from which answers are kept, and where it was chosen."""
+
+    value: float
+    chosen_on: str
+
+
+class Failure(NamedTuple):
+    """What went wrong: the picture, a line of text, and the boxes (N, 4) of what is there and what was said."""
+
+    record: Record
+    caption: str
+    truths: np.ndarray
+    answers: np.ndarray
+
+
+@dataclass(frozen=True)
+class Result:
+    """Figures, curves and failures of an evaluation.
+
+    measures: by section, each a row of figures by name, or a table, rows of figures by name. A figure that does not
+    exist is nan. curves: by name, columns of equal length. failures: by kind, the worst first.
+    """
+
+    measures: dict[str, dict]
+    curves: dict[str, dict[str, np.ndarray]]
+    failures: dict[str, list[Failure]] = field(default_factory=dict)
+
+
+def coverage_table(right: np.ndarray, confidence: np.ndarray, others: Sequence[Threshold]) -> dict[str, dict]:
+    """Rows of coverage at `ACCURACY`: with the threshold chosen on these data, and with each of the others.
+
+    right, confidence: as in `metrics.confidence`.
+    """
+    _, own = coverage_at_accuracy(right, confidence, ACCURACY)
+    table = {}
+    for threshold in (Threshold(own, "these data"), *others):
+        coverage, accuracy = kept_at(right, confidence, threshold.value)
+        row = {"threshold": threshold.value, "coverage": coverage, "accuracy": accuracy}
+        table[f"threshold chosen on {threshold.chosen_on}"] = row
+    return table
+
+
+def grouped(names: Sequence[str], keys: Sequence[str], row: Callable[[np.ndarray], dict]) -> dict[str, dict]:
+    """A table with a row for each of `names`, of the indices whose key it is; those without any are left out."""
+    places = np.asarray(keys, object)
+    chosen = {name: np.flatnonzero(places == name) for name in names}
+    return {name: row(indices) for name, indices in chosen.items() if len(indices)}
+
+
+def thinned(columns: dict[str, np.ndarray], most: int = 500) -> dict[str, np.ndarray]:
+    """Columns of a curve with evenly chosen rows, the first and the last among them, where there are too many."""
+    count = len(next(iter(columns.values())))
+    chosen = np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int)) if count else []
+    return {name: np.asarray(values)[chosen] for name, values in columns.items()}

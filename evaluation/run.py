@@ -1,0 +1,116 @@
+"""Lets a model answer for every picture, into a file that grows line by line and is gone on with when interrupted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from digits.core.errors import DatasetError, DigitsError, PredictionsError
+from digits.core.progress import shown
+from digits.datasets.items import Sample
+from digits.datasets.pictures import Record
+from digits.detector import Detector
+from digits.evaluation.predictions import answer_line, parse_line
+from digits.metrics import best_overlaps
+from digits.pipeline.reader import Reader
+from digits.recognizer import Recognizer
+from digits.recognizer.crops import cut_number
+
+PREDICTIONS = "predictions.jsonl"
+_CHUNK = 32  # pictures whose crops are read together
+_PIXEL, _SCORE = 2, 6  # decimals kept
+
+
+def _rounded(values: Iterable[float], decimals: int = _SCORE) -> list[float]:
+    return np.asarray(values, np.float64).round(decimals).tolist()
+
+
+def detect(detector: Detector, records: Sequence[Record]) -> Iterator[dict]:
+    """An answer a picture, see `predictions`: detections, and how well proposals cover the digits that are there."""
+    for record in records:
+        try:
+            sample = record.open()
+        except DatasetError as error:
+            yield {"image_id": record.image_id, "error": str(error)}
+            continue
+        found = detector.predict([sample.image])[0]
+        answer = {
+            "image_id": record.image_id,
+            "boxes": _rounded(found.boxes, _PIXEL),
+            "scores": _rounded(found.scores),
+            "labels": found.labels.tolist(),
+        }
+        if len(record.boxes):
+            stages = detector.propose(sample.image)
+            best = {stage: best_overlaps(record.boxes, boxes) for stage, boxes in stages.items()}
+            answer["proposals"] = {stage: _rounded(values) for stage, values in best.items()}
+        yield answer
+
+
+def crops_of(sample: Sample) -> list[np.ndarray]:
+    """Every number of a sample as it is cut at reading time; a crop or a negative as a whole."""
+    if len(sample.boxes):
+        return [cut_number(sample.image, boxes) for boxes in sample.number_boxes()]
+    return [sample.image] * max(1, len(sample.numbers))
+
+
+def transcribe(recognizer: Recognizer, records: Sequence[Record]) -> Iterator[dict]:
+    """An answer a picture, see `predictions`: the text of each number, cut out by its true boxes."""
+    for start in range(0, len(records), _CHUNK):
+        opened: list[tuple[Record, list[np.ndarray] | str]] = []
+        for record in records[start : start + _CHUNK]:
+            try:
+                opened.append((record, [crop.copy() for crop in crops_of(record.open())]))
+            except DatasetError as error:
+                opened.append((record, str(error)))
+        crops = [crop for _, found in opened if isinstance(found, list) for crop in found]
+        seen = iter(recognizer.predict(crops) if crops else [])
+        for record, found in opened:
+            if isinstance(found, str):
+                yield {"image_id": record.image_id, "error": found}
+                continue
+            readings = [next(seen) for _ in found]
+            each = [{"text": one.text, "confidence": round(min(1.0, one.confidence), _SCORE)} for one in readings]
+            yield {"image_id": record.image_id, "readings": each}
+
+
+def read_photographs(reader: Reader, records: Sequence[Record]) -> Iterator[dict]:
+    """An answer a picture, see `predictions`: what the whole chain reads."""
+    scenes = reader.read_all((record.path for record in records), skip_errors=True)
+    for record, scene in zip(records, scenes, strict=True):
+        if isinstance(scene, DigitsError):
+            yield {"image_id": record.image_id, "error": str(scene)}
+            continue
+        readings = [reading.to_dict() for reading in scene.readings]
+        for part in (part for reading in readings for part in (reading, *reading["digits"])):
+            part["box"] = _rounded(part["box"], _PIXEL)
+        yield {"image_id": record.image_id, "readings": readings, "seconds": scene.seconds}
+
+
+def complete(
+    path: Path, kind: str, records: Sequence[Record], answer: Callable[[Sequence[Record]], Iterator[dict]], quiet: bool
+) -> None:
+    """Add to the file of predictions the answers that it lacks; a last line that was cut off is made anew.
+
+    Raises PredictionsError if the file holds anything but answers of this kind, or cannot be written.
+    """
+    try:
+        kept = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+        if kept and not kept[-1].endswith(b"\n"):
+            kept.pop()
+            path.write_bytes(b"".join(kept))
+        done = set()
+        for number, line in enumerate(kept, start=1):
+            try:
+                done.add(parse_line(line, kind).image_id)
+            except ValueError as error:
+                raise PredictionsError(f"{path}: line {number}: {error}") from None
+        left = [record for record in records if record.image_id not in done]
+        with path.open("a", encoding="utf-8") as file:
+            for fields in shown(answer(left), "predicting", len(left), quiet):
+                file.write(answer_line(fields))
+                file.flush()
+    except OSError as error:
+        raise PredictionsError(f"{path}: {(error.strerror or str(error)).lower()}") from None

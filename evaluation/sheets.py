@@ -1,0 +1,64 @@
+"""Contact sheets of failures: the place in the picture, what is there in green, what was said in red."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from digits.core.boxes import cut_region, enclosing
+from digits.core.errors import DatasetError
+from digits.datasets.contact import CAPTION, arrange
+from digits.evaluation.result import Failure
+
+_THERE, _SAID = (60, 220, 90), (255, 70, 60)
+_AROUND = 1.0  # of what is boxed, shown on every side
+_LEAST = 48  # pixels of the picture shown at the least
+_WIDEST = 3  # times the height: wider places are narrowed to it
+
+
+def _window(failure: Failure, shape: tuple[int, int]) -> np.ndarray:
+    """What part of the picture to show, xyxy: around the first box there is, all of it if there is none."""
+    boxes = failure.truths if len(failure.truths) else failure.answers[:1]
+    if not len(boxes):
+        return np.array([0, 0, shape[1], shape[0]], float)
+    x1, y1, x2, y2 = enclosing(boxes)
+    half = np.maximum(np.array([x2 - x1, y2 - y1]) * (0.5 + _AROUND), _LEAST / 2)
+    half = np.maximum(half, half[::-1] / _WIDEST)  # no slivers
+    centre = np.array([x1 + x2, y1 + y2]) / 2
+    return np.concatenate([centre - half, centre + half])
+
+
+def _tile(failure: Failure, height: int) -> Image.Image | None:
+    """The failure `height` + CAPTION pixels high, None if its picture cannot be opened."""
+    try:
+        image = failure.record.open().image
+    except DatasetError:
+        return None
+    window = _window(failure, image.shape[:2])
+    part = cut_region(image, window)
+    scale = height / part.shape[0]
+    size = max(1, round(part.shape[1] * scale)), height
+    pixels = cv2.resize(part, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    font = ImageFont.load_default(CAPTION - 4)
+    framed = Image.new(
+        "RGB", (max(size[0], round(font.getlength(failure.caption)) + 4), height + CAPTION), (24, 24, 24)
+    )
+    framed.paste(Image.fromarray(pixels), (0, 0))
+    draw = ImageDraw.Draw(framed)
+    origin = np.maximum(np.floor(window[:2]), 0)
+    for boxes, colour in ((failure.truths, _THERE), (failure.answers, _SAID)):
+        for box in boxes:
+            x1, y1, x2, y2 = ((box - [*origin, *origin]) * scale).tolist()
+            if x2 > 0 and y2 > 0 and x1 < size[0] and y1 < height:
+                draw.rectangle([x1, y1, x2, min(y2, height - 1)], outline=colour, width=2)
+    draw.text((2, height), failure.caption, fill=(235, 235, 235), font=font)
+    return framed
+
+
+def failure_sheet(failures: Sequence[Failure], height: int = 150, width: int = 1400) -> Image.Image | None:
+    """Failures side by side, in the order given; None if no picture of them can be opened."""
+    tiles = [tile for tile in (_tile(failure, height) for failure in failures) if tile is not None]
+    return arrange(tiles, height + CAPTION, width) if tiles else None
