@@ -9,6 +9,7 @@ import click
 from digits import __version__
 from digits.cli.data import data
 from digits.cli.evaluate import evaluate
+from digits.cli.explain import explain
 from digits.cli.read import read
 from digits.cli.train import train
 from digits.core.errors import DigitsError
@@ -36,5 +37,6 @@ def main() -> None:
 
 main.add_command(data)
 main.add_command(evaluate)
+main.add_command(explain)
 main.add_command(read)
 main.add_command(train)

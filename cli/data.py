@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from digits.cli.sources import list_problems, open_pictures, source_options
+
 _BACKGROUND_BYTES = 2_000_000_000  # they are held in memory
 
 _quiet = click.option("--quiet", is_flag=True, help="No progress bar, no notes on stderr.")
@@ -16,41 +18,6 @@ _out_folder = click.option(
     metavar="DIR",
     help="Folder to write, new or empty.",
 )
-
-
-def _source(command):
-    """The argument and the options that say what is read."""
-    for option in (
-        click.option("--annotations-only", is_flag=True, help="The pictures need not be there."),
-        click.option("--images", type=click.Path(path_type=Path), metavar="DIR", help="Where the pictures are."),
-        click.option(
-            "--format",
-            "format_",
-            type=click.Choice(["svhn", "mila", "coco", "yolo", "crops", "annotated", "negatives"]),
-            help="Of the source. [default: told from its files]",
-        ),
-        click.argument("source", type=click.Path(path_type=Path)),
-    ):
-        command = option(command)
-    return command
-
-
-def _open(source: Path, format_: str | None, images: Path | None, annotations_only: bool, quiet: bool):
-    from digits.datasets.sources import open_source
-
-    return open_source(source, images, format=format_, annotations_only=annotations_only, quiet=quiet)
-
-
-def _problems(pictures, most: int = 10) -> None:
-    """What was left out, counted and listed on stderr."""
-    if pictures.problems:
-        click.echo(f"{len(pictures.problems)} entries left out:", err=True)
-    for image_id, reason in pictures.problems[:most]:
-        click.echo(f"  {image_id}: {reason}", err=True)
-    if len(pictures.problems) > most:
-        click.echo(f"  and {len(pictures.problems) - most} more", err=True)
-    if not len(pictures) and any("missing" in reason for _, reason in pictures.problems):
-        click.echo("say with --images where the pictures are, or --annotations-only to do without", err=True)
 
 
 @click.group()
@@ -175,14 +142,14 @@ def _backgrounds(folder: Path | None, long_side: int, seed: int, quiet: bool) ->
         pictures = Pictures(pictures.name, [pictures.records[i] for i in chosen], pictures.problems)
     loaded = load_pixels(pictures, long_side)
     if not quiet:
-        _problems(pictures)
+        list_problems(pictures)
     if not loaded:
         raise DatasetError(f"{folder}: none of its pictures can be read")
     return loaded
 
 
 @data.command()
-@_source
+@source_options
 @click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), default="stats.png", show_default=True,
               metavar="FILE", help="Where the plots go: .png, .svg or .pdf.")  # fmt: skip
 @_quiet
@@ -195,21 +162,21 @@ def stats(source, format_, images, annotations_only, plot, quiet):
     """
     from digits.datasets.statistics import Statistics
 
-    pictures = _open(source, format_, images, annotations_only, quiet)
+    pictures = open_pictures(source, format_, images, annotations_only, quiet)
     counted = Statistics.of(pictures)
     rows = counted.rows()
     wide = max(map(len, rows))
     for name, value in rows.items():
         click.echo(f"{name:<{wide}}  {value}")
     if not quiet:
-        _problems(pictures)
+        list_problems(pictures)
     counted.plot(plot, str(source))
     if not quiet:
         click.echo(f"plots: {plot}", err=True)
 
 
 @data.command()
-@_source
+@source_options
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), default="preview.png", show_default=True,
               metavar="FILE")  # fmt: skip
 @click.option("--count", type=click.IntRange(1), default=48, show_default=True, metavar="N", help="Of pictures.")
@@ -232,7 +199,7 @@ def preview(source, format_, images, annotations_only, out, count, height, seed,
 
     if annotations_only:
         raise click.UsageError("a preview needs the pictures")
-    pictures = _open(source, format_, images, False, quiet)
+    pictures = open_pictures(source, format_, images, False, quiet)
     if not len(pictures):
         raise DatasetError(f"{source}: nothing to show, {len(pictures.problems)} entries left out")
     count = min(count, len(pictures))
@@ -244,11 +211,11 @@ def preview(source, format_, images, annotations_only, out, count, height, seed,
     write_picture(out, contact_sheet(samples, height))
     click.echo(out)
     if not quiet:
-        _problems(pictures)
+        list_problems(pictures)
 
 
 @data.command()
-@_source
+@source_options
 @click.option("--to", type=click.Choice(["coco", "yolo", "crops"]), required=True, help="The format to write.")
 @_out_folder
 @_quiet
@@ -268,15 +235,15 @@ def convert(source, format_, images, annotations_only, to, out, quiet):
     from digits.datasets.export import convert as write
 
     check_unused(out)
-    pictures = _open(source, format_, images, annotations_only, quiet)
+    pictures = open_pictures(source, format_, images, annotations_only, quiet)
     write(pictures, out, to, copy=not annotations_only, quiet=quiet)
     click.echo(out)
     if not quiet:
-        _problems(pictures)
+        list_problems(pictures)
 
 
 @data.command()
-@_source
+@source_options
 @click.option("--by", type=click.Choice(["id", "number"]), default="id", show_default=True,
               help="What must not be torn apart: a picture, or all pictures of one number.")  # fmt: skip
 @_out_folder
@@ -294,16 +261,16 @@ def split(source, format_, images, annotations_only, by, out, quiet):
     from digits.datasets.export import by_id, by_number
     from digits.datasets.export import split as write
 
-    pictures = _open(source, format_, images, annotations_only, quiet)
+    pictures = open_pictures(source, format_, images, annotations_only, quiet)
     counts = write(pictures, out, by_id if by == "id" else by_number)
     for part, count in counts.items():
         click.echo(f"{out / part}.json  {count}")
     if not quiet:
-        _problems(pictures)
+        list_problems(pictures)
 
 
 @data.command()
-@_source
+@source_options
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, metavar="FILE")
 @_quiet
 def layout(source, format_, images, annotations_only, out, quiet):
@@ -316,7 +283,7 @@ def layout(source, format_, images, annotations_only, out, quiet):
     from digits.core.errors import DatasetError
     from digits.datasets.synthesis.layout import Layout
 
-    pictures = _open(source, format_, images, annotations_only, quiet)
+    pictures = open_pictures(source, format_, images, annotations_only, quiet)
     try:
         measured = Layout.measure(pictures.records)
     except DatasetError as error:
@@ -324,4 +291,4 @@ def layout(source, format_, images, annotations_only, out, quiet):
     measured.save(out)
     click.echo(out)
     if not quiet:
-        _problems(pictures)
+        list_problems(pictures)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from digits.cli.sources import list_problems, open_pictures, source_options
+
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _DIR = click.Path(file_okay=False, path_type=Path)
 _SHIPS = "[default: what ships]"
@@ -36,9 +38,7 @@ def _measured(command):
         click.option("--limit", type=click.IntRange(1), metavar="N", help="So many pictures, evenly spread."),
         click.option("--part", type=click.Choice(["train", "validation", "test", "all"]), default="all",
                      show_default=True, help="Of the pictures, by the hash of their ids."),
-        click.option("--format", "format_", metavar="NAME", help="Of DATA. [default: told from its files]"),
-        click.option("--images", type=_DIR, metavar="DIR", help="Where the pictures are, if not beside DATA."),
-        click.argument("data", type=click.Path(path_type=Path)),
+        source_options,
     ):  # fmt: skip
         command = option(command)
     return command
@@ -50,21 +50,25 @@ _threshold_from = click.option(
 )  # fmt: skip
 
 
-def _pictures(data: Path, images: Path | None, format_: str | None, part: str, limit: int | None, quiet: bool):
+def _report(kind, load, source, format_, images, annotations_only, part, limit, predictions, out, quiet, thresholds=()):
+    """Evaluate what `load` loads, or the predictions."""
+    from digits.datasets.items import spread
     from digits.datasets.pictures import Pictures
-    from digits.datasets.sources import open_source
-    from digits.training.data import spread
+    from digits.evaluation.evaluate import evaluate, threshold_of
 
-    pictures = open_source(data, images, format=format_, quiet=quiet)
+    if annotations_only and not predictions:
+        raise click.UsageError("a model needs the pictures; without them, score --predictions")
+    pictures = open_pictures(source, format_, images, annotations_only, quiet)
     if part != "all":
         pictures = pictures.part(part)
     if limit is not None:
         chosen = [pictures.records[i] for i in spread(limit, len(pictures))]
         pictures = Pictures(pictures.name, chosen, pictures.problems)
-    if pictures.problems and not quiet:
-        first = pictures.problems[0]
-        click.echo(f"{len(pictures.problems)} entries left out, such as {first.image_id}: {first.reason}", err=True)
-    return pictures
+    if not quiet:
+        list_problems(pictures)
+    chosen = [threshold_of(report, kind) for report in thresholds]
+    evaluate(kind, pictures, out, predictions or load(), thresholds=chosen, quiet=quiet)
+    click.echo(out / "report.html")
 
 
 def _use_threads(threads: int | None) -> None:
@@ -76,46 +80,14 @@ def _use_threads(threads: int | None) -> None:
         cv2.setNumThreads(threads)
 
 
-def _report(kind: str, pictures, out: Path, answers, models: dict, thresholds=(), quiet: bool = False) -> None:
-    from digits.evaluation.evaluate import evaluate, threshold_of
-    from digits.evaluation.result import Threshold
-
-    chosen = [each if isinstance(each, Threshold) else threshold_of(each, kind) for each in thresholds]
-    evaluate(kind, pictures, out, answers, models=models, thresholds=chosen, quiet=quiet)
-    click.echo(out / "report.html")
-
-
-def _of_file(predictions: Path) -> dict:
-    """What stands for the models where answers are scored that others made."""
-    import hashlib
-
-    try:
-        return {"predictions": hashlib.sha256(predictions.read_bytes()).hexdigest()}
-    except OSError as error:
-        from digits.core.errors import PredictionsError
-
-        raise PredictionsError(f"{predictions}: {(error.strerror or str(error)).lower()}") from None
-
-
-def _reader(detector: Path | None, recognizer: Path | None, calibration: Path | None, device: str, threads: int | None):
-    """The reader, and what identifies it."""
+def _load_reader(detector, recognizer, calibration, device, threads):
     from digits.detector import Detector
     from digits.pipeline.fuse import Fusion
     from digits.pipeline.reader import Reader
     from digits.recognizer import Recognizer
 
-    reader = Reader(
-        Detector(detector, device),
-        Recognizer(recognizer, device),
-        fusion=Fusion.load(calibration) if calibration else None,
-        threads=threads,
-    )
-    models = {
-        "detector": reader.detector.header["sha256"],
-        "recognizer": reader.recognizer.header["sha256"],
-        "calibration": str(reader.fusion),
-    }
-    return reader, models
+    fusion = Fusion.load(calibration) if calibration else None
+    return Reader(Detector(detector, device), Recognizer(recognizer, device), fusion=fusion, threads=threads)
 
 
 @click.group()
@@ -138,26 +110,25 @@ def evaluate() -> None:
 @click.option("--weights", type=_FILE, metavar="FILE", help=f"Of the detector. {_SHIPS}")
 @_device
 @_threads
-def detector(data, images, format_, part, limit, predictions, out, quiet, weights, device, threads):
+def detector(weights, device, threads, **measured):
     """Measure how digits are found: COCO average precision, recall of proposals and number regions, false alarms.
 
-    DATA is a source of pictures with digit boxes, and negatives if there are some: see digits data.
+    SOURCE holds pictures with digit boxes, and negatives if there are some: see digits data.
 
     \b
     Examples:
       digits evaluate detector svhn/test --out reports/svhn
-      digits evaluate detector DATA/campus --part test --weights runs/detector/detector.safetensors --out reports/campus
+      digits evaluate detector DATA/icdar2003 --weights runs/detector/detector.safetensors --out reports/words
     """
-    pictures = _pictures(data, images, format_, part, limit, quiet)
-    if predictions:
-        return _report("detector", pictures, out, predictions, _of_file(predictions), quiet=quiet)
-    from digits.detector import Detector
-    from digits.evaluation.run import detect
 
-    _use_threads(threads)
-    model = Detector(weights, device)
-    models = {"detector": model.header["sha256"]}
-    return _report("detector", pictures, out, lambda records: detect(model, records), models, quiet=quiet)
+    def load():
+        from digits.detector import Detector
+        from digits.evaluation.run import detector_model
+
+        _use_threads(threads)
+        return detector_model(Detector(weights, device))
+
+    _report("detector", load, **measured)
 
 
 @evaluate.command()
@@ -166,10 +137,10 @@ def detector(data, images, format_, part, limit, predictions, out, quiet, weight
 @click.option("--weights", type=_FILE, metavar="FILE", help=f"Of the recogniser. {_SHIPS}")
 @_device
 @_threads
-def recognizer(data, images, format_, part, limit, predictions, out, quiet, thresholds, weights, device, threads):
+def recognizer(weights, device, threads, **measured):
     """Measure how numbers are read that are already cut out: exact, length and digit accuracy, coverage, calibration.
 
-    DATA is a source of crops, or of pictures with digit boxes, from which numbers are cut as the reader would.
+    SOURCE holds crops, or pictures with digit boxes, from which numbers are cut as the reader would.
 
     \b
     Examples:
@@ -177,16 +148,15 @@ def recognizer(data, images, format_, part, limit, predictions, out, quiet, thre
       digits evaluate recognizer svhn/train --part validation --out reports/validation
       digits evaluate recognizer svhn/test --threshold-from reports/validation --out reports/test
     """
-    pictures = _pictures(data, images, format_, part, limit, quiet)
-    if predictions:
-        return _report("recognizer", pictures, out, predictions, _of_file(predictions), thresholds, quiet)
-    from digits.evaluation.run import transcribe
-    from digits.recognizer import Recognizer
 
-    _use_threads(threads)
-    model = Recognizer(weights, device)
-    models = {"recognizer": model.header["sha256"]}
-    return _report("recognizer", pictures, out, lambda records: transcribe(model, records), models, thresholds, quiet)
+    def load():
+        from digits.evaluation.run import recognizer_model
+        from digits.recognizer import Recognizer
+
+        _use_threads(threads)
+        return recognizer_model(Recognizer(weights, device))
+
+    _report("recognizer", load, **measured)
 
 
 @evaluate.command()
@@ -195,13 +165,10 @@ def recognizer(data, images, format_, part, limit, predictions, out, quiet, thre
 @_chain
 @_device
 @_threads
-def pipeline(
-    data, images, format_, part, limit, predictions, out, quiet, thresholds, detector, recognizer, calibration, device,
-    threads,
-):  # fmt: skip
+def pipeline(detector, recognizer, calibration, device, threads, **measured):
     """Measure the whole chain, from photograph to number: what is right, misread, missed and made up.
 
-    DATA is a source of photographs with numbers and their boxes, or without any.
+    SOURCE holds photographs with numbers and their boxes, or without any.
 
     \b
     Examples:
@@ -209,16 +176,13 @@ def pipeline(
       digits evaluate pipeline DATA/negatives --part test --out reports/negatives
       digits evaluate pipeline DATA/wild --predictions others.jsonl --out reports/others
     """
-    pictures = _pictures(data, images, format_, part, limit, quiet)
-    if predictions:
-        return _report("pipeline", pictures, out, predictions, _of_file(predictions), thresholds, quiet)
-    from digits.evaluation.result import Threshold
-    from digits.evaluation.run import read_photographs
 
-    reader, models = _reader(detector, recognizer, calibration, device, threads)
-    thresholds = [Threshold(reader.min_confidence, "calibration"), *thresholds]
-    answers = lambda records: read_photographs(reader, records)  # noqa: E731 - as in the two above
-    return _report("pipeline", pictures, out, answers, models, thresholds, quiet)
+    def load():
+        from digits.evaluation.run import reader_model
+
+        return reader_model(_load_reader(detector, recognizer, calibration, device, threads))
+
+    _report("pipeline", load, **measured)
 
 
 @evaluate.command()
@@ -272,8 +236,8 @@ def predict(ctx, order, images, out, format_, detector, recognizer, calibration,
     from digits.evaluation.blind import predict as run
 
     order_of(order)  # before the models are loaded
-    reader, models = _reader(detector, recognizer, calibration, device, threads)
-    failed = run(reader, order, out, images, format=format_, identity=json.dumps(models), quiet=quiet)
+    reader = _load_reader(detector, recognizer, calibration, device, threads)
+    failed = run(reader, order, out, images, format=format_, quiet=quiet)
     click.echo(out)
     for message in failed:
         click.echo(f"Error: {message}", err=True)

@@ -126,11 +126,11 @@ def mine(sources, weights, part, limit, keep, threads, out, quiet):
       digits train mine DATA/negatives DATA/icdar2003/text_without_digits --out runs/mined
     """
     from digits.datasets.export import check_unused
+    from digits.datasets.items import spread
     from digits.datasets.pictures import Pictures
     from digits.datasets.sources import open_source
     from digits.detector import Detector
     from digits.pipeline.mining import find_false_alarms, write_false_alarms
-    from digits.training.data import spread
 
     check_unused(out)
     _prepare(threads)

@@ -65,5 +65,12 @@ def part_of(image_id: str) -> str:
     return "test" if place < PARTS["test"] else "validation" if place < 100 - PARTS["train"] else "train"
 
 
+def spread(count: int | None, total: int) -> list[int]:
+    """Indices of `count` of `total` items, evenly spread; of all if there are no more, or `count` is None."""
+    if count is None or count >= total:
+        return list(range(total))
+    return np.linspace(0, total - 1, count).round().astype(int).tolist()
+
+
 def empty_boxes() -> np.ndarray:
     return np.zeros((0, 4), np.float32)

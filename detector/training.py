@@ -17,7 +17,7 @@ from torchvision.ops import box_iou
 from digits.core.errors import WeightsError
 from digits.core.weights import restore, shipped
 from digits.datasets.contact import contact_sheet
-from digits.datasets.items import Sample
+from digits.datasets.items import Sample, spread
 from digits.datasets.mixture import Listed, Mixture
 from digits.datasets.pictures import Pictures, Record
 from digits.datasets.synthesis import Synthesizer
@@ -33,7 +33,6 @@ from digits.training.data import (
     draw_picture,
     open_examples,
     pass_length,
-    spread,
     stream_seed,
 )
 from digits.training.losses import balancing_weights, class_losses

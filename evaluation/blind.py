@@ -12,7 +12,7 @@ from digits.datasets.files import picture_folder, write_text
 from digits.datasets.mila import read_order
 from digits.datasets.pictures import Record, make_record, read_json
 from digits.evaluation.predictions import PipelineAnswer, read_predictions
-from digits.evaluation.run import complete, read_photographs
+from digits.evaluation.run import complete, read_photographs, reader_model
 from digits.pipeline.reader import Reader
 
 FORMATS = ("digits", "mila")
@@ -69,14 +69,13 @@ def predict(
     images: str | Path | None = None,
     *,
     format: str = "digits",
-    identity: str = "",
     quiet: bool = False,
 ) -> list[str]:
     """Write the number first read in each picture of a test set to `out`, a line each, see `number_line`.
 
-    images: the folder of the pictures, by default `images/` beside the list, else beside it. identity: of what reads;
-    an interrupted run of the same is gone on with, from a file beside `out`. Returns a message for each picture that
-    could not be opened; their lines are as if nothing was read.
+    images: the folder of the pictures, by default `images/` beside the list, else beside it. A run that was
+    interrupted is gone on with, from a hidden file beside `out`. Returns a message for each picture that could not be
+    opened; their lines are as if nothing was read.
 
     Raises DatasetError if a picture is missing, before anything is read, or `out` cannot be written.
     """
@@ -90,7 +89,7 @@ def predict(
         )
     # a picture may be listed twice: its place tells it apart
     records = [make_record(f"{place} {name}", folder / name, (0, 0)) for place, name in enumerate(names)]
-    asked = hashlib.sha256("\n".join([identity, *names]).encode()).hexdigest()[:12]
+    asked = hashlib.sha256("\n".join([str(reader_model(reader).identity), *names]).encode()).hexdigest()[:12]
     partial = out.with_name(f".{out.name}.{asked}.partial")
     out.parent.mkdir(parents=True, exist_ok=True)
     complete(partial, "pipeline", records, lambda left: _answered(reader, left), quiet)

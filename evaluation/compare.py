@@ -72,7 +72,7 @@ def markdown(comparisons: Iterable[Comparison]) -> str:
 
 def _share(name: str, right: Sequence[bool]) -> Measure:
     right = np.asarray(right, bool)
-    return Measure(name, len(right), lambda chosen: float(right[chosen].mean()) if len(chosen) else float("nan"), right)
+    return Measure(name, len(right), lambda chosen: float(right[chosen].mean()), right)
 
 
 def _coverage(right: np.ndarray, confidence: np.ndarray) -> Measure:
@@ -155,13 +155,14 @@ def compare(
     if kind != other_kind:
         raise PredictionsError(f"{a} evaluates the {kind}, {b} the {other_kind}: there is nothing to compare")
     _check_same(a, b, records, others)
-    pairs = list(zip(_MEASURES[kind](records, answers), _MEASURES[kind](records, other_answers), strict=True))
+    both = (_MEASURES[kind](records, each) for each in (answers, other_answers))
+    pairs = [(one, other) for one, other in zip(*both, strict=True) if one.count]
     made = []
     for one, other in shown(pairs, "comparing", len(pairs), quiet):
         interval = paired_bootstrap(one.figure, other.figure, one.count, rounds=rounds, seed=seed)
         test = None if one.right is None else mcnemar(one.right, other.right)
         found = verdict(interval, margin, test.p if test else 0.0)
         everything = np.arange(one.count)
-        values = (figure(everything) if one.count else float("nan") for figure in (one.figure, other.figure))
+        values = one.figure(everything), other.figure(everything)
         made.append(Comparison(one.name, one.count, *values, interval, test, found))
     return made

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import digits
@@ -18,7 +18,7 @@ from digits.evaluation import detector, pipeline, recognizer
 from digits.evaluation.predictions import Answer, read_predictions
 from digits.evaluation.report import read_report, write_report
 from digits.evaluation.result import Result, Threshold
-from digits.evaluation.run import PREDICTIONS, complete
+from digits.evaluation.run import PREDICTIONS, Model, complete
 
 RUN, TRUTH = "run.json", "truth.json"
 KINDS = {"detector": detector, "recognizer": recognizer, "pipeline": pipeline}
@@ -27,7 +27,6 @@ _NEEDED = {
     "recognizer": "it is known what the digits spell, or there are none",
     "pipeline": "numbers have texts and boxes, or there are none",
 }
-Run = Callable[[Sequence[Record]], Iterator[dict]]
 
 
 def score(
@@ -65,17 +64,16 @@ def evaluate(
     kind: str,
     pictures: Pictures,
     out: str | Path,
-    answers: Path | Run,
+    model: Model | Path,
     *,
-    models: Mapping[str, object],
     thresholds: Sequence[Threshold] = (),
     quiet: bool = False,
 ) -> Result:
     """Measure on every picture that can be measured on, and write the report into the folder `out`.
 
-    answers: a file of predictions, or what makes them, see `run`; these go into `out` one by one, so that an evaluation
-    that was interrupted is gone on with. models: what answers, plain values; an evaluation of other models or pictures
-    in the same folder is refused. thresholds: chosen elsewhere, for coverage.
+    model: what answers, or a file of predictions. Answers go into `out` one by one, so that an evaluation that was
+    interrupted is gone on with; one of another model or of other pictures in the same folder is refused. thresholds:
+    chosen elsewhere, for coverage, beside those that come with the model.
 
     Raises DatasetError or PredictionsError if something in there cannot be used.
     """
@@ -84,24 +82,35 @@ def evaluate(
     truth = coco_document(records, lambda record: str(record.path.resolve()))
     identity = {
         "kind": kind,
-        "models": {**models, "digits": digits.__version__},
+        "model": {"predictions": _digest(model)} if isinstance(model, Path) else model.identity,
+        "digits": digits.__version__,
         "pictures": hashlib.sha256(json.dumps(truth).encode()).hexdigest(),
     }
     _claim(out, identity)
     write_json(out / TRUTH, truth)
-    if isinstance(answers, Path):
-        read_predictions(answers, kind, records)  # refused before it is copied
-        shutil.copyfile(answers, out / PREDICTIONS)
+    if isinstance(model, Path):
+        answers = read_predictions(model, kind, records)  # refused before it is copied
+        shutil.copyfile(model, out / PREDICTIONS)
     else:
-        complete(out / PREDICTIONS, kind, records, answers, quiet)
-    result = score(kind, records, read_predictions(out / PREDICTIONS, kind, records), thresholds)
+        complete(out / PREDICTIONS, kind, records, model.run, quiet)
+        answers = read_predictions(out / PREDICTIONS, kind, records)
+        thresholds = (*model.thresholds, *thresholds)
+    result = score(kind, records, answers, thresholds)
     left_out = len(pictures) - len(records) + len(pictures.problems)
     about = {
         "data": f"{pictures.name}, {len(records)} pictures" + (f", {left_out} left out" if left_out else ""),
-        **{name: str(value) for name, value in identity["models"].items()},
+        **identity["model"],
+        "digits": digits.__version__,
     }
     write_report(out, kind, about, result, quiet)
     return result
+
+
+def _digest(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise PredictionsError(f"{path}: {(error.strerror or str(error)).lower()}") from None
 
 
 def _claim(out: Path, identity: dict) -> None:

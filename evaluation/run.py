@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,14 +15,45 @@ from digits.datasets.items import Sample
 from digits.datasets.pictures import Record
 from digits.detector import Detector
 from digits.evaluation.predictions import answer_line, parse_line
+from digits.evaluation.result import Threshold
 from digits.metrics import best_overlaps
 from digits.pipeline.reader import Reader
 from digits.recognizer import Recognizer
 from digits.recognizer.crops import cut_number
 
 PREDICTIONS = "predictions.jsonl"
+Run = Callable[[Sequence[Record]], Iterator[dict]]
 _CHUNK = 32  # pictures whose crops are read together
 _PIXEL, _SCORE = 2, 6  # decimals kept
+
+
+class Model(NamedTuple):
+    """What answers.
+
+    run: gives an answer a picture, see `predictions`. identity: what tells it from others, plain values. thresholds: of
+    confidence, that it comes with.
+    """
+
+    run: Run
+    identity: dict[str, str]
+    thresholds: tuple[Threshold, ...] = ()
+
+
+def detector_model(detector: Detector) -> Model:
+    return Model(partial(detect, detector), {"detector": detector.header["sha256"]})
+
+
+def recognizer_model(recognizer: Recognizer) -> Model:
+    return Model(partial(transcribe, recognizer), {"recognizer": recognizer.header["sha256"]})
+
+
+def reader_model(reader: Reader) -> Model:
+    identity = {
+        "detector": reader.detector.header["sha256"],
+        "recognizer": reader.recognizer.header["sha256"],
+        "calibration": str(reader.fusion),
+    }
+    return Model(partial(read_photographs, reader), identity, (Threshold(reader.min_confidence, "calibration"),))
 
 
 def _rounded(values: Iterable[float], decimals: int = _SCORE) -> list[float]:
@@ -89,9 +122,7 @@ def read_photographs(reader: Reader, records: Sequence[Record]) -> Iterator[dict
         yield {"image_id": record.image_id, "readings": readings, "seconds": scene.seconds}
 
 
-def complete(
-    path: Path, kind: str, records: Sequence[Record], answer: Callable[[Sequence[Record]], Iterator[dict]], quiet: bool
-) -> None:
+def complete(path: Path, kind: str, records: Sequence[Record], run: Run, quiet: bool) -> None:
     """Add to the file of predictions the answers that it lacks; a last line that was cut off is made anew.
 
     Raises PredictionsError if the file holds anything but answers of this kind, or cannot be written.
@@ -109,7 +140,7 @@ def complete(
                 raise PredictionsError(f"{path}: line {number}: {error}") from None
         left = [record for record in records if record.image_id not in done]
         with path.open("a", encoding="utf-8") as file:
-            for fields in shown(answer(left), "predicting", len(left), quiet):
+            for fields in shown(run(left), "predicting", len(left), quiet):
                 file.write(answer_line(fields))
                 file.flush()
     except OSError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import islice, pairwise
 from pathlib import Path
@@ -92,6 +92,28 @@ class Reader:
                     raise result
                 yield result
 
+    def find(self, image: np.ndarray) -> list[NumberRegion]:
+        """Where numbers may be in an upright photograph, RGB uint8 (H, W, 3), best first."""
+        found = self.detector.predict([image])[0]
+        return merge(found.boxes, found.scores, found.labels)[:_MAX_REGIONS]
+
+    def fuse(self, region: NumberRegion, seen: Transcription) -> Transcription:
+        """What the recogniser saw in a region, weighed against what the detector saw there."""
+        length, positions = fuse(seen.length, seen.positions, region.evidence, self.fusion)
+        return Transcription.from_log_probabilities(length, positions)
+
+    def weigh(
+        self, regions: Sequence[NumberRegion], seen: Sequence[Transcription], width: int, height: int
+    ) -> dict[int, Reading]:
+        """The readings of a photograph's regions, by the index of the region, most likely house number first.
+
+        seen: what the recogniser saw in each. Regions in which no number is seen are left out.
+        """
+        pairs = enumerate(zip(regions, seen, strict=True))
+        readings = {i: self._reading(region, text, width, height) for i, (region, text) in pairs}
+        found = [(i, reading) for i, reading in readings.items() if reading]
+        return dict(sorted(found, key=lambda pair: self._rank(pair[1], height), reverse=True))
+
     def _read_chunk(self, sources: list[Source]) -> list[Scene | ImageError]:
         results: list[Scene | ImageError | None] = [None] * len(sources)
         pending: list[tuple[int, Source, tuple[int, int], list[NumberRegion], float]] = []
@@ -106,8 +128,7 @@ class Reader:
             except ImageError as error:
                 results[i] = error
                 continue
-            found = self.detector.predict([image])[0]
-            regions = merge(found.boxes, found.scores, found.labels)[:_MAX_REGIONS]
+            regions = self.find(image)
             # copies: a view would keep the whole photograph in memory
             crops += [cut_number(image, region.digit_boxes).copy() for region in regions]
             pending.append((i, source, image.shape[:2], regions, time.perf_counter() - started))
@@ -116,16 +137,15 @@ class Reader:
         transcriptions = iter(self.recognizer.predict(crops) if crops else [])
         share = (time.perf_counter() - started) / max(1, len(pending))
         for i, source, (height, width), regions, seconds in pending:
-            readings = [self._reading(region, next(transcriptions), width, height) for region in regions]
-            ordered = sorted(filter(None, readings), key=lambda r: self._rank(r, height), reverse=True)
+            seen = list(islice(transcriptions, len(regions)))
+            readings = tuple(self.weigh(regions, seen, width, height).values())
             path = os.fspath(source) if isinstance(source, (str, os.PathLike)) else None
-            results[i] = Scene(width, height, tuple(ordered), round(seconds + share, 4), path, source)
+            results[i] = Scene(width, height, readings, round(seconds + share, 4), path, source)
         return results
 
     def _reading(self, region: NumberRegion, seen: Transcription, width: int, height: int) -> Reading | None:
         """The reading of a region, or None where the recogniser, on the detector's evidence too, sees no number."""
-        length, positions = fuse(seen.length, seen.positions, region.evidence, self.fusion)
-        fused = Transcription.from_log_probabilities(length, positions)
+        fused = self.fuse(region, seen)
         if not fused.text:
             return None
         sure = float(confidence(features(fused.confidence, region.score, len(region.digit_boxes)), self.fusion))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from digits.core.device import resolve_device
 from digits.core.weights import restore, shipped, to_device
@@ -32,6 +33,11 @@ class Transcription:
     digits: tuple[tuple[str, float], ...]
     length: np.ndarray = field(repr=False, compare=False)
     positions: np.ndarray = field(repr=False, compare=False)
+
+    def probability_of(self, text: str) -> float:
+        """That of any other string of digits, "" for no number, as `confidence` is that of `text`."""
+        places = sum(row[int(char)] for char, row in zip(text, self.positions, strict=False))
+        return float(np.exp(self.length[len(text)] + places))
 
     @classmethod
     def from_log_probabilities(cls, length: np.ndarray, positions: np.ndarray) -> Transcription:
@@ -59,15 +65,40 @@ class Recognizer:
         self._model = to_device(model, self.device)
         self._temperature = float(self.header.get("temperature", 1.0))
 
+    @property
+    def network(self) -> NumberNet:
+        """The network itself, in evaluation mode and frozen: to look into, not to change."""
+        return self._model
+
+    def inputs(self, crops: Sequence[np.ndarray]) -> torch.Tensor:
+        """What the network is shown of crops, as `predict` takes them: float32 (B, 3, HEIGHT, WIDTH)."""
+        framed = np.stack([letterbox(crop) for crop in crops])
+        return normalise(torch.from_numpy(framed).to(self.device)).contiguous(memory_format=torch.channels_last)
+
+    def sample(self, crop: np.ndarray, passes: int, seed: int = 0) -> list[Transcription]:
+        """`passes` transcriptions of one crop with dropout at work, for Monte-Carlo dropout (Gal and Ghahramani 2016).
+
+        Only dropout is switched on, and off again afterwards; batch normalisation stays as it was trained. The same
+        seed gives the same transcriptions; torch's own random numbers go on as if nothing had been drawn.
+        """
+        # a Dropout takes no generator of its own
+        dropouts = [part for part in self._model.modules() if isinstance(part, nn.Dropout) and not part.training]
+        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
+            torch.manual_seed(seed)
+            try:
+                for part in dropouts:
+                    part.train()
+                return self.predict([crop] * passes)
+            finally:
+                for part in dropouts:
+                    part.eval()
+
     @torch.inference_mode()
     def predict(self, crops: Sequence[np.ndarray]) -> list[Transcription]:
         """Transcriptions of crops, RGB uint8 (h, w, 3) of any size; horizontal, see `crops.cut_number`."""
         results = []
         for start in range(0, len(crops), _BATCH):
-            framed = np.stack([letterbox(crop) for crop in crops[start : start + _BATCH]])
-            inputs = normalise(torch.from_numpy(framed).to(self.device)).contiguous(memory_format=torch.channels_last)
-            length, positions = (
-                log_softmax(logits.float().cpu().numpy() / self._temperature) for logits in self._model(inputs)
-            )
+            heads = self._model(self.inputs(crops[start : start + _BATCH]))
+            length, positions = (log_softmax(logits.float().cpu().numpy() / self._temperature) for logits in heads)
             results += [Transcription.from_log_probabilities(*pair) for pair in zip(length, positions, strict=True)]
         return results

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from digits.core.errors import WeightsError
 from digits.core.weights import restore, shipped
 from digits.datasets.contact import contact_sheet
-from digits.datasets.items import Sample, empty_boxes
+from digits.datasets.items import Sample, empty_boxes, spread
 from digits.datasets.mixture import Listed, Mixture
 from digits.datasets.pictures import Pictures, Record
 from digits.datasets.synthesis import Synthesizer
@@ -32,7 +32,6 @@ from digits.training.data import (
     draw_picture,
     open_examples,
     pass_length,
-    spread,
     stream_seed,
 )
 from digits.training.losses import balancing_weights, class_losses

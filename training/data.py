@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from digits.core.errors import DatasetError
-from digits.datasets.items import Sample, part_of
+from digits.datasets.items import Sample, part_of, spread
 from digits.datasets.mixture import shuffled
 from digits.datasets.pictures import Pictures, Record, list_pictures, read_negatives, read_picture
 from digits.datasets.real import load_pixels, read_annotated
@@ -170,13 +170,6 @@ def chosen(examples: Examples) -> list[int]:
     for index in spread(examples.count, len(examples.data)):
         readable += [index for _ in examples.data.readable([index])]
     return readable
-
-
-def spread(count: int | None, total: int) -> list[int]:
-    """Indices of `count` of `total` items, evenly spread; of all if there are no more, or `count` is None."""
-    if count is None or count >= total:
-        return list(range(total))
-    return np.linspace(0, total - 1, count).round().astype(int).tolist()
 
 
 def pass_length(examples: Sequence[Examples], shares: Sequence[float]) -> int | None:

@@ -1,0 +1,42 @@
+"""How commands name a source of pictures, open it, and say what of it was left out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+def source_options(command):
+    """The argument and the options that say what is read."""
+    for option in (
+        click.option("--annotations-only", is_flag=True, help="The pictures need not be there."),
+        click.option("--images", type=click.Path(path_type=Path), metavar="DIR", help="Where the pictures are."),
+        click.option(
+            "--format",
+            "format_",
+            type=click.Choice(["svhn", "mila", "coco", "yolo", "crops", "annotated", "negatives"]),
+            help="Of the source. [default: told from its files]",
+        ),
+        click.argument("source", type=click.Path(path_type=Path)),
+    ):
+        command = option(command)
+    return command
+
+
+def open_pictures(source: Path, format_: str | None, images: Path | None, annotations_only: bool, quiet: bool):
+    from digits.datasets.sources import open_source
+
+    return open_source(source, images, format=format_, annotations_only=annotations_only, quiet=quiet)
+
+
+def list_problems(pictures, most: int = 10) -> None:
+    """What was left out, counted and listed on stderr."""
+    if pictures.problems:
+        click.echo(f"{len(pictures.problems)} entries left out:", err=True)
+    for image_id, reason in pictures.problems[:most]:
+        click.echo(f"  {image_id}: {reason}", err=True)
+    if len(pictures.problems) > most:
+        click.echo(f"  and {len(pictures.problems) - most} more", err=True)
+    if not len(pictures) and any("missing" in reason for _, reason in pictures.problems):
+        click.echo("say with --images where the pictures are, or --annotations-only to do without", err=True)
