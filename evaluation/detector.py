@@ -144,7 +144,8 @@ def _reached(found: Sequence[np.ndarray]) -> float:
 def _recalls(records, exact, answers, regions) -> dict[str, float]:
     recalls = {}
     for stage in ("before_nms", "after_nms"):
-        found = [answers[record.image_id].proposals.get(stage) for record in exact if len(record.labels)]
+        mine = [(record, answers[record.image_id]) for record in exact if len(record.labels)]
+        found = [[0.0] * len(r.labels) if answer.error else answer.proposals.get(stage) for r, answer in mine]
         if found and all(values is not None for values in found):
             recalls[f"digits covered by proposals {stage.replace('_', ' ').replace('nms', 'NMS')}"] = _reached(found)
     if any(len(record.labels) for record in exact):

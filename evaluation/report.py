@@ -50,7 +50,7 @@ def _text(value: object) -> str:
     ('0.9234', '3', '–', '197.2')
     """
     if isinstance(value, float):
-        return "–" if math.isnan(value) else f"{value:.4f}" if abs(value) < 10 else f"{value:.1f}"
+        return "–" if not math.isfinite(value) else f"{value:.4f}" if abs(value) < 10 else f"{value:.1f}"
     return str(value)
 
 

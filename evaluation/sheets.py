@@ -49,9 +49,9 @@ def _tile(failure: Failure, height: int) -> Image.Image | None:
     framed.paste(Image.fromarray(pixels), (0, 0))
     draw = ImageDraw.Draw(framed)
     origin = np.maximum(np.floor(window[:2]), 0)
-    for boxes, colour in ((failure.truths, _THERE), (failure.answers, _SAID)):
+    for boxes, colour, grown in ((failure.truths, _THERE, 2), (failure.answers, _SAID, 0)):  # so that neither is hidden
         for box in boxes:
-            x1, y1, x2, y2 = ((box - [*origin, *origin]) * scale).tolist()
+            x1, y1, x2, y2 = ((box - [*origin, *origin]) * scale + [-grown, -grown, grown, grown]).tolist()
             if x2 > 0 and y2 > 0 and x1 < size[0] and y1 < height:
                 draw.rectangle([x1, y1, x2, min(y2, height - 1)], outline=colour, width=2)
     draw.text((2, height), failure.caption, fill=(235, 235, 235), font=font)

@@ -1,0 +1,197 @@
+"""From pictures to a report: real models on drawn photographs, interrupted and gone on with."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import digits
+from digits import DatasetError, PredictionsError
+from digits.core.errors import DigitsError
+from digits.datasets import open_source
+from digits.datasets.coco import coco_document, write_json
+from digits.datasets.pictures import make_record
+from digits.evaluation.evaluate import evaluate, threshold_of
+from digits.evaluation.predictions import read_predictions
+from digits.evaluation.run import Model, detector_model, reader_model, recognizer_model
+
+SIZE = 320, 240
+
+
+@pytest.fixture(scope="module")
+def street(tmp_path_factory, make_photo, reader):
+    """A door, a misannotated door, a wall and a picture that cannot be opened, as COCO."""
+    folder = tmp_path_factory.mktemp("street")
+    (folder / "images").mkdir()
+    for name, text in (("right", "1428"), ("wrong", "35"), ("wall", "")):
+        make_photo(text, SIZE, 40).save(folder / "images" / f"{name}.png")
+    (folder / "images" / "broken.png").write_bytes(b"no picture")
+    records = []
+    for name, text in (("right", "1428"), ("wrong", "36"), ("broken", "5")):
+        source = folder / "images" / f"{'right' if name == 'broken' else name}.png"
+        boxes = [digit.box for digit in reader.read(source).readings[0].digits][: len(text)]
+        labels = [int(char) for char in text]
+        records.append(make_record(f"{name}.png", f"{name}.png", SIZE, boxes, labels, [text]))
+    records.append(make_record("wall.png", "wall.png", SIZE))
+    write_json(folder / "instances.json", coco_document(records, lambda record: record.path.name))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pictures(street):
+    return open_source(street, quiet=True)
+
+
+@pytest.fixture(scope="module")
+def reports(pictures, reader, tmp_path_factory):
+    """A report of each kind."""
+    out = tmp_path_factory.mktemp("reports")
+    models = {
+        "detector": detector_model(reader.detector),
+        "recognizer": recognizer_model(reader.recognizer),
+        "pipeline": reader_model(reader),
+    }
+    return {
+        kind: (out / kind, evaluate(kind, pictures, out / kind, model, quiet=True)) for kind, model in models.items()
+    }
+
+
+def test_what_the_models_did(reports):
+    chain = reports["pipeline"][1].measures
+    assert chain["photographs"] == {"with numbers": 3, "numbers": 3, "without numbers": 1, "of these not opened": 1}
+    assert chain["first_reading"]["right"] == pytest.approx(1 / 3)
+    read = chain["end_to_end"]["read"]
+    assert [read[name] for name in ("right", "misread", "missed", "invented")] == [1, 1, 1, 0]
+    assert chain["strict"]["all digits and boxes right"] == pytest.approx(2 / 4)  # the door and the wall
+    assert "threshold chosen on calibration" in chain["coverage_at_98"]
+    crops = reports["recognizer"][1].measures
+    assert crops["accuracy"]["exact sequence accuracy"] == pytest.approx(1 / 3)
+    assert crops["crops_without_a_number"] == {"left empty": 1}
+    found = reports["detector"][1].measures
+    assert found["recall"]["digits covered by proposals before NMS"] > 0.9 * 6 / 7
+    assert found["at_threshold"]["recall"] == pytest.approx(5 / 7)
+    assert found["false_alarms"]["negatives with any"] == 0
+
+
+@pytest.mark.parametrize("kind", ["detector", "recognizer", "pipeline"])
+def test_a_report_is_whole(reports, kind):
+    out, result = reports[kind]
+    content = json.loads((out / "report.json").read_text())
+    assert content["kind"] == kind and content["measures"].keys() == result.measures.keys()
+    page, text = ((out / f"report.{suffix}").read_text() for suffix in ("html", "md"))
+    for section in result.measures:
+        title = section.replace("_", " ").capitalize()
+        assert title.lower() in page.lower() and f"## {title}".lower() in text.lower()
+    assert not re.search(r'(src|href)="(?!data:)', page)  # nothing to be fetched
+    shown = re.findall(r"!\[.*?\]\((.*?)\)", text)
+    assert shown and len(shown) == page.count("data:image/png;base64,")
+    for name in shown:
+        assert min(Image.open(out / name).size) > 100
+    assert "nan" not in text and "inf" not in text.replace("information", "")
+    # what was asked and answered can be read back
+    truth = open_source(out / "truth.json", quiet=True)
+    assert read_predictions(out / "predictions.jsonl", kind, truth.records).keys() == {
+        r.image_id for r in truth.records
+    }
+
+
+def test_failures_are_drawn(reports):
+    out, result = reports["pipeline"]
+    assert result.failures["wrong readings"][0].caption.startswith("36, misread 35 ")
+    sheet = np.asarray(Image.open(out / "wrong_readings.png").convert("RGB")).reshape(-1, 3)
+    assert (sheet == (60, 220, 90)).all(1).any() and (sheet == (255, 70, 60)).all(1).any()
+    assert not (out / "false_alarms.png").exists()  # there was none
+
+
+def test_an_interrupted_evaluation_goes_on(pictures, reader, tmp_path):
+    """Killed within the third line: what is there is kept, the torn line is made anew."""
+    model = reader_model(reader)
+    asked = []
+
+    def run(records):
+        for record in records:
+            asked.append(record.image_id)
+            yield {"image_id": record.image_id, "readings": []}
+            if len(asked) == 2:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluate("pipeline", pictures, tmp_path, Model(run, model.identity), quiet=True)
+    assert not (tmp_path / "report.json").exists()
+    with (tmp_path / "predictions.jsonl").open("a") as file:
+        file.write('{"image_id": "wal')
+    asked += ["", ""]
+    evaluate("pipeline", pictures, tmp_path, Model(run, model.identity), quiet=True)
+    everything = [record.image_id for record in pictures.records]
+    assert asked == [*everything[:2], "", "", *everything[2:]]
+
+
+def test_another_evaluation_in_the_same_folder_is_refused(pictures, reports, street, tmp_path):
+    out, _ = reports["pipeline"]
+    model = Model(lambda records: iter(()), {"detector": "another"})
+    with pytest.raises(PredictionsError, match="holds an evaluation with other model; choose another folder"):
+        evaluate("pipeline", pictures, out, model)
+    with pytest.raises(PredictionsError, match="other kind and model"):
+        evaluate("detector", pictures, out, model)
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(DigitsError, match=str(tmp_path)):
+        evaluate("pipeline", pictures, tmp_path, model)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_answers_of_others(pictures, reports, tmp_path):
+    """The same figures from the file of predictions; a bad file leaves no report."""
+    out, result = reports["pipeline"]
+    again = evaluate("pipeline", pictures, tmp_path / "again", out / "predictions.jsonl", quiet=True)
+    for section in ("first_reading", "end_to_end", "by_length"):
+        assert again.measures[section] == result.measures[section]
+    (tmp_path / "bad.jsonl").write_text("{}\n")
+    with pytest.raises(PredictionsError, match=r"bad.jsonl: line 1: image_id"):
+        evaluate("pipeline", pictures, tmp_path / "bad", tmp_path / "bad.jsonl")
+    assert not (tmp_path / "bad" / "report.json").exists()
+
+
+def test_nothing_to_measure_on(tmp_path):
+    record = make_record("a.png", "a.png", SIZE, [[1, 1, 9, 19]], [4])  # a digit of no known number
+    write_json(tmp_path / "instances.json", coco_document([record], lambda record: record.path.name))
+    pictures = open_source(tmp_path / "instances.json", annotations_only=True)
+    for kind, needed in (("recognizer", "what the digits spell"), ("pipeline", "texts and boxes")):
+        with pytest.raises(DatasetError, match=needed):
+            evaluate(kind, pictures, tmp_path / kind, Model(lambda records: iter(()), {}))
+
+
+def test_a_threshold_chosen_elsewhere(reports, tmp_path):
+    out, _ = reports["recognizer"]
+    with pytest.raises(PredictionsError, match="98 % accuracy is not reached"):
+        threshold_of(out, "recognizer")  # its surest answer is wrong
+    with pytest.raises(PredictionsError, match="a threshold of the pipeline is needed"):
+        threshold_of(out, "pipeline")
+    content = json.loads((out / "report.json").read_text())
+    content["measures"]["coverage_at_98"]["threshold chosen on these data"]["threshold"] = 0.75
+    (tmp_path / "good").mkdir()
+    (tmp_path / "good" / "report.json").write_text(json.dumps(content))
+    assert threshold_of(tmp_path / "good", "recognizer") == (0.75, str(tmp_path / "good"))
+    with pytest.raises(PredictionsError, match="no such file"):
+        threshold_of(tmp_path, "recognizer")
+    (tmp_path / "report.json").write_text(json.dumps({"kind": "recognizer", "measures": {}}))
+    with pytest.raises(PredictionsError, match="98 % accuracy is not reached"):
+        threshold_of(tmp_path, "recognizer")
+    for content in ("[", "[]"):
+        (tmp_path / "report.json").write_text(content)
+        with pytest.raises(PredictionsError, match="report"):
+            threshold_of(tmp_path, "recognizer")
+
+
+def test_proposals_are_those_that_the_detector_works_on(reader, make_photo):
+    """Before suppression there are more; both cover the digits; detecting is left as it was."""
+    image = digits.load_image(make_photo("35", SIZE, 40))
+    before = reader.detector.predict([image])[0]
+    stages = reader.detector.propose(image)
+    assert stages["before_nms"].shape[1] == 4 and len(stages["before_nms"]) > len(stages["after_nms"]) > 2
+    sure = before.boxes[before.scores > 0.9]
+    for boxes in stages.values():
+        assert (digits.metrics.best_overlaps(sure, boxes) > 0.5).all()
+    after = reader.detector.predict([image])[0]
+    assert np.array_equal(before.boxes, after.boxes) and np.array_equal(before.scores, after.scores)
