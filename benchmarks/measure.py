@@ -20,24 +20,18 @@ from pathlib import Path
 
 import click
 import numpy as np
-import torch
 from rich.console import Console
 from rich.progress import track
-from torchvision.ops import box_iou
 
 import digits
 from digits.core.weights import shipped
 from digits.datasets.items import part_of
 from digits.datasets.pictures import list_pictures
+from digits.metrics import coverage_at_accuracy, judge, precision_recall_f1
 from digits.pipeline.fuse import Fusion
 
 NEGATIVES = 200
 PROGRESS = Console(stderr=True)
-
-
-def boxes_of(rows: list) -> torch.Tensor:
-    """xyxy boxes as a tensor (N, 4), N of 0 included."""
-    return torch.tensor(rows, dtype=torch.float32).reshape(-1, 4)
 
 
 def wild(reader: digits.Reader, folder: Path, failures: Path | None) -> dict[str, str]:
@@ -62,16 +56,13 @@ def wild(reader: digits.Reader, folder: Path, failures: Path | None) -> dict[str
         vertical += tall and right
         sure = [r for r in scene.readings if r.status == "read"]
         read += len(sure)
-        overlaps = box_iou(boxes_of([r.box for r in sure]), boxes_of([t["box"] for t in truths]))
-        same = torch.tensor([[r.text == t["text"] for t in truths] for r in sure], dtype=torch.bool)
-        same = same.reshape(overlaps.shape)
-        read_right += sum(any(r.text == t["text"] for t in truths) for r in sure)
-        found += int(((overlaps >= 0.5) & same).any(0).sum())
+        texts, told = [t["text"] for t in truths], [r.text for r in sure]
+        read_right += sum(text in texts for text in told)
+        found += judge(texts, [t["box"] for t in truths], told, [r.box for r in sure]).numbers.count("right")
         if failures and not right:
             said = scene.text or "none"
             scene.render().convert("RGB").save(failures / f"{path.stem}_is_{truths[0]['text']}_said_{said}.jpg")
-    precision, recall = found / max(1, read), found / numbers
-    f1 = 2 * precision * recall / max(1e-9, precision + recall)
+    _, _, f1 = precision_recall_f1(found, read, numbers)
     return {
         "wild: photographs answered": f"{answered} of {len(records)}",
         "wild: first reading right": f"{first} of {len(records)}",
@@ -88,12 +79,7 @@ def grey(reader: digits.Reader, folder: Path) -> dict[str, str]:
     crops = [digits.load_image(folder / "images" / row["file"]) for row in rows]
     seen = reader.recognizer.predict(crops)
     right = np.array([t.text == row["text"] for t, row in zip(seen, rows, strict=True)])
-    sure = np.array([t.confidence for t in seen])
-    order = np.argsort(-sure, kind="stable")
-    accuracy = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
-    last_of_tie = np.append(np.diff(sure[order]) != 0, True)
-    kept = np.flatnonzero((accuracy >= 0.98) & last_of_tie)
-    coverage = (kept[-1] + 1) / len(order) if len(kept) else 0.0
+    coverage, _ = coverage_at_accuracy(right, np.array([t.confidence for t in seen]), 0.98)
     return {
         "svhn_test_grey: exact": f"{right.mean():.1%} of {len(rows)}",
         "svhn_test_grey: coverage at 98 % accuracy (same data)": f"{coverage:.1%}",

@@ -55,7 +55,9 @@ def _text(value: object) -> str:
 
 
 def _title(name: str) -> str:
-    """>>> _title("coverage_at_98")
+    """A section's name as a heading.
+
+    >>> _title("coverage_at_98")
     'Coverage at 98'
     """
     words = name.replace("_", " ")

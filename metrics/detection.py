@@ -151,6 +151,10 @@ def match_digits(truth_boxes, truth_labels, boxes, scores, labels) -> Matches:
     """COCO's matching, by which `mean_average_precision` can be taken of any choice of the pictures.
 
     Parameters as of `coco_scores`.
+
+    >>> matches = match_digits([np.array([[0, 0, 10, 20.0]])], [[4]], [np.array([[0, 0, 10, 16.0]])], [[0.9]], [[4]])
+    >>> matches.right[:, 0].tolist().index(False)  # IoU 0.8: no longer at 0.85, the eighth
+    7
     """
     with redirect_stdout(io.StringIO()):
         run = COCOeval(_coco(truth_boxes, truth_labels), _coco(boxes, labels, scores), "bbox")

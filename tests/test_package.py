@@ -40,7 +40,7 @@ def test_the_wheel_holds_one_package_with_weights(wheel):
 
 def test_every_module_is_in_the_wheel(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
-    folders = ("cli", "core", "datasets", "detector", "pipeline", "recognizer", "training")
+    folders = ("cli", "core", "datasets", "detector", "evaluation", "metrics", "pipeline", "recognizer", "training")
     for folder in folders:
         for module in (ROOT / folder).rglob("*.py"):
             assert f"digits/{module.relative_to(ROOT).as_posix()}" in names
@@ -88,11 +88,27 @@ def test_public_names():
         *("core.boxes", "datasets.items", "datasets.coco", "datasets.yolo", "datasets.transforms"),
         *("datasets.synthesis.synthesizer", "pipeline.merge", "pipeline.results", "recognizer.decode"),
         *("core.backbones", "datasets.mixture", "training.schedule", "training.losses", "training.grid"),
+        *("metrics.detection", "metrics.transcription", "metrics.confidence", "metrics.end_to_end"),
+        *("metrics.significance", "evaluation.report", "evaluation.blind"),
     ],
 )
 def test_examples_in_docstrings(module):
     outcome = doctest.testmod(importlib.import_module(f"digits.{module}"))
     assert outcome.attempted > 0 and outcome.failed == 0
+
+
+@pytest.mark.parametrize("package", ["digits", "digits.datasets", "digits.metrics"])
+def test_every_public_name_has_its_docstring(package):
+    module = importlib.import_module(package)
+    for name in set(module.__all__) - {"__version__"}:
+        assert getattr(module, name).__doc__, name
+
+
+def test_every_metric_shows_an_example():
+    from digits import metrics
+
+    for name in metrics.__all__:
+        assert ">>> " in getattr(metrics, name).__doc__, name
 
 
 def test_documents_are_finished():
