@@ -20,6 +20,7 @@ from digits.metrics import (
     precision_recall_f1,
 )
 from digits.pipeline.merge import MIN_SEED, NumberRegion, merge
+from digits.pipeline.results import shown
 
 _IOU = 0.5
 _SUMMARY = ("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large", "AR_1", "AR_10", "AR_100")
@@ -174,7 +175,7 @@ def _failures(records, negatives, regions) -> dict[str, list[Failure]]:
     missed.sort(key=lambda pair: -pair[0])
     return {
         "false alarms": [
-            Failure(record, f"{_spelled(region)} {sure:.2f}", np.zeros((0, 4)), region.box[None])
+            Failure(record, f"{_spelled(region)} {shown(sure)}", np.zeros((0, 4)), region.box[None])
             for sure, record, region in alarms
         ],
         "missed numbers": [failure for _, failure in missed],

@@ -48,7 +48,8 @@ def _confusion(axes: Axes, curve: Curve) -> None:
     off = table * (1 - np.eye(len(table)))  # the diagonal would drown what is confused
     axes.imshow(off, cmap="Reds")
     for i, j in np.argwhere(table):
-        axes.annotate(str(table[i, j]), (j, i), ha="center", va="center", fontsize=7)
+        ink = "white" if off[i, j] > 0.6 * off.max() else "black"
+        axes.annotate(str(table[i, j]), (j, i), ha="center", va="center", fontsize=7, color=ink)
     names = [*map(str, range(10)), "–"]
     axes.set_xticks(range(11), names)
     axes.set_yticks(range(11), names)

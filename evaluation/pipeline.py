@@ -22,6 +22,7 @@ from digits.metrics import (
     precision_recall_f1,
     reliability,
 )
+from digits.pipeline.results import shown
 
 _HEIGHTS = (0.02, 0.05, 0.1, 0.2)  # edges of the groups by a digit's height, as shares of the photograph's
 _HEIGHT_NAMES = ("under 2 %", "2 to 5 %", "5 to 10 %", "10 to 20 %", "over 20 %", "unknown")
@@ -237,7 +238,7 @@ def _failures(records, answers, judgements) -> dict[str, list[Failure]]:
         there = " ".join(record.numbers) or "none"
         for reading, outcome in zip(sure(answers[record.image_id]), heard.readings, strict=True):
             if outcome in ("misread", "invented"):
-                caption = f"{there}, {outcome} {reading.text} {reading.confidence:.2f}"
+                caption = f"{there}, {outcome} {reading.text} {shown(reading.confidence)}"
                 wrong.append((reading.confidence, Failure(record, caption, truth_boxes, rows([reading.box]))))
         readings = answers[record.image_id].readings
         for number, outcome, best in zip(numbers, heard.numbers, told.numbers, strict=True):

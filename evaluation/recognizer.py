@@ -22,6 +22,7 @@ from digits.metrics import (
     length_accuracy,
     reliability,
 )
+from digits.pipeline.results import shown
 
 
 class Numbers(NamedTuple):
@@ -120,12 +121,15 @@ def _by_class(confusion: np.ndarray) -> dict[str, dict]:
 def _failures(numbers: Numbers, negatives, answers) -> dict[str, list[Failure]]:
     """Misread numbers, and numbers read where there are none; most sure first."""
     wrong = [
-        (sure, Failure(record, f"{truth}, read {text or 'nothing'} {max(sure, 0):.2f}", _box_of(record, truth), _NONE))
+        (
+            sure,
+            Failure(record, f"{truth}, read {text or 'nothing'} {shown(max(sure, 0))}", _box_of(record, truth), _NONE),
+        )
         for record, truth, text, sure in zip(*numbers, strict=True)
         if truth != text
     ]
     made_up = [
-        (reading.confidence, Failure(record, f"none, read {reading.text} {reading.confidence:.2f}", _NONE, _NONE))
+        (reading.confidence, Failure(record, f"none, read {reading.text} {shown(reading.confidence)}", _NONE, _NONE))
         for record in negatives
         for reading in answers[record.image_id].readings
         if reading.text
@@ -137,6 +141,10 @@ def _failures(numbers: Numbers, negatives, answers) -> dict[str, list[Failure]]:
 
 
 _NONE = np.zeros((0, 4))
+
+
+def _wrong(truth: str, text: str, sure: float) -> str:
+    return f"{truth}, read {text or 'nothing'} {shown(max(sure, 0))}"
 
 
 def _box_of(record: Record, truth: str) -> np.ndarray:

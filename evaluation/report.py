@@ -136,7 +136,7 @@ def write_report(out: Path, kind: str, about: dict[str, str], result: Result, qu
     for name, failures in shown(result.failures.items(), "drawing failures", len(result.failures), quiet):
         sheet = failure_sheet(failures[:_WORST])
         if sheet is not None:
-            file = name.replace(" ", "_") + ".png"
+            file = f"worst_{name.replace(' ', '_')}.png"  # a curve may have the same name
             write_picture(out / file, sheet)
             count = f"the {_WORST} worst of {len(failures)}" if len(failures) > _WORST else f"all {len(failures)}"
             pictures.append(Picture(file, f"{_title(name)}, {count}: what is there in green, what was said in red."))

@@ -86,7 +86,7 @@ def test_a_report_is_whole(reports, kind):
         assert title.lower() in page.lower() and f"## {title}".lower() in text.lower()
     assert not re.search(r'(src|href)="(?!data:)', page)  # nothing to be fetched
     shown = re.findall(r"!\[.*?\]\((.*?)\)", text)
-    assert shown and len(shown) == page.count("data:image/png;base64,")
+    assert len(set(shown)) == len(shown) > 0 and len(shown) == page.count("data:image/png;base64,")
     for name in shown:
         assert min(Image.open(out / name).size) > 100
     assert "nan" not in text and "inf" not in text.replace("information", "")
@@ -100,9 +100,9 @@ def test_a_report_is_whole(reports, kind):
 def test_failures_are_drawn(reports):
     out, result = reports["pipeline"]
     assert result.failures["wrong readings"][0].caption.startswith("36, misread 35 ")
-    sheet = np.asarray(Image.open(out / "wrong_readings.png").convert("RGB")).reshape(-1, 3)
+    sheet = np.asarray(Image.open(out / "worst_wrong_readings.png").convert("RGB")).reshape(-1, 3)
     assert (sheet == (60, 220, 90)).all(1).any() and (sheet == (255, 70, 60)).all(1).any()
-    assert not (out / "false_alarms.png").exists()  # there was none
+    assert not (out / "worst_false_alarms.png").exists()  # there was none
 
 
 def test_an_interrupted_evaluation_goes_on(pictures, reader, tmp_path):
