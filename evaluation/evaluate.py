@@ -46,7 +46,8 @@ def threshold_of(report: str | Path, kind: str) -> Threshold:
     content = read_report(report)
     if content["kind"] != kind:
         raise PredictionsError(f"{report}: evaluates the {content['kind']}, a threshold of the {kind} is needed")
-    value = content["measures"].get("coverage_at_98", {}).get("threshold chosen on these data", {}).get("threshold")
+    table = content["measures"].get("coverage_at_98_percent", {})
+    value = table.get("threshold chosen on these data", {}).get("threshold")
     if value is None:
         raise PredictionsError(f"{report}: has no threshold, 98 % accuracy is not reached there")
     return Threshold(value, str(report))

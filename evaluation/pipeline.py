@@ -120,7 +120,7 @@ def score(records: Sequence[Record], answers: Mapping[str, PipelineAnswer], thre
             "precision of those read": _share(firsts.right[firsts.read]),
         },
         "end_to_end": {name: _end_to_end(found) for name, found in judgements.items()},
-        "coverage_at_98": coverage_table(firsts.right, firsts.confidence, thresholds),
+        "coverage_at_98_percent": coverage_table(firsts.right, firsts.confidence, thresholds),
         **_by_number(records, judgements, dict(zip((r.image_id for r in numbered), firsts.right, strict=True))),
         "calibration": {
             "readings": len(told),

@@ -77,7 +77,7 @@ def score(
             "character error rate": character_error_rate(truths, texts),
             "expected calibration error": expected_calibration_error(right, numbers.confidence),
         },
-        "coverage_at_98": coverage_table(right, numbers.confidence, thresholds),
+        "coverage_at_98_percent": coverage_table(right, numbers.confidence, thresholds),
         "by_length": _by_length(numbers),
         "by_class": _by_class(confusion),
     }

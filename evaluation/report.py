@@ -57,8 +57,8 @@ def _text(value: object) -> str:
 def _title(name: str) -> str:
     """A section's name as a heading.
 
-    >>> _title("coverage_at_98")
-    'Coverage at 98'
+    >>> _title("coverage_at_98_percent")
+    'Coverage at 98 percent'
     """
     words = name.replace("_", " ")
     return words[0].upper() + words[1:]

@@ -70,7 +70,7 @@ def test_predictions_without_pictures(source, reported, tmp_path):
     common = ["recognizer", bare, "--annotations-only", "--out", tmp_path / "out"]
     assert run(*common, "--predictions", out / "predictions.jsonl", "--threshold-from", out).exit_code == 0
     measures = json.loads((tmp_path / "out" / "report.json").read_text())["measures"]
-    assert f"threshold chosen on {out}" in measures["coverage_at_98"]
+    assert f"threshold chosen on {out}" in measures["coverage_at_98_percent"]
     done = run(*common)
     assert done.exit_code == 2 and "a model needs the pictures" in done.stderr
 

@@ -65,7 +65,7 @@ def test_what_the_models_did(reports):
     read = chain["end_to_end"]["read"]
     assert [read[name] for name in ("right", "misread", "missed", "invented")] == [1, 1, 1, 0]
     assert chain["strict"]["all digits and boxes right"] == pytest.approx(2 / 4)  # the door and the wall
-    assert "threshold chosen on calibration" in chain["coverage_at_98"]
+    assert "threshold chosen on calibration" in chain["coverage_at_98_percent"]
     crops = reports["recognizer"][1].measures
     assert crops["accuracy"]["exact sequence accuracy"] == pytest.approx(1 / 3)
     assert crops["crops_without_a_number"] == {"left empty": 1}
@@ -169,7 +169,7 @@ def test_a_threshold_chosen_elsewhere(reports, tmp_path):
     with pytest.raises(PredictionsError, match="a threshold of the pipeline is needed"):
         threshold_of(out, "pipeline")
     content = json.loads((out / "report.json").read_text())
-    content["measures"]["coverage_at_98"]["threshold chosen on these data"]["threshold"] = 0.75
+    content["measures"]["coverage_at_98_percent"]["threshold chosen on these data"]["threshold"] = 0.75
     (tmp_path / "good").mkdir()
     (tmp_path / "good" / "report.json").write_text(json.dumps(content))
     assert threshold_of(tmp_path / "good", "recognizer") == (0.75, str(tmp_path / "good"))

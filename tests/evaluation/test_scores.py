@@ -96,7 +96,7 @@ def test_a_recognizer(photo, answer):
     accuracy = found.measures["accuracy"]
     assert about(accuracy, exact_sequence_accuracy=2 / 4, length_accuracy=2 / 4, digit_accuracy=3 / 6)
     assert about(accuracy, character_error_rate=2 / 6, expected_calibration_error=(0.1 + 0.8 + 0.3) / 3)
-    coverage = found.measures["coverage_at_98"]
+    coverage = found.measures["coverage_at_98_percent"]
     assert about(coverage["threshold chosen on these data"], threshold=0.9, coverage=1 / 4, accuracy=1)
     assert about(coverage["threshold chosen on validation"], threshold=0.75, coverage=2 / 4, accuracy=1 / 2)
     assert about(found.measures["by_length"]["2"], numbers=2, exact=1 / 2)
@@ -141,7 +141,7 @@ def test_the_whole_chain(street):
     assert about(read, precision=2 / 4, recall=2 / 6, f1=4 / 10)
     told = measures["end_to_end"]["read or unsure"]
     assert about(told, right=3, misread=1, missed=2, invented=2, precision=3 / 6, recall=3 / 6)
-    coverage = measures["coverage_at_98"]
+    coverage = measures["coverage_at_98_percent"]
     assert about(coverage["threshold chosen on these data"], threshold=0.4, coverage=3 / 5, accuracy=1)
     assert about(coverage["threshold chosen on calibration"], coverage=2 / 5, accuracy=1)
     # digits of 40 of 200 pixels, and of 8
@@ -178,7 +178,7 @@ def test_the_whole_chain_on_negatives_alone(street):
     found = score("pipeline", [records[4]], answers).measures
     assert about(found["first_reading"], right=NAN, precision_of_those_read=NAN)
     assert about(found["end_to_end"]["read"], precision=0, recall=NAN, f1=0, invented=1)
-    assert about(found["coverage_at_98"]["threshold chosen on these data"], coverage=NAN)
+    assert about(found["coverage_at_98_percent"]["threshold chosen on these data"], coverage=NAN)
 
 
 def test_the_whole_chain_that_says_nothing(street, answer):
@@ -187,7 +187,7 @@ def test_the_whole_chain_that_says_nothing(street, answer):
     found = score("pipeline", records, silent).measures
     assert about(found["end_to_end"]["read"], precision=NAN, recall=0, f1=0, missed=6, invented=0)
     assert about(found["strict"], all_digits_and_boxes_right=1 / 6)  # the wall
-    assert about(found["coverage_at_98"]["threshold chosen on these data"], coverage=0, threshold=math.inf)
+    assert about(found["coverage_at_98_percent"]["threshold chosen on these data"], coverage=0, threshold=math.inf)
 
 
 def test_curves_are_thinned_at_their_ends_intact():
