@@ -15,22 +15,20 @@ import os
 import subprocess
 import sys
 import time
-import zlib
 from pathlib import Path
 
 import click
+import held_out
 import numpy as np
 from rich.console import Console
 from rich.progress import track
 
 import digits
 from digits.core.weights import shipped
-from digits.datasets.items import part_of
 from digits.datasets.pictures import list_pictures
 from digits.metrics import coverage_at_accuracy, judge, precision_recall_f1
 from digits.pipeline.fuse import Fusion
 
-NEGATIVES = 200
 PROGRESS = Console(stderr=True)
 
 
@@ -122,11 +120,6 @@ def peak_memory(photo: Path) -> int:
     return int(done.stdout.splitlines()[-1]) // 1024
 
 
-def unseen(folder: Path) -> list[Path]:
-    """Pictures that neither training nor calibration used."""
-    return [path for path in list_pictures(folder) if part_of(path.name) == "test"]
-
-
 @click.command()
 @click.option("--data", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True)
 @click.option(
@@ -146,14 +139,11 @@ def main(
         digits.Recognizer(recognizer, "cpu"),
         fusion=Fusion.load(calibration) if calibration else None,
     )
-    # in the order of a hash: the names are sorted by where the pictures came from
-    negatives = sorted(unseen(data / "negatives"), key=lambda p: zlib.crc32(p.name.encode()))[:NEGATIVES]
-    words = unseen(data / "icdar2003" / "text_without_digits")
     rows = {
         **wild(reader, data / "wild", failures),
         **grey(reader, data / "svhn_test_grey"),
-        **empty(reader, negatives, "negatives"),
-        **empty(reader, words, "text without digits"),
+        **empty(reader, held_out.negatives(data), "negatives"),
+        **empty(reader, held_out.words(data), "text without digits"),
         **speed(reader, data / "wild"),
     }
     click.echo(f"\ndigits {digits.__version__}, {os.cpu_count()} cores, threshold {reader.min_confidence}\n")

@@ -50,25 +50,28 @@ _threshold_from = click.option(
 )  # fmt: skip
 
 
-def _report(kind, load, source, format_, images, annotations_only, part, limit, predictions, out, quiet, thresholds=()):
-    """Evaluate what `load` loads, or the predictions."""
-    from digits.datasets.items import spread
-    from digits.datasets.pictures import Pictures
-    from digits.evaluation.evaluate import evaluate, threshold_of
+def _report(
+    kind, load, weights, source, format_, images, annotations_only, part, limit, predictions, out, quiet, thresholds=()
+):
+    """Evaluate what `load` loads, by the files `weights` where they are given, or the predictions."""
+    from digits.evaluation.evaluate import evaluate, measurable, threshold_of
 
     if annotations_only and not predictions:
         raise click.UsageError("a model needs the pictures; without them, score --predictions")
+    if predictions and any(weights):
+        raise click.UsageError("--predictions are scored without a model; leave out the weights")
     pictures = open_pictures(source, format_, images, annotations_only, quiet)
     if part != "all":
         pictures = pictures.part(part)
-    if limit is not None:
-        chosen = [pictures.records[i] for i in spread(limit, len(pictures))]
-        pictures = Pictures(pictures.name, chosen, pictures.problems)
+    pictures = measurable(kind, pictures.limited(limit))
     if not quiet:
         list_problems(pictures)
-    chosen = [threshold_of(report, kind) for report in thresholds]
-    evaluate(kind, pictures, out, predictions or load(), thresholds=chosen, quiet=quiet)
+    for report in thresholds:
+        threshold_of(report, kind)  # said before the models are loaded
+    result = evaluate(kind, pictures, out, predictions or load(), thresholds_of=thresholds, quiet=quiet)
     click.echo(out / "report.html")
+    if result.unopened and not quiet:
+        click.echo(f"{len(result.unopened)} pictures could not be opened, such as {result.unopened[0]}", err=True)
 
 
 def _use_threads(threads: int | None) -> None:
@@ -128,7 +131,7 @@ def detector(weights, device, threads, **measured):
         _use_threads(threads)
         return detector_model(Detector(weights, device))
 
-    _report("detector", load, **measured)
+    _report("detector", load, [weights], **measured)
 
 
 @evaluate.command()
@@ -156,7 +159,7 @@ def recognizer(weights, device, threads, **measured):
         _use_threads(threads)
         return recognizer_model(Recognizer(weights, device))
 
-    _report("recognizer", load, **measured)
+    _report("recognizer", load, [weights], **measured)
 
 
 @evaluate.command()
@@ -182,7 +185,7 @@ def pipeline(detector, recognizer, calibration, device, threads, **measured):
 
         return reader_model(_load_reader(detector, recognizer, calibration, device, threads))
 
-    _report("pipeline", load, **measured)
+    _report("pipeline", load, [detector, recognizer, calibration], **measured)
 
 
 @evaluate.command()

@@ -126,8 +126,6 @@ def mine(sources, weights, part, limit, keep, threads, out, quiet):
       digits train mine DATA/negatives DATA/icdar2003/text_without_digits --out runs/mined
     """
     from digits.datasets.export import check_unused
-    from digits.datasets.items import spread
-    from digits.datasets.pictures import Pictures
     from digits.datasets.sources import open_source
     from digits.detector import Detector
     from digits.pipeline.mining import find_false_alarms, write_false_alarms
@@ -138,8 +136,7 @@ def mine(sources, weights, part, limit, keep, threads, out, quiet):
     for source in sources:
         pictures = open_source(source, quiet=quiet)
         pictures = pictures if part == "all" else pictures.part(part)
-        chosen = [pictures.records[i] for i in spread(limit, len(pictures))]
-        opened.append(Pictures(pictures.name, chosen, pictures.problems))
+        opened.append(pictures.limited(limit))
     detector = Detector(weights)
     alarms = find_false_alarms(detector, opened, quiet)
     windows = write_false_alarms(alarms[:keep], detector, out, quiet)

@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 from digits.core.errors import DatasetError, ImageError
 from digits.core.images import SUFFIXES, load_image
 from digits.core.progress import shown
-from digits.datasets.items import Sample, by_number, check_digits, empty_boxes, part_of
+from digits.datasets.items import Sample, by_number, check_digits, empty_boxes, part_of, spread
 
 _log = logging.getLogger(__name__)
 
@@ -122,8 +122,14 @@ class Pictures(Dataset):
                 _log.warning("%s: left out: %s", self.name, error)
 
     def part(self, name: str) -> Pictures:
-        """Those of one part, see `part_of`."""
-        return Pictures(f"{self.name} ({name})", [r for r in self.records if part_of(r.image_id) == name])
+        """Those of one part, see `part_of`, and its problems."""
+        records = [record for record in self.records if part_of(record.image_id) == name]
+        problems = [problem for problem in self.problems if part_of(problem.image_id) == name]
+        return Pictures(f"{self.name} ({name})", records, problems)
+
+    def limited(self, count: int | None) -> Pictures:
+        """So many of them, evenly spread; all if `count` is None or there are no more. Its problems are kept."""
+        return Pictures(self.name, [self.records[i] for i in spread(count, len(self))], self.problems)
 
 
 def read_picture(path: Path) -> np.ndarray:

@@ -65,11 +65,12 @@ def _digits_of(record: dict) -> tuple[list, list[int], list[str], bool]:
                     foreign.append(number["text"])
         elif any(char.isdigit() for char in record["text"]):
             add(record["text"], record["boxes"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"malformed annotation ({error})") from None
     if foreign:  # to drop it would make a negative of a picture that is none
         raise ValueError(f"the number {foreign[0]!r} is not made of digits alone")
-    return boxes, labels, numbers, "numbers" in record
+    # the box of a number of one digit is that of the digit
+    return boxes, labels, numbers, "numbers" in record and any(len(number) > 1 for number in numbers)
 
 
 def read_annotated(source: str | Path, quiet: bool = False) -> Pictures:

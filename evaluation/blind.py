@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -34,6 +36,8 @@ def order_of(path: str | Path) -> list[str]:
         names = read_order(path)
     if not names:
         raise DatasetError(f"{path}: lists no picture")
+    if odd := next((name for name in names if not name.isprintable()), None):
+        raise DatasetError(f"{path}: {odd!r} is not readable text; rename that file")
     return names
 
 
@@ -82,16 +86,19 @@ def predict(
     order, out = Path(order), Path(out)
     names = order_of(order)
     folder = picture_folder(order, images)
-    if missing := [name for name in names if not (folder / name).is_file()]:
+    if missing := [name for name in names if not os.path.isfile(folder / name)]:
         raise DatasetError(
             f"{order}: {len(missing)} of its {len(names)} pictures are not in {folder}, such as {missing[0]}; "
             "say with --images where they are"
         )
     # a picture may be listed twice: its place tells it apart
     records = [make_record(f"{place} {name}", folder / name, (0, 0)) for place, name in enumerate(names)]
-    asked = hashlib.sha256("\n".join([str(reader_model(reader).identity), *names]).encode()).hexdigest()[:12]
+    asked = hashlib.sha256(json.dumps([reader_model(reader).identity, names]).encode()).hexdigest()[:12]
     partial = out.with_name(f".{out.name}.{asked}.partial")
-    out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DatasetError(f"{out}: cannot be written ({(error.strerror or str(error)).lower()})") from None
     complete(partial, "pipeline", records, lambda left: _answered(reader, left), quiet)
     found = read_predictions(partial, "pipeline", records)
     answers = [found[record.image_id] for record in records]

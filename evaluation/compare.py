@@ -16,7 +16,7 @@ from digits.evaluation import detector, pipeline, recognizer
 from digits.evaluation.evaluate import TRUTH
 from digits.evaluation.predictions import Answer, read_predictions
 from digits.evaluation.report import plain, read_report, row_of
-from digits.evaluation.result import ACCURACY
+from digits.evaluation.result import ACCURACY, negatives_of
 from digits.evaluation.run import PREDICTIONS
 from digits.metrics import (
     coverage_at_accuracy,
@@ -29,11 +29,11 @@ from digits.metrics import (
 )
 from digits.metrics.significance import Interval, McNemar
 
-Figure = Callable[[np.ndarray], float]  # of pictures or numbers by their indices
+Figure = Callable[[np.ndarray], float]  # of pictures by their indices
 
 
 class Measure(NamedTuple):
-    """A figure of `count` items that is better when higher. right: bool (count,), where it is a share of them."""
+    """A figure of `count` pictures that is better when higher. right: bool (count,), where it is a share of them."""
 
     name: str
     count: int
@@ -45,7 +45,7 @@ class Comparison(NamedTuple):
     """What two models come to, and whether b is better than a: "better", "equivalent", "worse", or "open"."""
 
     name: str
-    items: int
+    pictures: int
     a: float
     b: float
     interval: Interval
@@ -60,13 +60,14 @@ class Comparison(NamedTuple):
 
 def markdown(comparisons: Iterable[Comparison]) -> str:
     """A table of them, without a line's end."""
-    header = ("figure", "items", "A", "B", "B − A, 95 %", "only A / only B", "p", "B is")
+    header = ("figure", "pictures", "A", "B", "B − A, 95 %", "only A / only B", "p", "B is")
     lines = [row_of(header), row_of(["---"] * len(header))]
     for one in comparisons:
         alone = (f"{one.mcnemar.only_a} / {one.mcnemar.only_b}", f"{one.mcnemar.p:.3f}") if one.mcnemar else ("", "")
-        interval = f"{one.interval.difference:+.4f} ({one.interval.low:+.4f} to {one.interval.high:+.4f})"
-        figures = (f"{value:.4f}" for value in (one.a, one.b))
-        lines.append(row_of([one.name, str(one.items), *figures, interval, *alone, one.verdict]))
+        difference, low, high = (f"{value:+.4f}".replace("+nan", "–") for value in one.interval)
+        interval = f"{difference} ({low} to {high})"
+        figures = (f"{value:.4f}".replace("nan", "–") for value in (one.a, one.b))
+        lines.append(row_of([one.name, str(one.pictures), *figures, interval, *alone, one.verdict]))
     return "\n".join(lines)
 
 
@@ -83,13 +84,12 @@ def _coverage(right: np.ndarray, confidence: np.ndarray) -> Measure:
 
 
 def _detector(records: Sequence[Record], answers: Mapping[str, Answer]) -> list[Measure]:
-    exact = [record for record in records if not record.shared_out]
+    negatives = negatives_of(records, answers)
+    exact = [record for record in records if len(record.labels) and not record.shared_out] + negatives
     matches = match_digits(*detector.columns(exact, answers))
     regions = {record.image_id: detector.regions_of(answers[record.image_id]) for record in records}
-    negatives = [record for record in records if not len(record.labels)]
     return [
         Measure("average precision", len(exact), lambda chosen: mean_average_precision(matches, chosen)[0]),
-        Measure("average precision at IoU 0.5", len(exact), lambda chosen: mean_average_precision(matches, chosen)[1]),
         _share("all digits and boxes right", [detector.strictly_right(r, regions[r.image_id]) for r in exact]),
         _share("negatives without a number region", [not regions[record.image_id] for record in negatives]),
     ]
@@ -97,19 +97,32 @@ def _detector(records: Sequence[Record], answers: Mapping[str, Answer]) -> list[
 
 def _recognizer(records: Sequence[Record], answers: Mapping[str, Answer]) -> list[Measure]:
     numbers = recognizer.numbers_of(records, answers)
-    return [_share("exact sequence accuracy", numbers.right), _coverage(numbers.right, numbers.confidence)]
+    ends = np.cumsum([len(record.numbers) for record in records if record.numbers])
+    # a picture is drawn with all its numbers: these are alike
+    members = np.split(np.arange(len(numbers.truths)), ends[:-1]) if len(ends) else []
+    coverage = _coverage(numbers.right, numbers.confidence)
+    if len(members) == len(numbers.truths):
+        return [_share("exact sequence accuracy", numbers.right), coverage]
+
+    def whole(figure: Figure) -> Figure:
+        return lambda chosen: figure(np.concatenate([members[i] for i in chosen]))
+
+    return [
+        Measure("exact sequence accuracy", len(members), whole(lambda chosen: float(numbers.right[chosen].mean()))),
+        Measure(coverage.name, len(members), whole(coverage.figure)),
+    ]
 
 
 def _pipeline(records: Sequence[Record], answers: Mapping[str, Answer]) -> list[Measure]:
     numbered = [record for record in records if record.numbers]
     first = np.array([pipeline.first_right(r, answers[r.image_id]) for r in numbered], bool)
     confidence = np.array([pipeline.first_confidence(answers[r.image_id]) for r in numbered], float)
-    found = [pipeline.judged(record, pipeline.sure(answers[record.image_id])) for record in records]
+    negatives = negatives_of(records, answers)
+    found = [pipeline.judged(record, pipeline.sure(answers[record.image_id])) for record in [*numbered, *negatives]]
     counts = np.array([(one.numbers.count("right"), len(one.readings), len(one.numbers)) for one in found])
-    negatives = [record for record in records if not len(record.labels)]
     return [
         _share("first reading right", first),
-        Measure("end-to-end F1", len(records), lambda chosen: precision_recall_f1(*counts[chosen].sum(0))[2]),
+        Measure("end-to-end F1", len(found), lambda chosen: precision_recall_f1(*counts[chosen].sum(0))[2]),
         _coverage(first, confidence),
         _share("negatives without a number read", [not pipeline.sure(answers[r.image_id]) for r in negatives]),
     ]
@@ -161,7 +174,7 @@ def compare(
     for one, other in shown(pairs, "comparing", len(pairs), quiet):
         interval = paired_bootstrap(one.figure, other.figure, one.count, rounds=rounds, seed=seed)
         test = None if one.right is None else mcnemar(one.right, other.right)
-        found = verdict(interval, margin, test.p if test else 0.0)
+        found = verdict(interval, one.count, margin, test.p if test else None)
         everything = np.arange(one.count)
         values = one.figure(everything), other.figure(everything)
         made.append(Comparison(one.name, one.count, *values, interval, test, found))

@@ -9,7 +9,7 @@ import numpy as np
 from digits.core.boxes import enclosing
 from digits.datasets.pictures import Record
 from digits.evaluation.predictions import DetectorAnswer, rows
-from digits.evaluation.result import Failure, Result, thinned
+from digits.evaluation.result import Failure, Result, could_not_open, negatives_of, thinned
 from digits.metrics import (
     all_digits_right,
     best_overlaps,
@@ -17,9 +17,10 @@ from digits.metrics import (
     false_alarm_curve,
     false_alarms,
     overlaps,
+    paired_count,
     precision_recall_f1,
 )
-from digits.pipeline.merge import MIN_SEED, NumberRegion, merge
+from digits.pipeline.merge import MIN_MEMBER, MIN_SEED, NumberRegion, merge
 from digits.pipeline.results import shown
 
 _IOU = 0.5
@@ -31,10 +32,10 @@ def usable(record: Record) -> bool:
     return len(record.boxes) > 0 or not record.numbers
 
 
-def regions_of(answer: DetectorAnswer) -> list[NumberRegion]:
-    """The numbers that the reader would make of the detections, best first."""
+def regions_of(answer: DetectorAnswer, min_seed: float = MIN_SEED) -> list[NumberRegion]:
+    """The numbers that the reader would make of the detections, best first; see `pipeline.merge`."""
     found = rows(answer.boxes).astype(np.float32), np.array(answer.scores, np.float32), np.array(answer.labels, int)
-    return merge(*found)
+    return merge(*found, min_seed)
 
 
 def digits_of(regions: Sequence[NumberRegion]) -> tuple[np.ndarray, np.ndarray]:
@@ -72,14 +73,15 @@ def score(records: Sequence[Record], answers: Mapping[str, DetectorAnswer]) -> R
     known well enough. Digits and regions are judged at the threshold the reader has, `merge.MIN_SEED`.
     """
     regions = {record.image_id: regions_of(answers[record.image_id]) for record in records}
-    exact = [record for record in records if not record.shared_out]
-    negatives = [record for record in records if not len(record.labels)]
+    unopened, negatives = could_not_open(records, answers), negatives_of(records, answers)
+    with_digits = [record for record in records if len(record.labels)]
+    exact = [record for record in with_digits if not record.shared_out] + negatives
     measures: dict[str, dict] = {
         "pictures": {
-            "with digits": len(records) - len(negatives),
+            "with digits": len(with_digits),
             "without digits": len(negatives),
-            "of these not opened": sum(answers[record.image_id].error is not None for record in records),
-            "boxes known of whole numbers only": len(records) - len(exact),
+            "not opened": len(unopened),
+            "boxes known of whole numbers only": sum(record.shared_out for record in with_digits),
         }
     }
     curves = {}
@@ -101,7 +103,9 @@ def score(records: Sequence[Record], answers: Mapping[str, DetectorAnswer]) -> R
         }
         measures["at_threshold"] = _at_threshold(exact, regions)
     measures["recall"] = _recalls(records, exact, answers, regions)
-    alarms = [np.array([seed(region) for region in regions[record.image_id]]) for record in negatives]
+    # fainter ones too, to show what a lower threshold would cost
+    faint = [regions_of(answers[record.image_id], MIN_MEMBER) for record in negatives]
+    alarms = [[seed(region) for region in found] for found in faint]
     a_picture, share = false_alarms(alarms, MIN_SEED)
     measures["false_alarms"] = {
         "threshold": MIN_SEED,
@@ -110,7 +114,7 @@ def score(records: Sequence[Record], answers: Mapping[str, DetectorAnswer]) -> R
     }
     thresholds, counts, shares = false_alarm_curve(alarms)
     curves["false_alarms"] = thinned({"threshold": thresholds, "a negative": counts, "negatives with any": shares})
-    return Result(measures, curves, _failures(records, negatives, regions))
+    return Result(measures, curves, _failures(records, negatives, regions), unopened)
 
 
 def strictly_right(record: Record, regions: Sequence[NumberRegion]) -> bool:
@@ -123,7 +127,7 @@ def _at_threshold(records: Sequence[Record], regions: Mapping[str, list[NumberRe
     for record in records:
         boxes, labels = digits_of(regions[record.image_id])
         fits = (overlaps(record.boxes, boxes) >= _IOU) & np.equal.outer(record.labels, labels)
-        right += int(fits.any(1).sum())
+        right += paired_count(fits)
         answered += len(labels)
         there += len(record.labels)
         strict += strictly_right(record, regions[record.image_id])
@@ -144,11 +148,12 @@ def _reached(found: Sequence[np.ndarray]) -> float:
 
 def _recalls(records, exact, answers, regions) -> dict[str, float]:
     recalls = {}
-    for stage in ("before_nms", "after_nms"):
-        mine = [(record, answers[record.image_id]) for record in exact if len(record.labels)]
-        found = [[0.0] * len(r.labels) if answer.error else answer.proposals.get(stage) for r, answer in mine]
-        if found and all(values is not None for values in found):
-            recalls[f"digits covered by proposals {stage.replace('_', ' ').replace('nms', 'NMS')}"] = _reached(found)
+    asked = [(record, answers[record.image_id]) for record in exact if len(record.labels)]
+    for stage, name in (("before_nms", "before NMS"), ("after_nms", "after NMS")):
+        found = [[0.0] * len(r.labels) if answer.error else answer.proposals.get(stage) for r, answer in asked]
+        if any(answer.proposals for _, answer in asked):
+            whole = all(values is not None for values in found)
+            recalls[f"digits covered by proposals {name}"] = _reached(found) if whole else float("nan")
     if any(len(record.labels) for record in exact):
         detected = [best_overlaps(r.boxes, rows(answers[r.image_id].boxes)) for r in exact]
         recalls["digits covered by detections of any class and score"] = _reached(detected)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,12 +11,12 @@ import digits
 from digits.core.errors import DatasetError, PredictionsError
 from digits.datasets.coco import coco_document, write_json
 from digits.datasets.export import check_unused
-from digits.datasets.files import write_text
-from digits.datasets.pictures import Pictures, Record
+from digits.datasets.files import write_bytes, write_text
+from digits.datasets.pictures import Pictures, Problem, Record
 from digits.evaluation import detector, pipeline, recognizer
 from digits.evaluation.predictions import Answer, read_predictions
 from digits.evaluation.report import read_report, write_report
-from digits.evaluation.result import Result, Threshold
+from digits.evaluation.result import THESE_DATA, Result, Threshold
 from digits.evaluation.run import PREDICTIONS, Model, complete
 
 RUN, TRUTH = "run.json", "truth.json"
@@ -46,19 +45,25 @@ def threshold_of(report: str | Path, kind: str) -> Threshold:
     content = read_report(report)
     if content["kind"] != kind:
         raise PredictionsError(f"{report}: evaluates the {content['kind']}, a threshold of the {kind} is needed")
-    table = content["measures"].get("coverage_at_98_percent", {})
-    value = table.get("threshold chosen on these data", {}).get("threshold")
-    if value is None:
+    value = content["measures"].get("coverage_at_98_percent", {}).get(f"threshold chosen on {THESE_DATA}", {})
+    if not isinstance(value.get("threshold"), (int, float)):
         raise PredictionsError(f"{report}: has no threshold, 98 % accuracy is not reached there")
-    return Threshold(value, str(report))
+    return Threshold(value["threshold"], str(report))
 
 
-def measurable(kind: str, pictures: Pictures) -> list[Record]:
-    """The records that this kind can be measured on; DatasetError if there is none."""
-    records = [record for record in pictures.records if KINDS[kind].usable(record)]
+def measurable(kind: str, pictures: Pictures) -> Pictures:
+    """Those that this kind can be measured on; the others become problems. DatasetError if none is left."""
+    records, problems = [], list(pictures.problems)
+    for record in pictures.records:
+        if not KINDS[kind].usable(record):
+            problems.append(Problem(record.image_id, f"no {kind} can be measured on it: {_NEEDED[kind]}"))
+        elif not record.image_id.isprintable():
+            problems.append(Problem(ascii(record.image_id), "its name is not readable text; rename the file"))
+        else:
+            records.append(record)
     if not records:
         raise DatasetError(f"{pictures.name}: no picture to measure a {kind} on, one in which {_NEEDED[kind]}")
-    return records
+    return Pictures(pictures.name, records, problems)
 
 
 def evaluate(
@@ -67,37 +72,42 @@ def evaluate(
     out: str | Path,
     model: Model | Path,
     *,
-    thresholds: Sequence[Threshold] = (),
+    thresholds_of: Sequence[str | Path] = (),
     quiet: bool = False,
 ) -> Result:
     """Measure on every picture that can be measured on, and write the report into the folder `out`.
 
     model: what answers, or a file of predictions. Answers go into `out` one by one, so that an evaluation that was
-    interrupted is gone on with; one of another model or of other pictures in the same folder is refused. thresholds:
-    chosen elsewhere, for coverage, beside those that come with the model.
+    interrupted is gone on with; one of another model or of other pictures in the same folder is refused.
+    thresholds_of: reports on other pictures, whose thresholds are applied too, see `threshold_of`.
 
     Raises DatasetError or PredictionsError if something in there cannot be used.
     """
     out = Path(out)
-    records = measurable(kind, pictures)
+    pictures = measurable(kind, pictures)
+    records = pictures.records
     truth = coco_document(records, lambda record: str(record.path.resolve()))
+    answers = read_predictions(model, kind, records) if isinstance(model, Path) else {}
     identity = {
         "kind": kind,
         "model": {"predictions": _digest(model)} if isinstance(model, Path) else model.identity,
         "digits": digits.__version__,
         "pictures": hashlib.sha256(json.dumps(truth).encode()).hexdigest(),
     }
+    thresholds = [] if isinstance(model, Path) else [*model.thresholds]
+    thresholds += [_threshold_for(identity, report) for report in thresholds_of]
+    names = [THESE_DATA, *(threshold.chosen_on for threshold in thresholds)]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise PredictionsError(f"{twice}: the name of two thresholds; rename the folder of the report")
     _claim(out, identity)
     write_json(out / TRUTH, truth)
     if isinstance(model, Path):
-        answers = read_predictions(model, kind, records)  # refused before it is copied
-        shutil.copyfile(model, out / PREDICTIONS)
+        write_bytes(out / PREDICTIONS, model.read_bytes())
     else:
         complete(out / PREDICTIONS, kind, records, model.run, quiet)
         answers = read_predictions(out / PREDICTIONS, kind, records)
-        thresholds = (*model.thresholds, *thresholds)
     result = score(kind, records, answers, thresholds)
-    left_out = len(pictures) - len(records) + len(pictures.problems)
+    left_out = len(pictures.problems)
     about = {
         "data": f"{pictures.name}, {len(records)} pictures" + (f", {left_out} left out" if left_out else ""),
         **identity["model"],
@@ -108,22 +118,42 @@ def evaluate(
 
 
 def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _read_run(folder: Path) -> dict:
+    """The identity of the evaluation in a folder."""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise PredictionsError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+        found = json.loads((folder / RUN).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise PredictionsError(f"{folder / RUN}: cannot be read ({error})") from None
+    if not isinstance(found, dict):
+        raise PredictionsError(f"{folder / RUN}: is not of digits evaluate")
+    return found
+
+
+def _threshold_for(identity: dict, report: str | Path) -> Threshold:
+    """The threshold of a report, which must be of the same model and of other pictures."""
+    threshold = threshold_of(report, identity["kind"])
+    other = _read_run(Path(report))
+    if other.get("pictures") == identity["pictures"]:
+        raise PredictionsError(f"{report}: is of these very pictures; a threshold chosen on others is needed")
+    # answers of other programs are known by their files only, and these differ
+    if other.get("model") != identity["model"] and "predictions" not in {**other.get("model", {}), **identity["model"]}:
+        raise PredictionsError(f"{report}: is of another model, whose threshold says nothing here")
+    return threshold
 
 
 def _claim(out: Path, identity: dict) -> None:
     """Make the folder that of this evaluation; refuse one that is of another, or holds something else."""
-    if not (out / RUN).is_file():
+    try:
+        claimed = (out / RUN).is_file()
+    except OSError as error:
+        raise PredictionsError(f"{out}: {(error.strerror or str(error)).lower()}") from None
+    if not claimed:
         check_unused(out)
         write_text(out / RUN, json.dumps(identity, indent=1) + "\n")
         return
-    try:
-        found = json.loads((out / RUN).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise PredictionsError(f"{out / RUN}: cannot be read ({error})") from None
-    other = [key for key, value in identity.items() if not isinstance(found, dict) or found.get(key) != value]
-    if other:
+    found = _read_run(out)
+    if other := [key for key, value in identity.items() if found.get(key) != value]:
         raise PredictionsError(f"{out}: holds an evaluation with other {' and '.join(other)}; choose another folder")

@@ -57,7 +57,10 @@ def _confusion(axes: Axes, curve: Curve) -> None:
 
 
 DRAWN: dict[str, tuple[str, Callable[[Axes, Curve], None]]] = {
-    "precision_recall": ("Precision against recall of digits, averaged over the ten, at IoU 0.5.", _precision_recall),
+    "precision_recall": (
+        "Precision against recall of digits, averaged over those that occur, at IoU 0.5.",
+        _precision_recall,
+    ),
     "accuracy_coverage": (
         "Accuracy of what is kept, surest first, against its share of all.",
         _accuracy_coverage,

@@ -11,7 +11,16 @@ import numpy as np
 from digits.core.boxes import enclosing, is_stacked
 from digits.datasets.pictures import Record
 from digits.evaluation.predictions import PhotoReading, PipelineAnswer, rows
-from digits.evaluation.result import Failure, Result, Threshold, coverage_table, grouped, thinned
+from digits.evaluation.result import (
+    Failure,
+    Result,
+    Threshold,
+    could_not_open,
+    coverage_table,
+    grouped,
+    negatives_of,
+    thinned,
+)
 from digits.metrics import (
     accuracy_coverage,
     all_digits_right,
@@ -96,7 +105,7 @@ def score(records: Sequence[Record], answers: Mapping[str, PipelineAnswer], thre
     Readings of status `read` are what a user hears; the table `end_to_end` also says what all of them would come to.
     """
     numbered = [record for record in records if record.numbers]
-    negatives = [record for record in records if not len(record.labels)]
+    unopened, negatives = could_not_open(records, answers), negatives_of(records, answers)
     firsts = _firsts(numbered, answers)
     told = [reading for record in records for reading in answers[record.image_id].readings]
     judgements = {
@@ -111,7 +120,7 @@ def score(records: Sequence[Record], answers: Mapping[str, PipelineAnswer], thre
             "with numbers": len(numbered),
             "numbers": sum(len(record.numbers) for record in numbered),
             "without numbers": len(negatives),
-            "of these not opened": sum(answers[record.image_id].error is not None for record in records),
+            "not opened": len(unopened),
         },
         "first_reading": {
             "right": _share(firsts.right),
@@ -126,7 +135,7 @@ def score(records: Sequence[Record], answers: Mapping[str, PipelineAnswer], thre
             "readings": len(told),
             "expected calibration error": expected_calibration_error(told_right, told_sure),
         },
-        **_strict(records, answers, told),
+        **_strict([*numbered, *negatives], answers, told),
         **_false_alarms(negatives, answers),
         **_speed(answers),
     }
@@ -138,7 +147,7 @@ def score(records: Sequence[Record], answers: Mapping[str, PipelineAnswer], thre
         "reliability": reliability(told_right, told_sure)._asdict(),
         "false_alarms": thinned({"threshold": cut, "a negative": counts, "negatives with any": shares}),
     }
-    return Result(measures, curves, _failures(records, answers, judgements))
+    return Result(measures, curves, _failures(records, answers, judgements), unopened)
 
 
 class _Firsts(NamedTuple):

@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from digits.core.errors import PredictionsError
 from digits.datasets.pictures import Record
 
+Coordinate = Annotated[float, Field(ge=-1e6, le=1e6)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Text = Annotated[str, Field(pattern=r"^[0-9]*$")]
 Number = Annotated[str, Field(pattern=r"^[0-9]+$")]
@@ -31,16 +32,16 @@ _SHOWN = 3  # ids named in a message
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Box(_Strict):
     """A box as four numbers in a row."""
 
-    x1: float
-    y1: float
-    x2: float
-    y2: float
+    x1: Coordinate
+    y1: Coordinate
+    x2: Coordinate
+    y2: Coordinate
 
     @model_validator(mode="before")
     @classmethod
@@ -65,8 +66,20 @@ def rows(boxes: Iterable[Box]) -> np.ndarray:
 
 
 class _Answer(_Strict):
+    """What there is of every answer. `needed` are the fields without which it is none."""
+
+    needed: ClassVar[tuple[str, ...]]
     image_id: str
     error: str | None = None
+
+    @model_validator(mode="after")
+    def _answers_or_says_why_not(self):
+        given = [name for name in self.needed if name in self.model_fields_set]
+        if self.error is not None and given:
+            raise ValueError(f"{given[0]} beside error: a picture is either answered or could not be read")
+        if self.error is None and len(given) < len(self.needed):
+            raise ValueError(f"{next(name for name in self.needed if name not in given)} is missing")
+        return self
 
     def check(self, record: Record) -> None:
         """Raises ValueError if it cannot be an answer to this picture."""
@@ -75,10 +88,11 @@ class _Answer(_Strict):
 class DetectorAnswer(_Answer):
     """Digits found. proposals: of each digit that is there, how well the best proposal overlaps it, by stage."""
 
+    needed = ("boxes", "scores", "labels")
     boxes: list[Box] = []
     scores: list[Probability] = []
     labels: list[Annotated[int, Field(ge=0, le=9)]] = []
-    proposals: dict[str, list[Probability]] = {}
+    proposals: dict[Literal["before_nms", "after_nms"], list[Probability]] = {}
 
     @model_validator(mode="after")
     def _same_count(self) -> DetectorAnswer:
@@ -103,10 +117,11 @@ class CropReading(_Strict):
 class RecognizerAnswer(_Answer):
     """One reading a number."""
 
+    needed = ("readings",)
     readings: list[CropReading] = []
 
     def check(self, record: Record) -> None:
-        if not self.error and len(self.readings) != max(1, len(record.numbers)):
+        if self.error is None and len(self.readings) != max(1, len(record.numbers)):
             raise ValueError(f"{len(self.readings)} readings for {max(1, len(record.numbers))} numbers")
 
 
@@ -130,6 +145,7 @@ class PhotoReading(_Strict):
 class PipelineAnswer(_Answer):
     """Readings, most likely house number first. seconds: time spent on the photograph."""
 
+    needed = ("readings",)
     readings: list[PhotoReading] = []
     seconds: float | None = None
 

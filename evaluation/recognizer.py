@@ -10,7 +10,16 @@ import numpy as np
 from digits.core.boxes import enclosing
 from digits.datasets.pictures import Record
 from digits.evaluation.predictions import RecognizerAnswer
-from digits.evaluation.result import Failure, Result, Threshold, coverage_table, grouped, thinned
+from digits.evaluation.result import (
+    Failure,
+    Result,
+    Threshold,
+    could_not_open,
+    coverage_table,
+    grouped,
+    negatives_of,
+    thinned,
+)
 from digits.metrics import (
     accuracy_coverage,
     character_error_rate,
@@ -24,11 +33,17 @@ from digits.metrics import (
 )
 from digits.pipeline.results import shown
 
+_NONE = np.zeros((0, 4))
+
 
 class Numbers(NamedTuple):
-    """Every number of the pictures and what was read of it, N in all; confidence is -inf where nothing was answered."""
+    """Every number of the pictures and what was read of it, N in all.
+
+    boxes: of each number (1, 4), or (0, 4) in a crop. confidence: -inf where nothing was answered.
+    """
 
     records: list[Record]
+    boxes: list[np.ndarray]
     truths: list[str]
     texts: list[str]
     confidence: np.ndarray
@@ -48,12 +63,15 @@ def numbers_of(records: Sequence[Record], answers: Mapping[str, RecognizerAnswer
     """Truths and readings of the pictures that show numbers. An answer "" says that there is none: it is one."""
     found = []
     for record in records:
-        readings = answers[record.image_id].readings or [None] * len(record.numbers)
-        for truth, reading in zip(record.numbers, readings, strict=False):
-            said = (reading.text, reading.confidence) if reading else ("", -np.inf)
-            found.append((record, truth, *said))
-    mine, truths, texts, confidence = (list(column) for column in zip(*found, strict=True)) if found else ([],) * 4
-    return Numbers(mine, truths, texts, np.array(confidence, float))
+        places = [enclosing(boxes)[None] for boxes in record.number_boxes()] or [_NONE] * len(record.numbers)
+        said = [(reading.text, reading.confidence) for reading in answers[record.image_id].readings]
+        said = said if answers[record.image_id].error is None else [("", -np.inf)] * len(record.numbers)
+        if record.numbers:
+            each = zip(places, record.numbers, said, strict=True)
+            found += [(record, place, truth, *reading) for place, truth, reading in each]
+    columns = (list(column) for column in zip(*found, strict=True)) if found else ([] for _ in range(5))
+    records, boxes, truths, texts, confidence = columns
+    return Numbers(records, boxes, truths, texts, np.array(confidence, float))
 
 
 def score(
@@ -62,13 +80,13 @@ def score(
     """Figures of a recogniser. records: those that are `usable`, each with its answer. thresholds: chosen elsewhere."""
     numbers = numbers_of(records, answers)
     truths, texts, right = numbers.truths, numbers.texts, numbers.right
-    negatives = [record for record in records if not record.numbers]
+    unopened, negatives = could_not_open(records, answers), negatives_of(records, answers)
     confusion = confusion_matrix(truths, texts)
     measures = {
         "numbers": {
             "numbers": len(truths),
             "crops without a number": len(negatives),
-            "pictures not opened": sum(answers[record.image_id].error is not None for record in records),
+            "pictures not opened": len(unopened),
         },
         "accuracy": {
             "exact sequence accuracy": exact_accuracy(truths, texts),
@@ -90,7 +108,7 @@ def score(
         "reliability": reliability(right, numbers.confidence)._asdict(),
         "confusion": {name: confusion[:, i] for i, name in enumerate([*map(str, range(10)), "nothing"])},
     }
-    return Result(measures, curves, _failures(numbers, negatives, answers))
+    return Result(measures, curves, _failures(numbers, negatives, answers), unopened)
 
 
 def _by_length(numbers: Numbers) -> dict[str, dict]:
@@ -121,11 +139,8 @@ def _by_class(confusion: np.ndarray) -> dict[str, dict]:
 def _failures(numbers: Numbers, negatives, answers) -> dict[str, list[Failure]]:
     """Misread numbers, and numbers read where there are none; most sure first."""
     wrong = [
-        (
-            sure,
-            Failure(record, f"{truth}, read {text or 'nothing'} {shown(max(sure, 0))}", _box_of(record, truth), _NONE),
-        )
-        for record, truth, text, sure in zip(*numbers, strict=True)
+        (sure, Failure(record, f"{truth}, read {text or 'nothing'} {shown(max(sure, 0))}", box, _NONE))
+        for record, box, truth, text, sure in zip(*numbers, strict=True)
         if truth != text
     ]
     made_up = [
@@ -138,16 +153,3 @@ def _failures(numbers: Numbers, negatives, answers) -> dict[str, list[Failure]]:
         name: [failure for _, failure in sorted(found, key=lambda pair: -pair[0])]
         for name, found in (("misread numbers", wrong), ("numbers read where there are none", made_up))
     }
-
-
-_NONE = np.zeros((0, 4))
-
-
-def _wrong(truth: str, text: str, sure: float) -> str:
-    return f"{truth}, read {text or 'nothing'} {shown(max(sure, 0))}"
-
-
-def _box_of(record: Record, truth: str) -> np.ndarray:
-    """The box (1, 4) around the number of this text, (0, 4) in a crop."""
-    found = [boxes for text, boxes in zip(record.numbers, record.number_boxes(), strict=False) if text == truth]
-    return enclosing(found[0])[None] if found else _NONE

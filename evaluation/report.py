@@ -16,6 +16,7 @@ from digits.core.errors import PredictionsError
 from digits.core.progress import shown
 from digits.datasets.files import write_figure, write_picture, write_text
 from digits.evaluation.figures import DRAWN, draw
+from digits.evaluation.predictions import ANSWERS
 from digits.evaluation.result import Result
 from digits.evaluation.sheets import failure_sheet
 
@@ -159,6 +160,7 @@ def read_report(folder: str | Path) -> dict:
         raise PredictionsError(f"{path}: {reason}; reports are written by digits evaluate") from None
     except ValueError as error:
         raise PredictionsError(f"{path}: not JSON ({error})") from None
-    if not isinstance(content, dict) or not {"kind", "measures"} <= content.keys():
+    sections = content.get("measures") if isinstance(content, dict) else None
+    if not isinstance(sections, dict) or content.get("kind") not in ANSWERS:
         raise PredictionsError(f"{path}: no report of digits evaluate")
     return content

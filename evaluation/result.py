@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
 from digits.datasets.pictures import Record
+from digits.evaluation.predictions import Answer
 from digits.metrics import coverage_at_accuracy, kept_at
 
 ACCURACY = 0.98  # at which coverage is reported, as Goodfellow et al. 2013 do
+
+
+THESE_DATA = "these data"
 
 
 class Threshold(NamedTuple):
@@ -36,11 +40,27 @@ class Result:
 
     measures: by section, each a row of figures by name, or a table, rows of figures by name. A figure that does not
     exist is nan. curves: by name, columns of equal length. failures: by kind, the worst first.
+    unopened: a message for each picture that could not be opened.
     """
 
     measures: dict[str, dict]
     curves: dict[str, dict[str, np.ndarray]]
     failures: dict[str, list[Failure]] = field(default_factory=dict)
+    unopened: list[str] = field(default_factory=list)
+
+
+def could_not_open(records: Sequence[Record], answers: Mapping[str, Answer]) -> list[str]:
+    """Why pictures could not be read, a message each. Their numbers count as missed."""
+    return [answers[record.image_id].error for record in records if answers[record.image_id].error is not None]
+
+
+def negatives_of(records: Sequence[Record], answers: Mapping[str, Answer]) -> list[Record]:
+    """Pictures that show no number. Those that could not be opened are none: nobody was silent there."""
+    return [
+        record
+        for record in records
+        if not len(record.labels) and not record.numbers and answers[record.image_id].error is None
+    ]
 
 
 def coverage_table(right: np.ndarray, confidence: np.ndarray, others: Sequence[Threshold]) -> dict[str, dict]:
@@ -50,7 +70,7 @@ def coverage_table(right: np.ndarray, confidence: np.ndarray, others: Sequence[T
     """
     _, own = coverage_at_accuracy(right, confidence, ACCURACY)
     table = {}
-    for threshold in (Threshold(own, "these data"), *others):
+    for threshold in (Threshold(own, THESE_DATA), *others):
         coverage, accuracy = kept_at(right, confidence, threshold.value)
         row = {"threshold": threshold.value, "coverage": coverage, "accuracy": accuracy}
         table[f"threshold chosen on {threshold.chosen_on}"] = row

@@ -11,6 +11,7 @@ import numpy as np
 
 from digits.core.errors import DatasetError, DigitsError, PredictionsError
 from digits.core.progress import shown
+from digits.datasets.files import write_bytes
 from digits.datasets.items import Sample
 from digits.datasets.pictures import Record
 from digits.detector import Detector
@@ -123,21 +124,26 @@ def read_photographs(reader: Reader, records: Sequence[Record]) -> Iterator[dict
 
 
 def complete(path: Path, kind: str, records: Sequence[Record], run: Run, quiet: bool) -> None:
-    """Add to the file of predictions the answers that it lacks; a last line that was cut off is made anew.
+    """Add to the file of predictions the answers that it lacks.
 
-    Raises PredictionsError if the file holds anything but answers of this kind, or cannot be written.
+    A last line that was cut off, and pictures that could not be read before, are tried anew. Raises PredictionsError if
+    the file holds anything but answers of this kind, or cannot be written.
     """
     try:
-        kept = path.read_bytes().splitlines(keepends=True) if path.exists() else []
-        if kept and not kept[-1].endswith(b"\n"):
-            kept.pop()
-            path.write_bytes(b"".join(kept))
-        done = set()
-        for number, line in enumerate(kept, start=1):
+        kept, done = [], set()
+        lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+        for number, line in enumerate(lines, start=1):
+            if not line.endswith(b"\n") or not line.strip():
+                continue
             try:
-                done.add(parse_line(line, kind).image_id)
+                answer = parse_line(line, kind)
             except ValueError as error:
                 raise PredictionsError(f"{path}: line {number}: {error}") from None
+            if answer.error is None:
+                kept.append(line)
+                done.add(answer.image_id)
+        if len(kept) < len(lines):
+            write_bytes(path, b"".join(kept))
         left = [record for record in records if record.image_id not in done]
         with path.open("a", encoding="utf-8") as file:
             for fields in shown(run(left), "predicting", len(left), quiet):

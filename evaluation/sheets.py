@@ -53,7 +53,8 @@ def _tile(failure: Failure, height: int) -> Image.Image | None:
         for box in boxes:
             x1, y1, x2, y2 = ((box - [*origin, *origin]) * scale + [-grown, -grown, grown, grown]).tolist()
             if x2 > 0 and y2 > 0 and x1 < size[0] and y1 < height:
-                draw.rectangle([x1, y1, x2, min(y2, height - 1)], outline=colour, width=2)
+                bottom = min(y2, height - 1)  # the caption stays clear
+                draw.rectangle([x1, min(y1, bottom), x2, bottom], outline=colour, width=2)
     draw.text((2, height), failure.caption, fill=(235, 235, 235), font=font)
     return framed
 

@@ -28,6 +28,7 @@ _PUBLIC = {
     "expected_calibration_error": "digits.metrics.confidence",
     "judge": "digits.metrics.end_to_end",
     "all_digits_right": "digits.metrics.end_to_end",
+    "paired_count": "digits.metrics.end_to_end",
     "precision_recall_f1": "digits.metrics.end_to_end",
     "paired_bootstrap": "digits.metrics.significance",
     "mcnemar": "digits.metrics.significance",

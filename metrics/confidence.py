@@ -1,7 +1,8 @@
 """Honesty: what is left when the unsure ones are dropped, and whether a confidence means what it says.
 
 right: bool (N,), one an input. confidence: float (N,), the probability that the answer is right; -inf where there is no
-answer, as for a number that was not found: it counts among the inputs and is never kept.
+answer, as for a number that was not found: it counts among the inputs and is never kept. Any other value is a
+ValueError.
 """
 
 from __future__ import annotations
@@ -9,6 +10,15 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+
+
+def _checked(right, confidence) -> tuple[np.ndarray, np.ndarray]:
+    right, confidence = np.asarray(right, bool), np.asarray(confidence, float)
+    if right.shape != confidence.shape:
+        raise ValueError(f"as many confidences as answers are needed, got {right.shape} and {confidence.shape}")
+    if not ((confidence == -np.inf) | ((confidence >= 0) & (confidence <= 1))).all():
+        raise ValueError("a confidence is neither within 0 and 1 nor -inf")
+    return right, confidence
 
 
 def accuracy_coverage(right: np.ndarray, confidence: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -20,7 +30,7 @@ def accuracy_coverage(right: np.ndarray, confidence: np.ndarray) -> tuple[np.nda
     >>> [v.tolist() for v in accuracy_coverage([True, True, False, False], [0.9, 0.5, 0.5, -np.inf])]
     [[0.25, 0.75], [1.0, 0.6666666666666666], [0.9, 0.5]]
     """
-    right, confidence = np.asarray(right, bool), np.asarray(confidence, float)
+    right, confidence = _checked(right, confidence)
     order = np.argsort(-confidence, kind="stable")
     ordered = confidence[order]
     last = np.append(ordered[1:] != ordered[:-1], True)[: len(ordered)] & np.isfinite(ordered)
@@ -53,7 +63,7 @@ def kept_at(right: np.ndarray, confidence: np.ndarray, threshold: float) -> tupl
     >>> kept_at([True, False, False], [0.9, 0.8, -np.inf], 0.8)
     (0.6666666666666666, 0.5)
     """
-    right, confidence = np.asarray(right, bool), np.asarray(confidence, float)
+    right, confidence = _checked(right, confidence)
     kept = (confidence >= threshold) & np.isfinite(confidence)
     coverage = float(kept.mean()) if len(kept) else float("nan")
     return coverage, float(right[kept].mean()) if kept.any() else float("nan")
@@ -74,7 +84,7 @@ def reliability(right: np.ndarray, confidence: np.ndarray, bins: int = 15) -> Re
     >>> diagram.counts.tolist(), diagram.accuracy.tolist()
     ([1, 1], [0.0, 1.0])
     """
-    right, confidence = np.asarray(right, bool), np.asarray(confidence, float)
+    right, confidence = _checked(right, confidence)
     answered = np.isfinite(confidence)
     right, confidence = right[answered], confidence[answered]
     place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)

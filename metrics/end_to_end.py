@@ -79,11 +79,15 @@ def all_digits_right(
         return False
     fits = overlaps(truth_boxes, boxes) >= iou
     fits &= np.equal.outer(np.asarray(truth_labels), np.asarray(labels))
-    return _all_paired(fits)
+    return paired_count(fits) == len(truth_labels)
 
 
-def _all_paired(fits: np.ndarray) -> bool:
-    """Whether rows and columns (N, N) can be paired one to one where `fits`: augmenting paths (Kuhn 1955)."""
+def paired_count(fits: np.ndarray) -> int:
+    """How many rows and columns, bool (N, M), can be paired one to one where `fits`: augmenting paths (Kuhn 1955).
+
+    >>> paired_count(np.array([[True, True], [True, False]])), paired_count(np.array([[True, True], [False, False]]))
+    (2, 1)
+    """
     partner = [-1] * fits.shape[1]
 
     def place(row: int, tried: set[int]) -> bool:
@@ -95,4 +99,4 @@ def _all_paired(fits: np.ndarray) -> bool:
                     return True
         return False
 
-    return all(place(row, set()) for row in range(len(fits)))
+    return sum(place(row, set()) for row in range(len(fits)))

@@ -115,7 +115,8 @@ class ClassScores(NamedTuple):
     """Precision, recall and F1 of each digit, float64 (10,); support int64 (10,), how often it stands there.
 
     macro, micro, weighted: the three of all digits: the plain mean, of the counts added up, and the mean weighted by
-    support. A figure that is nothing over nothing is 0, as scikit-learn has it by default.
+    support. As scikit-learn has it by default, only digits count that stand there or are read, the others are nan; and
+    what is nothing over nothing for one of these, such as the recall of a digit that is only made up, is 0.
     """
 
     precision: np.ndarray
@@ -141,8 +142,10 @@ def class_scores(confusion: np.ndarray) -> ClassScores:
     right = np.diag(confusion)[:NOTHING].astype(float)
     read, there = confusion.sum(0)[:NOTHING], confusion.sum(1)[:NOTHING]
     each = np.stack([_ratio(right, read), _ratio(right, there), _ratio(2 * right, read + there)])
+    occurs = read + there > 0
     micro = [_ratio(*pair) for pair in ((right.sum(), read.sum()), (right.sum(), there.sum()))]
     micro.append(_ratio(2 * right.sum(), read.sum() + there.sum()))
     weighted = _ratio(each @ there, np.full(3, there.sum()))
-    means = (tuple(float(v) for v in values) for values in (each.mean(1), micro, weighted))
-    return ClassScores(*each, there, *means)
+    macro = each[:, occurs].mean(1) if occurs.any() else np.zeros(3)
+    means = (tuple(float(v) for v in values) for values in (macro, micro, weighted))
+    return ClassScores(*np.where(occurs, each, np.nan), there, *means)

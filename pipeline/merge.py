@@ -150,12 +150,13 @@ def _shortened(chain: list[int], boxes: np.ndarray, scores: np.ndarray, vertical
     return [short for part in parts for short in _shortened(part, boxes, scores, vertical)]
 
 
-def merge(boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray) -> list[NumberRegion]:
+def merge(boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray, min_seed: float = MIN_SEED) -> list[NumberRegion]:
     """Group digit detections into numbers, best first.
 
     boxes: float (N, 4), xyxy; scores: (N,); labels: (N,), 0 to 9; any N, any order. Detections of one digit are
     merged whatever their class; then neighbours of like height are joined into lines, level or slanted up to 45
     degrees, and into stacks, the surest first; what is left are numbers of one digit.
+    min_seed: the score that one digit of a number must have.
     """
     heard = (scores >= MIN_MEMBER) & (boxes[:, 2:] > boxes[:, :2]).all(1)
     boxes, scores, labels = boxes[heard], scores[heard], labels[heard]
@@ -166,7 +167,7 @@ def merge(boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray) -> list[Num
         (members, vertical)
         for row, vertical in _rows(boxes, scores)
         for members in _shortened(row, boxes, scores, vertical)
-        if scores[members].max() >= MIN_SEED
+        if scores[members].max() >= min_seed
     ]
     for members, vertical in rows:
         digit_boxes = boxes[members].astype(np.float32)

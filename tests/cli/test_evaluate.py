@@ -68,11 +68,13 @@ def test_predictions_without_pictures(source, reported, tmp_path):
     bare = tmp_path / "labels.csv"
     bare.write_text("file,text\na.png,1428\nb.png,073\n")
     common = ["recognizer", bare, "--annotations-only", "--out", tmp_path / "out"]
-    assert run(*common, "--predictions", out / "predictions.jsonl", "--threshold-from", out).exit_code == 0
+    assert run(*common, "--predictions", out / "predictions.jsonl").exit_code == 0
     measures = json.loads((tmp_path / "out" / "report.json").read_text())["measures"]
-    assert f"threshold chosen on {out}" in measures["coverage_at_98_percent"]
+    assert measures["accuracy"]["exact sequence accuracy"] == 1
     done = run(*common)
     assert done.exit_code == 2 and "a model needs the pictures" in done.stderr
+    done = run(*common, "--predictions", out / "predictions.jsonl", "--weights", "any")
+    assert done.exit_code == 2 and "leave out the weights" in done.stderr
 
 
 def test_compare(source, reported, tmp_path):
@@ -101,6 +103,17 @@ def test_predict(street, tmp_path):
     assert done.exit_code == 2 and "broken.png" in done.stderr and (tmp_path / "p.txt").read_text() == "\n"
 
 
+def test_pictures_that_cannot_be_opened_are_told(tmp_path):
+    (tmp_path / "walls").mkdir()
+    Image.new("RGB", (200, 120), (90, 90, 90)).save(tmp_path / "walls" / "whole.png")
+    whole = (tmp_path / "walls" / "whole.png").read_bytes()
+    (tmp_path / "walls" / "torn.png").write_bytes(whole[: len(whole) // 2])
+    done = run("pipeline", tmp_path / "walls", "--out", tmp_path / "out", "--device", "cpu")
+    assert (
+        done.exit_code == 0 and "1 pictures could not be opened, such as" in done.stderr and "torn.png" in done.stderr
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -111,6 +124,7 @@ def test_predict(street, tmp_path):
         (["recognizer", "{source}", "--threshold-from", "{tmp}", "--out", "{tmp}/out"], "report.json: no such file"),
         (["compare", "{tmp}", "{tmp}"], "reports are written by digits evaluate"),
         (["predict", "--order", "{tmp}/no.pkl", "--out", "{tmp}/out"], "no.pkl: no such file"),
+        (["recognizer", "{source}", "--out", "{source}/" + 300 * "x"], "file name too long"),
     ],
 )
 def test_errors_are_one_line(arguments, message, source, tmp_path):

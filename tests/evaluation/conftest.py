@@ -34,9 +34,12 @@ def photo():
 
 @pytest.fixture(scope="session")
 def answer():
-    """An answer from plain fields: answer("pipeline", "a", readings=[…])."""
+    """An answer from plain fields: answer("pipeline", "a", readings=[…]); nothing was found if there are none."""
+    nothing = {"boxes": [], "scores": [], "labels": []}, {"readings": []}
 
     def make(kind: str, image_id: str, **fields):
+        if "error" not in fields:
+            fields = (nothing[0] if kind == "detector" else nothing[1]) | fields
         return parse_line(json.dumps({"image_id": image_id, **fields}), kind)
 
     return make

@@ -1,6 +1,7 @@
 """From pictures to a report: real models on drawn photographs, interrupted and gone on with."""
 
 import json
+import os
 import re
 
 import numpy as np
@@ -13,9 +14,11 @@ from digits.core.errors import DigitsError
 from digits.datasets import open_source
 from digits.datasets.coco import coco_document, write_json
 from digits.datasets.pictures import make_record
-from digits.evaluation.evaluate import evaluate, threshold_of
+from digits.evaluation.evaluate import evaluate, measurable, threshold_of
 from digits.evaluation.predictions import read_predictions
+from digits.evaluation.result import Failure
 from digits.evaluation.run import Model, detector_model, reader_model, recognizer_model
+from digits.evaluation.sheets import failure_sheet
 
 SIZE = 320, 240
 
@@ -60,7 +63,7 @@ def reports(pictures, reader, tmp_path_factory):
 
 def test_what_the_models_did(reports):
     chain = reports["pipeline"][1].measures
-    assert chain["photographs"] == {"with numbers": 3, "numbers": 3, "without numbers": 1, "of these not opened": 1}
+    assert chain["photographs"] == {"with numbers": 3, "numbers": 3, "without numbers": 1, "not opened": 1}
     assert chain["first_reading"]["right"] == pytest.approx(1 / 3)
     read = chain["end_to_end"]["read"]
     assert [read[name] for name in ("right", "misread", "missed", "invented")] == [1, 1, 1, 0]
@@ -128,6 +131,22 @@ def test_an_interrupted_evaluation_goes_on(pictures, reader, tmp_path):
     assert asked == [*everything[:2], "", "", *everything[2:]]
 
 
+def test_what_could_not_be_opened_is_tried_again(pictures, tmp_path):
+    asked = []
+
+    def run(records):
+        for record in records:
+            asked.append(record.image_id)
+            first = asked.count(record.image_id) == 1
+            answer = {"error": "busy"} if first and record.image_id == "wrong.png" else {"readings": []}
+            yield {"image_id": record.image_id, **answer}
+
+    model = Model(run, {"detector": "any"})
+    assert evaluate("pipeline", pictures, tmp_path, model, quiet=True).unopened == ["busy"]
+    assert evaluate("pipeline", pictures, tmp_path, model, quiet=True).unopened == []
+    assert asked == [*(record.image_id for record in pictures.records), "wrong.png"]
+
+
 def test_another_evaluation_in_the_same_folder_is_refused(pictures, reports, street, tmp_path):
     out, _ = reports["pipeline"]
     model = Model(lambda records: iter(()), {"detector": "another"})
@@ -150,7 +169,10 @@ def test_answers_of_others(pictures, reports, tmp_path):
     (tmp_path / "bad.jsonl").write_text("{}\n")
     with pytest.raises(PredictionsError, match=r"bad.jsonl: line 1: image_id"):
         evaluate("pipeline", pictures, tmp_path / "bad", tmp_path / "bad.jsonl")
-    assert not (tmp_path / "bad" / "report.json").exists()
+    assert not (tmp_path / "bad").exists()
+    (tmp_path / "bad.jsonl").write_bytes((out / "predictions.jsonl").read_bytes())
+    evaluate("pipeline", pictures, tmp_path / "bad", tmp_path / "bad.jsonl", quiet=True)  # once it is mended
+    evaluate("pipeline", pictures, tmp_path / "bad", tmp_path / "bad" / "predictions.jsonl", quiet=True)
 
 
 def test_nothing_to_measure_on(tmp_path):
@@ -162,26 +184,80 @@ def test_nothing_to_measure_on(tmp_path):
             evaluate(kind, pictures, tmp_path / kind, Model(lambda records: iter(()), {}))
 
 
-def test_a_threshold_chosen_elsewhere(reports, tmp_path):
+@pytest.fixture
+def validation(reports, tmp_path):
+    """The folder of a recogniser's report in which 98 % is reached at 0.75, on other pictures of the same model."""
     out, _ = reports["recognizer"]
+    content = json.loads((out / "report.json").read_text())
+    content["measures"]["coverage_at_98_percent"]["threshold chosen on these data"]["threshold"] = 0.75
+    folder = tmp_path / "validation"
+    folder.mkdir()
+    (folder / "report.json").write_text(json.dumps(content))
+    (folder / "run.json").write_text(json.dumps({**json.loads((out / "run.json").read_text()), "pictures": "others"}))
+    return folder
+
+
+def test_a_threshold_chosen_elsewhere(reports, validation, pictures, reader, tmp_path):
+    out, _ = reports["recognizer"]
+    assert threshold_of(validation, "recognizer") == (0.75, str(validation))
+    model = recognizer_model(reader.recognizer)
+    result = evaluate("recognizer", pictures, tmp_path / "out", model, thresholds_of=[validation], quiet=True)
+    row = result.measures["coverage_at_98_percent"][f"threshold chosen on {validation}"]
+    assert (row["threshold"], row["coverage"]) == (0.75, pytest.approx(2 / 3))
     with pytest.raises(PredictionsError, match="98 % accuracy is not reached"):
         threshold_of(out, "recognizer")  # its surest answer is wrong
     with pytest.raises(PredictionsError, match="a threshold of the pipeline is needed"):
-        threshold_of(out, "pipeline")
-    content = json.loads((out / "report.json").read_text())
-    content["measures"]["coverage_at_98_percent"]["threshold chosen on these data"]["threshold"] = 0.75
-    (tmp_path / "good").mkdir()
-    (tmp_path / "good" / "report.json").write_text(json.dumps(content))
-    assert threshold_of(tmp_path / "good", "recognizer") == (0.75, str(tmp_path / "good"))
+        threshold_of(validation, "pipeline")
     with pytest.raises(PredictionsError, match="no such file"):
         threshold_of(tmp_path, "recognizer")
-    (tmp_path / "report.json").write_text(json.dumps({"kind": "recognizer", "measures": {}}))
-    with pytest.raises(PredictionsError, match="98 % accuracy is not reached"):
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"pictures": None}, "of these very pictures"), ({"model": {"recognizer": "?"}}, "of another model")],
+)
+def test_a_threshold_of_something_else(reports, validation, pictures, reader, tmp_path, change, message):
+    run = json.loads((validation / "run.json").read_text())
+    mine = json.loads((reports["recognizer"][0] / "run.json").read_text())
+    (validation / "run.json").write_text(json.dumps({**run, **{k: v or mine[k] for k, v in change.items()}}))
+    model = recognizer_model(reader.recognizer)
+    with pytest.raises(PredictionsError, match=message):
+        evaluate("recognizer", pictures, tmp_path / "out", model, thresholds_of=[validation], quiet=True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_two_thresholds_of_one_name(validation, pictures, reader, tmp_path, monkeypatch):
+    monkeypatch.chdir(validation.parent)
+    validation.rename("these data")
+    model = recognizer_model(reader.recognizer)
+    with pytest.raises(PredictionsError, match="these data: the name of two thresholds"):
+        evaluate("recognizer", pictures, tmp_path / "out", model, thresholds_of=["these data"], quiet=True)
+
+
+@pytest.mark.parametrize(
+    "content", ["[", "[]", '{"kind": "recognizer", "measures": []}', '{"kind": "?", "measures": {}}']
+)
+def test_reports_that_are_none(tmp_path, content):
+    (tmp_path / "report.json").write_text(content)
+    with pytest.raises(PredictionsError, match=r"report\.json: (not JSON|no report)"):
         threshold_of(tmp_path, "recognizer")
-    for content in ("[", "[]"):
-        (tmp_path / "report.json").write_text(content)
-        with pytest.raises(PredictionsError, match="report"):
-            threshold_of(tmp_path, "recognizer")
+
+
+def test_a_box_at_the_lower_edge_of_a_sheet(pictures):
+    """One that begins in its last row of pixels."""
+    record = next(record for record in pictures.records if record.image_id == "right.png")
+    truth = np.array([[80.0, 60, 120, 100]])
+    for top in np.linspace(100, 160, 200):
+        answers = np.array([[90.0, top, 110, 230]])
+        assert failure_sheet([Failure(record, "below", truth, answers)]).height > 150
+
+
+def test_names_that_are_no_text(tmp_path):
+    Image.new("RGB", (20, 20)).save(tmp_path / "wall.png")
+    Image.new("RGB", (20, 20)).save(os.fsencode(tmp_path) + b"/\xff\xe9.png", "PNG")
+    found = measurable("pipeline", open_source(tmp_path, quiet=True))
+    assert [record.image_id for record in found.records] == ["wall.png"]
+    assert [problem.reason for problem in found.problems] == ["its name is not readable text; rename the file"]
 
 
 def test_proposals_are_those_that_the_detector_works_on(reader, make_photo):

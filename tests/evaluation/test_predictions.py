@@ -8,6 +8,7 @@ from digits import PredictionsError
 from digits.evaluation.predictions import read_predictions
 
 BOX = [1, 2, 11, 22]
+EMPTY = {"boxes": [], "scores": [], "labels": []}
 GOOD = {
     "detector": {"boxes": [BOX], "scores": [0.5], "labels": [3]},
     "recognizer": {"readings": [{"text": "12", "confidence": 0.5}]},
@@ -46,7 +47,16 @@ def test_answers_by_picture(kind, records, file):
         ("detector", {"boxes": [[1, 2, 3, "x"]], "scores": [0.5], "labels": [1]}, "boxes.0.y2: "),
         ("detector", {"boxes": [BOX], "scores": [1.5], "labels": [1]}, "scores.0: "),
         ("detector", {"boxes": [BOX], "scores": [0.5], "labels": [10]}, "labels.0: "),
-        ("detector", {"proposals": {"before_nms": [0.5]}}, "proposals: 1 values before_nms for 2 digits"),
+        ("detector", {"proposals": {"before_nms": [0.5]}, **EMPTY}, "proposals: 1 values before_nms for 2 digits"),
+        ("detector", {"proposals": {"before": [0.5, 1]}, **EMPTY}, "proposals.before"),
+        ("detector", {"boxes": [["1", 2, 3, 4]], "scores": [0.5], "labels": [1]}, "boxes.0.x1: "),
+        ("detector", {"boxes": [[0, 0, 1e308, 1e308]], "scores": [0.5], "labels": [1]}, "boxes.0.x2: "),
+        ("detector", {"boxes": [BOX], "scores": [0.5], "labels": [True]}, "labels.0: "),
+        ("detector", {"readings": []}, "boxes is missing"),  # of another kind
+        ("detector", {"boxes": []}, "scores is missing"),
+        ("pipeline", {}, "readings is missing"),
+        ("pipeline", {"reading": []}, "readings is missing"),
+        ("recognizer", {"error": "broken", "readings": []}, "readings beside error"),
         ("recognizer", {"readings": []}, "0 readings for 1 numbers"),
         ("recognizer", {"readings": [{"text": "12", "confidence": None}]}, "readings.0.confidence: "),
         ("recognizer", {"readings": [{"text": "1a", "confidence": 1}]}, "readings.0.text: "),

@@ -77,3 +77,10 @@ def test_edges_of_bins_belong_to_the_lower_one():
     diagram = reliability([True] * 4, [0.0, 0.5, 0.5001, 1.0], bins=2)
     assert diagram.counts.tolist() == [2, 2]
     assert np.isnan(reliability([True], [1.0], bins=2).accuracy[0])
+
+
+@pytest.mark.parametrize("confidence", [[1.5], [-0.1], [math.inf], [NAN], [0.5, 0.5]])
+def test_what_is_no_confidence_is_refused(confidence):
+    for measure in (accuracy_coverage, coverage_at_accuracy, reliability, lambda *pair: kept_at(*pair, 0.5)):
+        with pytest.raises(ValueError, match="confidence"):
+            measure([True], confidence)

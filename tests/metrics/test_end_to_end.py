@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from digits.metrics import all_digits_right, judge, precision_recall_f1
+from digits.metrics import all_digits_right, judge, paired_count, precision_recall_f1
 
 DOOR, SIGN, AFAR = [0, 0, 40, 20], [100, 0, 140, 20], [300, 300, 340, 320]
 HALF = [0, 0, 40, 10]  # IoU 0.5 with DOOR
@@ -72,3 +72,15 @@ BETWEEN = [0, 5, 10, 25]  # IoU 0.6 with TOP, 0.48 with LOW
 def test_all_digits_right(truth_boxes, truth_labels, boxes, labels, expected):
     truth_boxes, boxes = (np.reshape(each, (-1, 4)) for each in (truth_boxes, boxes))
     assert all_digits_right(truth_boxes, truth_labels, boxes, labels) is expected
+
+
+@pytest.mark.parametrize(
+    ("fits", "expected"),
+    [
+        ([[1, 1], [1, 1]], 2), ([[1, 1], [1, 0]], 2), ([[1], [1]], 1), ([[1, 1]], 1), ([[0, 0], [0, 0]], 0),
+        (np.zeros((0, 3)), 0), (np.zeros((3, 0)), 0), ([[1, 0, 0], [1, 1, 0], [0, 1, 1]], 3),
+        ([[1, 0], [1, 0], [0, 1]], 2),
+    ],
+)  # fmt: skip
+def test_paired_count(fits, expected):
+    assert paired_count(np.array(fits, bool)) == expected

@@ -64,11 +64,43 @@ def test_mcnemar_by_hand():
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "expected"),
+    ("low", "high", "count", "p", "expected"),
     [
-        (0.01, 0.05, "better"), (-0.05, -0.01, "worse"), (-0.005, 0.01, "equivalent"), (0, 0, "equivalent"),
-        (-0.02, 0.005, "open"), (math.nan, math.nan, "open"), (0.001, 0.002, "better"), (0, 0.005, "equivalent"),
+        (0.01, 0.05, 500, None, "better"),
+        (-0.05, -0.01, 500, 0.01, "worse"),
+        (-0.005, 0.01, 500, 0.7, "equivalent"),
+        (0, 0, 500, None, "equivalent"),
+        (-0.02, 0.005, 500, None, "open"),
+        (math.nan, math.nan, 500, None, "open"),
+        (0.001, 0.002, 500, None, "better"),
+        (0, 0.005, 500, 1.0, "equivalent"),
+        (1, 1, 1, None, "open"),  # one picture proves nothing …
+        (0.5, 1, 29, None, "open"),
+        (0.5, 1, 30, None, "better"),
+        (0.5, 1, 10, 0.01, "better"),  # … but a test may prove it on few
+        (0.01, 0.05, 500, 0.06, "open"),
+        (0, 0, 299, None, "open"),  # what did not happen in 299 may yet happen once in a hundred
+        (0, 0, 300, None, "equivalent"),
+        (0, 0, 0, None, "open"),
     ],
-)  # fmt: skip
-def test_verdict(low, high, expected):
-    assert verdict(Interval((low + high) / 2, low, high), 0.01) == expected
+)
+def test_verdict(low, high, count, p, expected):
+    assert verdict(Interval((low + high) / 2, low, high), count, 0.01, p) == expected
+
+
+def test_equal_models_are_rarely_told_apart():
+    """Two that get each picture right with even odds, on few pictures and on more: not more often than 5 % allows."""
+    rng = np.random.default_rng(2)
+    for count in (1, 5, 40):
+        told = 0
+        for _ in range(100):
+            a, b = rng.random((2, count)) < 0.5
+            interval = paired_bootstrap(mean_of(a), mean_of(b), count, rounds=100)
+            told += verdict(interval, count, 0.01, mcnemar(a, b).p) != "open"
+        assert told <= 8
+
+
+def test_mcnemar_of_many():
+    """In an instant, by a recurrence."""
+    alone = np.arange(40_000) < 19_800
+    assert mcnemar(alone, ~alone).p == pytest.approx(binomtest(19_800, 40_000, 0.5).pvalue)
