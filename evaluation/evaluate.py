@@ -56,7 +56,7 @@ def measurable(kind: str, pictures: Pictures) -> Pictures:
     records, problems = [], list(pictures.problems)
     for record in pictures.records:
         if not KINDS[kind].usable(record):
-            problems.append(Problem(record.image_id, f"no {kind} can be measured on it: {_NEEDED[kind]}"))
+            problems.append(Problem(record.image_id, f"no use to a {kind}: needed is one in which {_NEEDED[kind]}"))
         elif not record.image_id.isprintable():
             problems.append(Problem(ascii(record.image_id), "its name is not readable text; rename the file"))
         else:

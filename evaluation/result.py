@@ -13,8 +13,6 @@ from digits.evaluation.predictions import Answer
 from digits.metrics import coverage_at_accuracy, kept_at
 
 ACCURACY = 0.98  # at which coverage is reported, as Goodfellow et al. 2013 do
-
-
 THESE_DATA = "these data"
 
 
