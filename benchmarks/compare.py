@@ -29,7 +29,9 @@ import held_out
 from rich.console import Console
 from rich.progress import track
 
+from digits.core.boxes import is_stacked
 from digits.datasets.items import spread
+from digits.datasets.real import split_evenly
 
 T = TypeVar("T")
 
@@ -120,9 +122,8 @@ def is_sure(answer: dict) -> bool:
     return bool(answer["readings"]) and answer["readings"][0]["sure"]
 
 
-def is_stacked(record: dict) -> bool:
-    boxes = [number["box"] for number in record["numbers"] if len(number["text"]) > 1]
-    return any(y2 - y1 > 1.2 * (x2 - x1) for x1, y1, x2, y2 in boxes)
+def has_stack(record: dict) -> bool:
+    return any(is_stacked(split_evenly(number["text"], number["box"])) for number in record["numbers"])
 
 
 def share(marks: Sequence[bool]) -> str:
@@ -134,7 +135,7 @@ def wild(records: list[dict], answers: list[dict]) -> dict[str, str]:
     right = [text_of(a) in [n["text"] for n in r["numbers"]] for r, a in zip(records, answers, strict=True)]
     return {
         "wild: first reading right": share(right),
-        "wild: ... of the stacked ones": share([ok for ok, r in zip(right, records, strict=True) if is_stacked(r)]),
+        "wild: ... of the stacked ones": share([ok for ok, r in zip(right, records, strict=True) if has_stack(r)]),
         "wild: ... of those the engine is sure of": share(
             [ok for ok, a in zip(right, answers, strict=True) if is_sure(a)]
         ),

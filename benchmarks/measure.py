@@ -24,8 +24,10 @@ from rich.console import Console
 from rich.progress import track
 
 import digits
+from digits.core.boxes import is_stacked
 from digits.core.weights import shipped
 from digits.datasets.pictures import list_pictures
+from digits.datasets.real import split_evenly
 from digits.metrics import coverage_at_accuracy, judge, precision_recall_f1
 from digits.pipeline.fuse import Fusion
 
@@ -47,9 +49,7 @@ def wild(reader: digits.Reader, folder: Path, failures: Path | None) -> dict[str
         answered += 1
         right = scene.text in [t["text"] for t in truths]
         first += right
-        tall = any(
-            len(t["text"]) > 1 and (t["box"][3] - t["box"][1]) > 1.2 * (t["box"][2] - t["box"][0]) for t in truths
-        )
+        tall = any(is_stacked(split_evenly(t["text"], t["box"])) for t in truths)
         stacked += tall
         vertical += tall and right
         sure = [r for r in scene.readings if r.status == "read"]

@@ -54,7 +54,7 @@ def number_line(text: str, format: str) -> str:
 
 
 def _answered(reader: Reader, records: Sequence[Record]) -> Iterator[dict]:
-    """As `read_photographs`; where nothing is found, what the whole picture says: no answer is wrong anyway."""
+    """As `read_photographs`; where nothing is found, what the whole picture says: an empty line is wrong anyway."""
     for record, answer in zip(records, read_photographs(reader, records), strict=True):
         if not answer.get("error") and not answer["readings"]:
             image = load_image(record.path)

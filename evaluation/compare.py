@@ -168,6 +168,9 @@ def compare(
     if kind != other_kind:
         raise PredictionsError(f"{a} evaluates the {kind}, {b} the {other_kind}: there is nothing to compare")
     _check_same(a, b, records, others)
+    # a negative that one of them could not open says nothing of either
+    torn = {key for each in (answers, other_answers) for key, answer in each.items() if answer.error is not None}
+    records = [r for r in records if len(r.labels) or r.numbers or r.image_id not in torn]
     both = (_MEASURES[kind](records, each) for each in (answers, other_answers))
     pairs = [(one, other) for one, other in zip(*both, strict=True) if one.count]
     made = []

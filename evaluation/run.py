@@ -40,8 +40,12 @@ class Model(NamedTuple):
     thresholds: tuple[Threshold, ...] = ()
 
 
+def _identity(detector: Detector) -> dict[str, str]:
+    return {"detector": detector.header["sha256"], "long side": str(detector.long_side)}
+
+
 def detector_model(detector: Detector) -> Model:
-    return Model(partial(detect, detector), {"detector": detector.header["sha256"]})
+    return Model(partial(detect, detector), _identity(detector))
 
 
 def recognizer_model(recognizer: Recognizer) -> Model:
@@ -50,9 +54,10 @@ def recognizer_model(recognizer: Recognizer) -> Model:
 
 def reader_model(reader: Reader) -> Model:
     identity = {
-        "detector": reader.detector.header["sha256"],
+        **_identity(reader.detector),
         "recognizer": reader.recognizer.header["sha256"],
         "calibration": str(reader.fusion),
+        "threshold": str(reader.min_confidence),
     }
     return Model(partial(read_photographs, reader), identity, (Threshold(reader.min_confidence, "calibration"),))
 

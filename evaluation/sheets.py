@@ -16,7 +16,7 @@ from digits.evaluation.result import Failure
 _THERE, _SAID = (60, 220, 90), (255, 70, 60)
 _AROUND = 1.0  # of what is boxed, shown on every side
 _LEAST = 48  # pixels of the picture shown at the least
-_WIDEST = 3  # times the height: wider places are narrowed to it
+_WIDEST = 3  # times the shorter side: of slimmer places more is shown beside them
 
 
 def _window(failure: Failure, shape: tuple[int, int]) -> np.ndarray:

@@ -147,7 +147,7 @@ def answer(*readings, ms=1.0):
 
 def test_photographs_are_counted(compare):
     """Right and sure, right and unsure though stacked, right in the second place only, nothing said."""
-    level, tall = [0, 0, 20, 10], [0, 0, 10, 20]
+    level, tall = [0, 0, 20, 10], [0, 0, 10, 40]
     records = [
         {"numbers": [{"text": "12", "box": level}]},
         {"numbers": [{"text": "3", "box": tall}, {"text": "34", "box": tall}]},

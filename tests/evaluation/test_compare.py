@@ -80,6 +80,21 @@ def test_whole_photographs(photo, report, reading):
     json.dumps([one.to_dict() for one in found.values()], allow_nan=False)
 
 
+@pytest.mark.parametrize("kind", ["detector", "pipeline"])
+def test_a_negative_that_one_could_not_open_is_left_out(kind, photo, report):
+    records = [photo("door", ("12", 50)), photo("wall"), photo("other wall")]
+    nothing = {"boxes": [], "scores": [], "labels": []} if kind == "detector" else {"readings": []}
+    whole = {record.image_id: nothing for record in records}
+    a, b = (
+        report(f"whole {kind}", kind, records, whole),
+        report(f"torn {kind}", kind, records, {**whole, "wall": {"error": "torn"}, "door": {"error": "torn"}}),
+    )
+    for pair in ((a, b), (b, a)):
+        found = {one.name: one.pictures for one in compare(*pair, rounds=100, quiet=True)}
+        assert [count for name, count in found.items() if name.startswith("negatives")] == [1]
+        assert next(iter(found.values())) == (2 if kind == "detector" else 1)  # the door is missed by both
+
+
 def test_detectors(photo, report):
     records = [photo(f"{i}", ("12", 50)) for i in range(30)] + [photo("wall")]
     nothing = {"boxes": [], "scores": [], "labels": []}

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import digits
-from digits import DatasetError, PredictionsError
+from digits import DatasetError, PredictionsError, Reader
 from digits.core.errors import DigitsError
 from digits.datasets import open_source
 from digits.datasets.coco import coco_document, write_json
@@ -147,13 +147,16 @@ def test_what_could_not_be_opened_is_tried_again(pictures, tmp_path):
     assert asked == [*(record.image_id for record in pictures.records), "wrong.png"]
 
 
-def test_another_evaluation_in_the_same_folder_is_refused(pictures, reports, street, tmp_path):
+def test_another_evaluation_in_the_same_folder_is_refused(pictures, reports, reader, tmp_path):
     out, _ = reports["pipeline"]
     model = Model(lambda records: iter(()), {"detector": "another"})
     with pytest.raises(PredictionsError, match="holds an evaluation with other model; choose another folder"):
         evaluate("pipeline", pictures, out, model)
     with pytest.raises(PredictionsError, match="other kind and model"):
         evaluate("detector", pictures, out, model)
+    bold = Reader(reader.detector, reader.recognizer, min_confidence=0.1)
+    with pytest.raises(PredictionsError, match="holds an evaluation with other model"):
+        evaluate("pipeline", pictures, out, reader_model(bold))
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(DigitsError, match=str(tmp_path)):
         evaluate("pipeline", pictures, tmp_path, model)
