@@ -47,3 +47,14 @@ def cut_region(image: np.ndarray, box) -> np.ndarray:
     x1, y1 = min(max(0, int(np.floor(box[0]))), width - 1), min(max(0, int(np.floor(box[1]))), height - 1)
     x2, y2 = max(x1 + 1, min(width, int(np.ceil(box[2])))), max(y1 + 1, min(height, int(np.ceil(box[3]))))
     return image[y1:y2, x1:x2]
+
+
+def shares(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """How much `box` has in common with each of `boxes` (N, 4), as a share (N,) of the smaller of the two.
+
+    >>> shares(np.array([0, 0, 10, 10]), np.array([[5, 0, 25, 10], [20, 0, 30, 10], [2, 2, 4, 4]])).tolist()
+    [0.5, 0.0, 1.0]
+    """
+    common = (np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])).clip(0).prod(1)
+    smaller = np.minimum((box[2:] - box[:2]).prod(), (boxes[:, 2:] - boxes[:, :2]).prod(1))
+    return common / np.maximum(smaller, 1e-9)

@@ -114,7 +114,8 @@ class DetectionTransform:
 
 
 def detector_jitter(boxes: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Digit boxes and crop margins as a detector delivers them: loose, tight, or into the outer digits by a tenth.
+    """Digit boxes and crop margins as a detector delivers them: loose, tight, into the outer digits by a tenth, or with
+    the frame or letter beyond an end that it took for one more digit.
 
     boxes: (N, 4), N >= 1. Returns float64 (N, 4), every side off by 3.5 % of the digits' median height, and the
     margins (4,): left, top, right, bottom, as shares of the digits' height.
@@ -124,8 +125,13 @@ def detector_jitter(boxes: np.ndarray, rng: np.random.Generator) -> tuple[np.nda
     kind = rng.random()
     if kind < 0.5:
         return moved, rng.uniform(0.02, 0.3, 4)
-    if kind < 0.85:
+    if kind < 0.75:
         return moved, rng.normal(0, 0.04, 4).clip(-0.08, 0.12)
+    margins = rng.uniform(0.02, 0.3, 4)
+    if kind < 0.9:  # at one end, or at both, something was taken for one more digit
+        ends = [[0], [2], [0, 2]][rng.choice(3, p=[0.4, 0.4, 0.2])]
+        margins[ends] = rng.uniform(0.3, 1.1, len(ends))
+        return moved, margins
     return moved, rng.uniform(0.1, 0.6, 4)
 
 

@@ -70,7 +70,7 @@ def build_detector(
         box_score_thresh=0.05,
         box_nms_thresh=0.5,
         box_detections_per_img=100,
-        box_batch_size_per_image=64,
+        box_batch_size_per_image=128,
         box_positive_fraction=0.4,
     )
     model.transform = NormaliseOnly(*(_LITE0_NORM if backbone == LITE0 else _IMAGENET_NORM))

@@ -14,13 +14,16 @@ from torchvision.models.detection import FasterRCNN
 from digits.core.device import resolve_device
 from digits.core.weights import restore, shipped, to_device
 from digits.detector.model import build_detector
+from digits.detector.spots import find_spots
 
 LONG_SIDE = 960  # photographs are looked at with their longer side at this many pixels …
 _SHORTEST = 640  # … and small ones enlarged to this, at most twofold
 # The network is at its best with digits of 8 to 90 pixels, so a photograph is looked at three times: at full scale for
 # small digits and reduced for larger ones. Each look answers for a range of heights, in pixels at full scale; where two
-# overlap, merging settles it. The reduced ones cost a fifth of the first.
+# overlap, merging settles it. The reduced ones cost a fifth of the first. Wherever digits were suspected, a closer look
+# follows, scaled so that they have the height which is found best; it costs a tenth of the first.
 _LOOKS = ((1.0, 0.0, 95.0), (0.4, 55.0, 240.0), (0.16, 140.0, float("inf")))
+_ARRAYS = ("boxes", "scores", "labels")
 
 
 @dataclass(frozen=True)
@@ -111,24 +114,45 @@ class Detector:
             for stage, boxes in self._look_for_proposals(_scaled(image, scale)).items():
                 tall = (boxes[:, 3] - boxes[:, 1]) / reduction
                 stages[stage].append(boxes[(tall >= low) & (tall < high)] / np.float32(scale))
+        wide = self._wide_looks(image)
+        for spot in find_spots(wide.boxes, wide.scores, *image.shape[1::-1]):
+            for stage, boxes in self._look_for_proposals(_scaled(spot.cut(image), spot.scale)).items():
+                boxes = boxes / np.float32(spot.scale) + np.float32(spot.window[:2] * 2)
+                stages[stage].append(boxes[spot.covers(boxes)])
         return {stage: np.concatenate(parts) for stage, parts in stages.items()}
 
     def _predict_one(self, image: np.ndarray) -> Detections:
+        """What a closer look answers for takes the place of what was seen there before."""
         height, width = image.shape[:2]
-        full = self.scale(image)
-        parts = []
-        for reduction, low, high in _LOOKS:
-            scale = full * reduction
-            boxes, scores, labels = self._look(_scaled(image, scale))
-            boxes = boxes / np.float32(scale)
-            tall = (boxes[:, 3] - boxes[:, 1]) * full
-            keep = (tall >= low) & (tall < high)
-            parts.append((boxes[keep], scores[keep], labels[keep]))
-        boxes, scores, labels = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        wide = self._wide_looks(image)
+        spots = find_spots(wide.boxes, wide.scores, width, height)
+        kept = np.ones(len(wide), bool)
+        parts = [wide]
+        views = [_scaled(spot.cut(image), spot.scale) for spot in spots]
+        for spot, (boxes, scores, labels) in zip(spots, self._look(views), strict=True):
+            kept &= ~spot.covers(wide.boxes)
+            boxes = boxes / np.float32(spot.scale) + np.float32(spot.window[:2] * 2)
+            inside = spot.covers(boxes)
+            parts.append(Detections(boxes[inside], scores[inside], labels[inside]))
+        parts[0] = Detections(wide.boxes[kept], wide.scores[kept], wide.labels[kept])
+        boxes, scores, labels = (np.concatenate([getattr(p, key) for p in parts]) for key in _ARRAYS)
         boxes[:, 0::2] = boxes[:, 0::2].clip(0, width)
         boxes[:, 1::2] = boxes[:, 1::2].clip(0, height)
         order = np.argsort(-scores, kind="stable")
         return Detections(boxes[order], scores[order], labels[order])
+
+    def _wide_looks(self, image: np.ndarray) -> Detections:
+        """At the whole of an image, each look answering for its heights."""
+        full = self.scale(image)
+        parts = []
+        for reduction, low, high in _LOOKS:
+            scale = full * reduction
+            [(boxes, scores, labels)] = self._look([_scaled(image, scale)])
+            boxes = boxes / np.float32(scale)
+            tall = (boxes[:, 3] - boxes[:, 1]) * full
+            keep = (tall >= low) & (tall < high)
+            parts.append((boxes[keep], scores[keep], labels[keep]))
+        return Detections(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
     def _tensor(self, image: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(np.array(image)).to(self.device).permute(2, 0, 1).float() / 255
@@ -148,7 +172,10 @@ class Detector:
         return {"before_nms": before.cpu().numpy(), "after_nms": after.cpu().numpy()}
 
     @torch.inference_mode()
-    def _look(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        found = self._model([self._tensor(image)])[0]
-        boxes, scores, labels = (found[key].cpu().numpy() for key in ("boxes", "scores", "labels"))
-        return boxes.astype(np.float32), scores.astype(np.float32), labels.astype(np.int64) - 1
+    def _look(self, images: list[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Boxes, scores and labels, 0 to 9, in each image at the scale it has."""
+        if not images:
+            return []
+        found = self._model([self._tensor(image) for image in images])
+        arrays = ([each[key].cpu().numpy() for key in _ARRAYS] for each in found)
+        return [(b.astype(np.float32), s.astype(np.float32), n.astype(np.int64) - 1) for b, s, n in arrays]

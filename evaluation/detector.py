@@ -33,7 +33,7 @@ def usable(record: Record) -> bool:
 
 
 def regions_of(answer: DetectorAnswer, min_seed: float = MIN_SEED) -> list[NumberRegion]:
-    """The numbers that the reader would make of the detections, best first; see `pipeline.merge`."""
+    """The numbers that the detections make, faint digits included, best first; see `pipeline.merge`."""
     found = rows(answer.boxes).astype(np.float32), np.array(answer.scores, np.float32), np.array(answer.labels, int)
     return merge(*found, min_seed)
 

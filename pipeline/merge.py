@@ -6,8 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from digits.core.boxes import shares
+
 MIN_SEED = 0.30  # a number needs one digit of at least this score
 MIN_MEMBER = 0.12  # its other digits may be fainter
+STRICT_MEMBERS = (MIN_MEMBER, 0.3, 0.5)  # or must not, if what is faint is a frame or a letter beside the number
 SAME = 0.45  # overlap at which two boxes are one digit
 MAX_DIGITS = 6  # longer rows are telephone numbers and dates
 
@@ -42,11 +45,10 @@ def overlap_of(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
 
     A digit found once whole and once in part has a small IoU, yet is one digit.
     """
-    low, high = np.maximum(box[:2], boxes[:, :2]), np.minimum(box[2:], boxes[:, 2:])
-    shared = (high - low).clip(0).prod(1)
     area, areas = (box[2:] - box[:2]).prod(), (boxes[:, 2:] - boxes[:, :2]).prod(1)
+    covered = shares(box, boxes)
+    shared = covered * np.minimum(area, areas)
     iou = shared / np.maximum(area + areas - shared, 1e-9)
-    covered = shared / np.maximum(np.minimum(area, areas), 1e-9)
     return np.maximum(iou, np.where(covered > 0.75, 0.9 * covered, 0.0))
 
 
@@ -150,15 +152,33 @@ def _shortened(chain: list[int], boxes: np.ndarray, scores: np.ndarray, vertical
     return [short for part in parts for short in _shortened(part, boxes, scores, vertical)]
 
 
-def merge(boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray, min_seed: float = MIN_SEED) -> list[NumberRegion]:
+def candidates(boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray) -> list[NumberRegion]:
+    """What `merge` makes of digit detections, from faint digits on and without them, each region once, best first.
+
+    The regions overlap: whether a faint digit belongs to the number is for the recogniser to say.
+    """
+    found: dict[bytes, NumberRegion] = {}
+    for least in STRICT_MEMBERS:
+        for region in merge(boxes, scores, labels, min_member=least):
+            found.setdefault(region.digit_boxes.tobytes(), region)
+    return sorted(found.values(), key=lambda region: -region.score)
+
+
+def merge(
+    boxes: np.ndarray,
+    scores: np.ndarray,
+    labels: np.ndarray,
+    min_seed: float = MIN_SEED,
+    min_member: float = MIN_MEMBER,
+) -> list[NumberRegion]:
     """Group digit detections into numbers, best first.
 
     boxes: float (N, 4), xyxy; scores: (N,); labels: (N,), 0 to 9; any N, any order. Detections of one digit are
     merged whatever their class; then neighbours of like height are joined into lines, level or slanted up to 45
     degrees, and into stacks, the surest first; what is left are numbers of one digit.
-    min_seed: the score that one digit of a number must have.
+    min_seed: the score that one digit of a number must have; min_member: every other one.
     """
-    heard = (scores >= MIN_MEMBER) & (boxes[:, 2:] > boxes[:, :2]).all(1)
+    heard = (scores >= min_member) & (boxes[:, 2:] > boxes[:, :2]).all(1)
     boxes, scores, labels = boxes[heard], scores[heard], labels[heard]
     kept, evidence = suppress(boxes, scores, labels)
     boxes, scores = boxes[kept], scores[kept]

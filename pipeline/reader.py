@@ -15,12 +15,13 @@ import numpy as np
 import torch
 from PIL import Image
 
+from digits.core.boxes import shares
 from digits.core.errors import ImageError
 from digits.core.images import Source, load_image, source_name
 from digits.core.weights import shipped
 from digits.detector import Detections, Detector
 from digits.pipeline.fuse import Fusion, confidence, features, fuse
-from digits.pipeline.merge import NumberRegion, merge
+from digits.pipeline.merge import NumberRegion, candidates
 from digits.pipeline.results import Digit, Reading, Scene
 from digits.recognizer import Recognizer, Transcription
 from digits.recognizer.crops import cut_number
@@ -28,6 +29,7 @@ from digits.recognizer.crops import cut_number
 CALIBRATION = "calibration.json"
 _CHUNK = 4  # photographs whose crops are read in one batch; as many are in memory at once
 _MAX_REGIONS = 24  # a photograph's best regions; more than this many numbers is noise
+_SAME_PLACE = 0.3  # of the smaller box: readings that share so much are of one number
 
 
 class DetectorLike(Protocol):
@@ -93,26 +95,34 @@ class Reader:
                 yield result
 
     def find(self, image: np.ndarray) -> list[NumberRegion]:
-        """Where numbers may be in an upright photograph, RGB uint8 (H, W, 3), best first."""
+        """Where numbers may be in an upright photograph, RGB uint8 (H, W, 3), best first.
+
+        Regions overlap where it is not clear which digits belong to a number, see `merge.candidates`.
+        """
         found = self.detector.predict([image])[0]
-        return merge(found.boxes, found.scores, found.labels)[:_MAX_REGIONS]
+        return candidates(found.boxes, found.scores, found.labels)[:_MAX_REGIONS]
 
     def fuse(self, region: NumberRegion, seen: Transcription) -> Transcription:
         """What the recogniser saw in a region, weighed against what the detector saw there."""
-        length, positions = fuse(seen.length, seen.positions, region.evidence, self.fusion)
-        return Transcription.from_log_probabilities(length, positions)
+        return fuse(seen, region.evidence, self.fusion)
 
     def weigh(
         self, regions: Sequence[NumberRegion], seen: Sequence[Transcription], width: int, height: int
     ) -> dict[int, Reading]:
         """The readings of a photograph's regions, by the index of the region, most likely house number first.
 
-        seen: what the recogniser saw in each. Regions in which no number is seen are left out.
+        seen: what the recogniser saw in each. Regions in which no number is seen are left out, and of those that
+        overlap all but the surest.
         """
         pairs = enumerate(zip(regions, seen, strict=True))
         readings = {i: self._reading(region, text, width, height) for i, (region, text) in pairs}
-        found = [(i, reading) for i, reading in readings.items() if reading]
-        return dict(sorted(found, key=lambda pair: self._rank(pair[1], height), reverse=True))
+        found = {i: reading for i, reading in readings.items() if reading}
+        surest = sorted(found, key=lambda i: found[i].confidence, reverse=True)
+        kept: list[int] = []
+        for i in surest:
+            if not kept or shares(regions[i].box, np.stack([regions[k].box for k in kept])).max() < _SAME_PLACE:
+                kept.append(i)
+        return {i: found[i] for i in sorted(kept, key=lambda i: self._rank(found[i], height), reverse=True)}
 
     def _read_chunk(self, sources: list[Source]) -> list[Scene | ImageError]:
         results: list[Scene | ImageError | None] = [None] * len(sources)
@@ -148,7 +158,7 @@ class Reader:
         fused = self.fuse(region, seen)
         if not fused.text:
             return None
-        sure = float(confidence(features(fused.confidence, region.score, len(region.digit_boxes)), self.fusion))
+        sure = float(confidence(features(fused, region), self.fusion))
         box = _clip(region.box, width, height)
         boxes = _digit_boxes(region, len(fused.text), width, height)
         return Reading(

@@ -34,9 +34,14 @@ from digits.training.config import Config
 _SAMPLED = 1000  # drawn numbers by which the frequency of digits is judged
 
 
-def _photo_of(name: str) -> str:
+def _photo_of(record: Record) -> str:
     """Several IIIT5K crops come from one photograph, named before the last underscore: never split those."""
-    return name.rsplit("_", 1)[0]
+    return record.image_id.rsplit("_", 1)[0]
+
+
+def _door_of(record: Record) -> str:
+    """Several photographs of a campus show one door: those of a number are never split."""
+    return record.numbers[0] if record.numbers else record.image_id
 
 
 def load_sources(
@@ -55,9 +60,9 @@ def load_sources(
     if not data.is_dir():
         raise DatasetError(f"{data}: no such folder")
 
-    def annotated(name: str, group=lambda image_id: image_id) -> list[Sample]:
+    def annotated(name: str, group=lambda record: record.image_id) -> list[Sample]:
         records = read_annotated(data / name).records if (data / name).is_dir() else []
-        return [record.open() for record in records if part_of(group(record.image_id)) == part]
+        return [record.open() for record in records if part_of(group(record)) == part]
 
     def pictures(name: str) -> list[np.ndarray]:
         folder = data / name
@@ -70,7 +75,7 @@ def load_sources(
     return Sources(
         typefaces=load_typefaces(fonts),
         backgrounds=backgrounds,
-        scenes=annotated("campus") + annotated("icdar2003"),
+        scenes=annotated("campus", group=_door_of) + annotated("icdar2003"),
         plates=plates,
         words=pictures("iiit5k/letters"),
         words_in_scenes=pictures("icdar2003/text_without_digits"),

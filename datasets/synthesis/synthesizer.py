@@ -191,7 +191,7 @@ class Synthesizer:
         text = random_number(rng, self.sources.lengths)
         vertical = len(text) > 1 and rng.random() < 0.13
         shown, caption = text, ""
-        if not vertical and rng.random() < 0.05:
+        if not vertical and rng.random() < 0.08:
             shown = text + (" " if rng.random() < 0.3 else "") + "ABCDEFGH"[rng.integers(8)]
         if not vertical and rng.random() < 0.08:
             caption = random_street(rng) if rng.random() < 0.5 else random_word(rng)
@@ -305,7 +305,7 @@ class Synthesizer:
         surface = float(rng.uniform(15, 240))
         patch = self._seen(rng, self._draw_number(rng, size, surface), 0.15)
         h, w = patch.alpha.shape
-        extra = max(4, round(size * 0.4))
+        extra = max(4, round(size * 0.7))
         image = self._background(rng, h + 2 * extra, w + 2 * extra)
         # the wall takes the brightness the ink was chosen against; half of the walls are nearly plain
         contrast = rng.uniform(0.05, 0.5) if rng.random() < 0.6 else 1.0

@@ -1,15 +1,14 @@
-import json
-
 import numpy as np
 import pytest
 
 from digits import WeightsError
-from digits.pipeline.fuse import Fusion, confidence, features, fuse
+from digits.pipeline.fuse import FEATURES, Fusion, confidence, features, fuse
+from digits.pipeline.merge import NumberRegion
 from digits.recognizer import Transcription
 
 
-def opinion(text: str, sure: float = 0.6, length: int | None = None):
-    """Heads of a recogniser that leans to `text`."""
+def opinion(text: str, sure: float = 0.6, length: int | None = None) -> Transcription:
+    """That of a recogniser that leans to `text`."""
     n = len(text) if length is None else length
     lengths = np.full(7, (1 - sure) / 6)
     lengths[n] = sure
@@ -17,7 +16,7 @@ def opinion(text: str, sure: float = 0.6, length: int | None = None):
     for place, char in zip(places, text, strict=False):
         place[:] = (1 - sure) / 9
         place[int(char)] = sure
-    return np.log(lengths), np.log(places)
+    return Transcription.from_log_probabilities(np.log(lengths), np.log(places))
 
 
 def evidence(text: str, score: float = 0.9) -> np.ndarray:
@@ -27,56 +26,77 @@ def evidence(text: str, score: float = 0.9) -> np.ndarray:
 FUSION = Fusion(digit_weight=0.6, length_weight=1.5)
 
 
-def read(heads, seen, fusion=FUSION) -> Transcription:
-    return Transcription.from_log_probabilities(*fuse(*heads, seen, fusion))
+def region(seen: np.ndarray, height: float = 40.0, vertical: bool = False) -> NumberRegion:
+    boxes = np.float32([[25 * i, 0, 25 * i + 20, height] for i in range(len(seen))])
+    box = np.float32([0, 0, boxes[-1, 2], height])
+    return NumberRegion(box, boxes, seen, float(seen.max(1).mean()), vertical)
 
 
 def test_agreement_raises_confidence():
-    heads = opinion("42")
-    assert read(heads, evidence("42")).text == "42"
-    alone = Transcription.from_log_probabilities(*heads)
-    assert read(heads, evidence("42")).confidence > alone.confidence
+    alone = opinion("42")
+    fused = fuse(alone, evidence("42"), FUSION)
+    assert fused.text == "42" and fused.confidence > alone.confidence
 
 
 def test_a_doubtful_digit_is_settled_by_the_detector():
-    length, places = opinion("17", sure=0.9)
-    places[1] = np.log([0.02, 0.46, 0.02, 0.02, 0.02, 0.02, 0.02, 0.38, 0.02, 0.02])
-    assert Transcription.from_log_probabilities(length, places).text == "11"
-    assert read((length, places), evidence("17")).text == "17"
+    alone = opinion("17", sure=0.9)
+    alone.positions[1] = np.log([0.02, 0.46, 0.02, 0.02, 0.02, 0.02, 0.02, 0.38, 0.02, 0.02])
+    assert fuse(alone, evidence("17"), Fusion(digit_weight=0, length_weight=0)).text == "11"
+    assert fuse(alone, evidence("17"), FUSION).text == "17"
 
 
 def test_a_doubtful_length_is_settled_by_the_detector():
-    length, places = opinion("261", sure=0.9)
-    length = np.log(np.array([0.01, 0.01, 0.43, 0.52, 0.01, 0.01, 0.01]))
-    assert read((length, places), evidence("26")).text == "26"
+    alone = opinion("261", sure=0.9)
+    alone.length[:] = np.log(np.array([0.01, 0.01, 0.43, 0.52, 0.01, 0.01, 0.01]))
+    assert fuse(alone, evidence("26"), FUSION).text == "26"
 
 
 def test_a_sure_recogniser_is_not_overruled():
-    assert read(opinion("261", sure=0.999), evidence("26")).text == "261"
-    assert read(opinion("", sure=0.999), evidence("0")).text == ""
+    assert fuse(opinion("261", sure=0.999), evidence("26"), FUSION).text == "261"
+    assert fuse(opinion("", sure=0.999), evidence("0"), FUSION).text == ""
 
 
 def test_results_are_distributions_and_inputs_stay():
-    heads = opinion("305")
-    before = [h.copy() for h in heads]
-    length, places = fuse(*heads, evidence("305"), FUSION)
-    assert np.exp(length).sum() == pytest.approx(1)
-    assert np.exp(places).sum(1) == pytest.approx(np.ones(6))
-    assert all((a == b).all() for a, b in zip(heads, before, strict=True))
+    alone = opinion("305")
+    before = alone.length.copy(), alone.positions.copy()
+    fused = fuse(alone, evidence("305"), FUSION)
+    assert np.exp(fused.length).sum() == pytest.approx(1)
+    assert np.exp(fused.positions).sum(1) == pytest.approx(np.ones(6))
+    assert (alone.length == before[0]).all() and (alone.positions == before[1]).all()
 
 
 def test_without_weight_the_recogniser_speaks_alone():
-    heads = opinion("305")
-    length, places = fuse(*heads, evidence("999"), Fusion(digit_weight=0, length_weight=0))
-    assert np.allclose(length, heads[0]) and np.allclose(places, heads[1])
+    alone = opinion("305")
+    fused = fuse(alone, evidence("999"), Fusion(digit_weight=0, length_weight=0))
+    assert np.allclose(fused.length, alone.length) and np.allclose(fused.positions, alone.positions)
+
+
+FEATURE_CASES = {
+    "agreed on": ("305", evidence("305"), {"same_count": 1, "agreement": 0, "lone_digit": 0}),
+    "disputed": ("305", evidence("385"), {"same_count": 1, "agreement": np.log(0.05 / 0.95) / 3}),
+    "of another length": ("30", evidence("305"), {"same_count": 0, "agreement": 0}),
+    "alone": ("7", evidence("7"), {"same_count": 1, "lone_digit": 1}),
+    "one faint": ("17", evidence("17") * np.float32([[1], [0.5]]), {"faintest": np.log(0.45 / 0.55)}),
+    "without any score": ("17", evidence("17", 0), {"detection": np.log(1e-6), "agreement": 0}),
+}
+
+
+@pytest.mark.parametrize(("text", "seen", "expected"), FEATURE_CASES.values(), ids=FEATURE_CASES)
+def test_features(text, seen, expected):
+    found = dict(zip(FEATURES, features(opinion(text, 0.9), region(seen)), strict=True))
+    assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-5)
+    assert (found["height"], found["stacked"], found["always"]) == (pytest.approx(np.log(40)), 0, 1)
 
 
 def test_confidence_is_monotonic_and_bounded():
-    fusion = Fusion(slope=0.8, detection_slope=0.4, lone_digit=-1, offset=-0.5)
-    grid = [confidence(features(p, 0.7, 3), fusion) for p in (0.0, 0.1, 0.5, 0.9, 1.0)]
+    fusion = Fusion(weights={"text": 0.8, "detection": 0.4, "lone_digit": -1, "always": -0.5})
+
+    def sure(p=0.9, score=0.9, text="305"):
+        return confidence(features(opinion(text, p), region(evidence(text, score))), fusion)
+
+    grid = [sure(p) for p in (0.5, 0.7, 0.9, 0.999)]
     assert grid == sorted(grid) and grid[0] > 0 and grid[-1] < 1
-    assert confidence(features(0.9, 0.9, 3), fusion) > confidence(features(0.9, 0.3, 3), fusion)
-    assert confidence(features(0.9, 0.9, 2), fusion) > confidence(features(0.9, 0.9, 1), fusion)
+    assert sure() > sure(score=0.3) and sure(text="35") > sure(text="3")
 
 
 def test_file_round_trip(tmp_path):
@@ -85,7 +105,9 @@ def test_file_round_trip(tmp_path):
     assert Fusion.load(path) == FUSION
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", json.dumps({"slope": 1, "colour": 2})])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{", json.dumps({"slope": 1}), '{"weights": {"colour": 2}}', '{"weights": 3}']
+)
 def test_bad_files(tmp_path, text):
     path = tmp_path / "calibration.json"
     path.write_text(text)

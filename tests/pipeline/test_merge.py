@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from digits.pipeline.merge import merge, overlap_of, suppress
+from digits.pipeline.merge import candidates, merge, overlap_of, suppress
 
 
 def line(text, x=100.0, y=100.0, height=40.0, step=26.0, rise=0.0, width=20.0):
@@ -110,6 +110,22 @@ def test_scores(scores, found):
     boxes, _, labels = line("128", step=40)
     regions = merge(boxes, np.float32(scores), labels)
     assert [text for text, _ in summary(regions)] == found
+
+
+@pytest.mark.parametrize(
+    ("scores", "expected"),
+    [
+        ([0.9, 0.9, 0.9], ["128"]),
+        ([0.9, 0.9, 0.2], ["12", "128"]),  # is it a digit, or the frame?
+        ([0.4, 0.9, 0.2], ["12", "128", "2"]),
+        ([0.2, 0.2, 0.2], []),
+    ],
+)
+def test_candidates_with_and_without_faint_digits(scores, expected):
+    boxes, _, labels = line("128")
+    found = candidates(boxes, np.float32(scores), labels)
+    assert [text for text, _ in summary(found)] == expected
+    assert [region.score for region in found] == sorted((r.score for r in found), reverse=True)
 
 
 def test_the_edge_of_a_plaque_does_not_break_a_stack():

@@ -7,6 +7,7 @@ from PIL import Image
 
 import digits
 from digits import Detections, ImageError, Reader, Transcription
+from digits.pipeline.fuse import Fusion
 from digits.recognizer.decode import log_softmax
 
 
@@ -74,6 +75,23 @@ def test_counts_that_differ_share_the_region_out():
     reading = stub_reader(text="36").read(PHOTO).readings[0]
     assert reading.text == "36"
     assert [d.box for d in reading.digits] == [(20, 30, 47.5, 60), (47.5, 30, 75, 60)]
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [({3: "306", 2: "30"}, "306"), ({3: "", 2: "30"}, "30"), ({3: "306", 2: ""}, "306")],
+    ids=["the surer one", "the rest of it", "all of it"],
+)
+def test_of_readings_in_one_place_one_is_left(said, expected):
+    """With a faint digit there are two regions: with it, and without."""
+
+    class ByWidth(StubRecognizer):
+        def predict(self, crops):
+            counts = [3 if crop.shape[1] > 50 else 2 for crop in crops]
+            return [StubRecognizer(said[n], 3.0 * n).predict([None])[0] for n in counts]
+
+    reader = Reader(StubDetector(LINE, [3, 0, 6], [0.9, 0.9, 0.2]), ByWidth(""), fusion=Fusion())
+    assert [reading.text for reading in reader.read(PHOTO).readings] == [expected]
 
 
 def test_a_stack_is_vertical():
