@@ -6,6 +6,8 @@ import torch
 
 from digits.core.errors import DeviceError
 
+_BF16 = ("avx512_bf16", "amx_bf16", "bf16")  # names of the instructions; the last is ARM's
+
 
 def resolve_device(name: str) -> torch.device:
     """`auto`, `cpu`, `cuda`, `cuda:N` or `mps` as a torch device; `auto` takes the first accelerator there is.
@@ -30,3 +32,17 @@ def resolve_device(name: str) -> torch.device:
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise DeviceError("mps: no Apple GPU here; use cpu or auto")
     return device
+
+
+def resolve_precision(name: str, device: torch.device) -> str:
+    """`auto` as "bf16" where the device computes in it, "fp32" where it would only emulate it, many times slower.
+
+    Any other name is given back.
+    """
+    if name != "auto":
+        return name
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    # older versions of torch do not say what the processor can do
+    can = torch.cpu.get_capabilities() if device.type == "cpu" and hasattr(torch.cpu, "get_capabilities") else {}
+    return "bf16" if any(can.get(key) for key in _BF16) else "fp32"

@@ -171,11 +171,12 @@ class Stop(_Section):
 
 
 class Machine(_Section):
-    """What may differ between a run and its resumption. device: auto, cpu, cuda, cuda:N or
-    mps. threads: of the trainer. compile: have torch.compile translate the network."""
+    """What may differ between a run and its resumption. device: auto, cpu, cuda, cuda:N or mps. precision: auto is bf16
+    where the device computes in it, else fp32. threads: of the trainer. compile: have torch.compile translate the
+    network."""
 
     device: str = "auto"
-    precision: Literal["fp32", "bf16", "fp16"] = "bf16"
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     threads: Count | None = None
     compile: bool = False
     checkpoint_seconds: Positive = 120.0

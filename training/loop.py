@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
+from digits.core.device import resolve_precision
 from digits.core.errors import Diverged, WeightsError
 from digits.core.signals import leave_to_the_parent
 from digits.training.batches import Batches, move
@@ -67,6 +68,7 @@ class Training:
         self.parts = Parts(self.model, task.stages())
         self.optimiser = make_optimiser(config.optimiser, self.parts)
         self.scaler = torch.amp.GradScaler(team.device.type, enabled=config.machine.precision == "fp16")
+        self.precision = resolve_precision(config.machine.precision, team.device)
         self.step = 0
         self.best: dict[str, float] | None = None  # metrics of the best weights so far, and the epochs since
         self.waited = 0
@@ -221,8 +223,7 @@ class Training:
         )
 
     def _autocast(self):
-        precision = self.config.machine.precision
-        return torch.autocast(self.team.device.type, _DTYPES[precision], enabled=precision != "fp32")
+        return torch.autocast(self.team.device.type, _DTYPES[self.precision], enabled=self.precision != "fp32")
 
     def _save(self) -> None:
         randoms = self.team.gather(random_states(self.team.device))

@@ -7,8 +7,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from digits import DeviceError, WeightsError
-from digits.core.device import resolve_device
+from digits import WeightsError
 from digits.core.weights import load_weights, restore, save_weights
 
 HEADER = {"kind": "detector", "architecture": {"width": 3}, "training": {"steps": 1}, "metrics": {}}
@@ -77,17 +76,6 @@ def test_another_architecture(saved):
 def test_header_must_be_complete(tmp_path):
     with pytest.raises(WeightsError, match="metrics"):
         save_weights(tmp_path / "w.safetensors", build(3), {k: v for k, v in HEADER.items() if k != "metrics"})
-
-
-@pytest.mark.parametrize("name", ["gpu", "cuda:99", "xpu", "", "cpu:one"])
-def test_devices_that_do_not_exist(name):
-    with pytest.raises(DeviceError):
-        resolve_device(name)
-
-
-def test_devices():
-    assert resolve_device("cpu").type == "cpu"
-    assert resolve_device("auto").type in ("cpu", "cuda", "mps")
 
 
 def test_importing_the_package_is_cheap():
