@@ -68,11 +68,12 @@ def _outcomes(pictures: list[_Picture], fusion: Fusion) -> tuple[np.ndarray, np.
     """Features (N, K) of the regions in which a text is read, and whether it is right, float (N,)."""
     rows, right = [], []
     for picture in pictures:
-        for region, seen in zip(picture.regions, picture.seen, strict=True):
-            fused = fuse(seen, region.evidence, fusion)
-            if fused.text:
-                rows.append(features(fused, region))
-                right.append(fused.text == picture.truth_of(region.box))
+        pairs = zip(picture.seen, picture.regions, strict=True)
+        fused = [fuse(seen, region.evidence, fusion) for seen, region in pairs]
+        for row, each, region in zip(features(fused, picture.regions), fused, picture.regions, strict=True):
+            if each.text:
+                rows.append(row)
+                right.append(each.text == picture.truth_of(region.box))
     return np.array(rows).reshape(-1, len(FEATURES)), np.array(right, float)
 
 

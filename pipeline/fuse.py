@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from digits.core.boxes import shares
 from digits.core.errors import WeightsError
 from digits.pipeline.merge import NumberRegion
 from digits.recognizer import Transcription
 
 # What the confidence is calibrated from, see `features`.
-FEATURES = ("text", "detection", "faintest", "same_count", "agreement", "lone_digit", "stacked", "height", "always")
+FEATURES = ("text", "detection", "rival", "lone_digit", "always")
 _FLOOR = 0.05  # a class that the detector did not name is unlikely, not impossible
+_NO_RIVAL = -5.0  # log odds: of a text that nobody believes in
+_SAME_PLACE = 0.3  # of the smaller box: regions that share so much hold one number
 
 
 @dataclass(frozen=True)
@@ -67,38 +70,31 @@ def fuse(seen: Transcription, evidence: np.ndarray, fusion: Fusion) -> Transcrip
     return Transcription.from_log_probabilities(length, positions)
 
 
-def features(fused: Transcription, region: NumberRegion) -> np.ndarray:
-    """What tells how likely a reading of a region is right, float64 (9,), in the order of `FEATURES`.
+def features(fused: Sequence[Transcription], regions: Sequence[NumberRegion]) -> np.ndarray:
+    """What tells how likely the readings of a photograph's regions are right, float64 (N, 5), as `FEATURES` names it.
 
-    text: log odds of the fused text. detection: of the mean score of the digits, and faintest: of the least.
-    same_count: whether text and detector have as many digits; agreement: then, the mean log share that the detector
-    gives the digits of the text of its best ones. lone_digit: whether the detector saw one digit only: branches and
-    door handles pass for one, rarely for a row. stacked. height: log of the digits' height in pixels. always: 1.
+    text: log odds of the fused text. detection: of the mean score of the digits. rival: of the likeliest other text
+    that is read in a region in the same place. lone_digit: whether the detector saw one digit only: branches and door
+    handles pass for one, rarely for a row. always: 1.
     """
-    best = region.evidence.max(1)
-    same = len(best) == len(fused.text)
-    agreement = 0.0
-    if same:
-        named = region.evidence[np.arange(len(best)), [int(char) for char in fused.text]]
-        agreement = float(np.log((named + _FLOOR) / (best + _FLOOR)).mean())
-    tall = float(np.median(region.digit_boxes[:, 3] - region.digit_boxes[:, 1]))
-    return np.array(
-        [
-            _log_odds(fused.confidence),
-            _log_odds(region.score),
-            _log_odds(float(best.min())),
-            same,
-            agreement,
-            len(best) == 1,
-            region.vertical,
-            np.log(max(tall, 1.0)),
-            1.0,
-        ]
-    )
+    boxes = np.array([region.box for region in regions]).reshape(-1, 4)
+    texts = np.array([each.text for each in fused])
+    odds = np.array([_log_odds(each.confidence) for each in fused])
+    rows = np.zeros((len(regions), len(FEATURES)))
+    for row, region, text, own in zip(rows, regions, texts, odds, strict=True):
+        other = same_place(region.box, boxes) & (texts != text) & (texts != "")
+        rival = odds[other].max(initial=_NO_RIVAL)
+        row[:] = own, _log_odds(region.score), rival, len(region.digit_boxes) == 1, 1.0
+    return rows
+
+
+def same_place(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """Which of `boxes` (N, 4) are of the same number as `box`, bool (N,)."""
+    return shares(box, boxes) >= _SAME_PLACE
 
 
 def confidence(of: np.ndarray, fusion: Fusion) -> np.ndarray:
-    """Probability that the whole string is right, for features (..., 9)."""
+    """Probability that the whole string is right, for features (..., 5)."""
     weights = np.array([fusion.weights.get(name, 0.0) for name in FEATURES])
     return 1 / (1 + np.exp(-(of @ weights).clip(-30, 30)))
 

@@ -15,12 +15,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from digits.core.boxes import shares
 from digits.core.errors import ImageError
 from digits.core.images import Source, load_image, source_name
 from digits.core.weights import shipped
 from digits.detector import Detections, Detector
-from digits.pipeline.fuse import Fusion, confidence, features, fuse
+from digits.pipeline.fuse import Fusion, confidence, features, fuse, same_place
 from digits.pipeline.merge import NumberRegion, candidates
 from digits.pipeline.results import Digit, Reading, Scene
 from digits.recognizer import Recognizer, Transcription
@@ -29,7 +28,6 @@ from digits.recognizer.crops import cut_number
 CALIBRATION = "calibration.json"
 _CHUNK = 4  # photographs whose crops are read in one batch; as many are in memory at once
 _MAX_REGIONS = 24  # a photograph's best regions; more than this many numbers is noise
-_SAME_PLACE = 0.3  # of the smaller box: readings that share so much are of one number
 
 
 class DetectorLike(Protocol):
@@ -114,15 +112,14 @@ class Reader:
         seen: what the recogniser saw in each. Regions in which no number is seen are left out, and of those that
         overlap all but the surest.
         """
-        pairs = enumerate(zip(regions, seen, strict=True))
-        readings = {i: self._reading(region, text, width, height) for i, (region, text) in pairs}
-        found = {i: reading for i, reading in readings.items() if reading}
-        surest = sorted(found, key=lambda i: found[i].confidence, reverse=True)
-        kept: list[int] = []
-        for i in surest:
-            if not kept or shares(regions[i].box, np.stack([regions[k].box for k in kept])).max() < _SAME_PLACE:
-                kept.append(i)
-        return {i: found[i] for i in sorted(kept, key=lambda i: self._rank(found[i], height), reverse=True)}
+        fused = [self.fuse(region, text) for region, text in zip(regions, seen, strict=True)]
+        sure = confidence(features(fused, regions), self.fusion)
+        left = sorted((i for i, each in enumerate(fused) if each.text), key=lambda i: -sure[i])
+        found: dict[int, Reading] = {}
+        for i in left:
+            if not same_place(regions[i].box, np.array([regions[k].box for k in found]).reshape(-1, 4)).any():
+                found[i] = self._reading(regions[i], fused[i], float(sure[i]), width, height)
+        return dict(sorted(found.items(), key=lambda pair: self._rank(pair[1], height), reverse=True))
 
     def _read_chunk(self, sources: list[Source]) -> list[Scene | ImageError]:
         results: list[Scene | ImageError | None] = [None] * len(sources)
@@ -153,12 +150,7 @@ class Reader:
             results[i] = Scene(width, height, readings, round(seconds + share, 4), path, source)
         return results
 
-    def _reading(self, region: NumberRegion, seen: Transcription, width: int, height: int) -> Reading | None:
-        """The reading of a region, or None where the recogniser, on the detector's evidence too, sees no number."""
-        fused = self.fuse(region, seen)
-        if not fused.text:
-            return None
-        sure = float(confidence(features(fused, region), self.fusion))
+    def _reading(self, region: NumberRegion, fused: Transcription, sure: float, width: int, height: int) -> Reading:
         box = _clip(region.box, width, height)
         boxes = _digit_boxes(region, len(fused.text), width, height)
         return Reading(

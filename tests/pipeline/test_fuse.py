@@ -23,13 +23,13 @@ def evidence(text: str, score: float = 0.9) -> np.ndarray:
     return np.float32([np.eye(10)[int(c)] * score for c in text])
 
 
+def region(seen: np.ndarray, x: float = 0.0) -> NumberRegion:
+    boxes = np.float32([[x + 25 * i, 0, x + 25 * i + 20, 40] for i in range(len(seen))])
+    box = np.float32([x, 0, boxes[-1, 2], 40])
+    return NumberRegion(box, boxes, seen, float(seen.max(1).mean()), False)
+
+
 FUSION = Fusion(digit_weight=0.6, length_weight=1.5)
-
-
-def region(seen: np.ndarray, height: float = 40.0, vertical: bool = False) -> NumberRegion:
-    boxes = np.float32([[25 * i, 0, 25 * i + 20, height] for i in range(len(seen))])
-    box = np.float32([0, 0, boxes[-1, 2], height])
-    return NumberRegion(box, boxes, seen, float(seen.max(1).mean()), vertical)
 
 
 def test_agreement_raises_confidence():
@@ -72,27 +72,38 @@ def test_without_weight_the_recogniser_speaks_alone():
 
 
 FEATURE_CASES = {
-    "agreed on": ("305", evidence("305"), {"same_count": 1, "agreement": 0, "lone_digit": 0}),
-    "disputed": ("305", evidence("385"), {"same_count": 1, "agreement": np.log(0.05 / 0.95) / 3}),
-    "of another length": ("30", evidence("305"), {"same_count": 0, "agreement": 0}),
-    "alone": ("7", evidence("7"), {"same_count": 1, "lone_digit": 1}),
-    "one faint": ("17", evidence("17") * np.float32([[1], [0.5]]), {"faintest": np.log(0.45 / 0.55)}),
-    "without any score": ("17", evidence("17", 0), {"detection": np.log(1e-6), "agreement": 0}),
+    "a row": (["305"], [region(evidence("305"))], {"lone_digit": 0, "rival": -5, "detection": np.log(0.9 / 0.1)}),
+    "a lone digit": (["7"], [region(evidence("7"))], {"lone_digit": 1}),
+    "without any score": (["17"], [region(evidence("17", 0))], {"detection": np.log(1e-6)}),
+    "another text there": (
+        ["305", "30"],
+        [region(evidence("305")), region(evidence("30"))],
+        {"rival": np.log(0.8 / 0.2)},
+    ),
+    "the same text there": (["30", "30"], [region(evidence("305")), region(evidence("30"))], {"rival": -5}),
+    "no number there": (["305", ""], [region(evidence("305")), region(evidence("30"))], {"rival": -5}),
+    "another text elsewhere": (["305", "30"], [region(evidence("305")), region(evidence("30"), 500)], {"rival": -5}),
 }
 
 
-@pytest.mark.parametrize(("text", "seen", "expected"), FEATURE_CASES.values(), ids=FEATURE_CASES)
-def test_features(text, seen, expected):
-    found = dict(zip(FEATURES, features(opinion(text, 0.9), region(seen)), strict=True))
+@pytest.mark.parametrize(("texts", "regions", "expected"), FEATURE_CASES.values(), ids=FEATURE_CASES)
+def test_features_of_the_first_region(texts, regions, expected):
+    rows = features([opinion(text, 0.8 ** (1 / (1 + len(text)))) for text in texts], regions)
+    assert rows.shape == (len(texts), len(FEATURES))
+    found = dict(zip(FEATURES, rows[0], strict=True))
     assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-5)
-    assert (found["height"], found["stacked"], found["always"]) == (pytest.approx(np.log(40)), 0, 1)
+    assert (found["text"], found["always"]) == (pytest.approx(np.log(0.8 / 0.2)), 1)
+
+
+def test_no_regions_have_no_features():
+    assert features([], []).shape == (0, len(FEATURES))
 
 
 def test_confidence_is_monotonic_and_bounded():
     fusion = Fusion(weights={"text": 0.8, "detection": 0.4, "lone_digit": -1, "always": -0.5})
 
     def sure(p=0.9, score=0.9, text="305"):
-        return confidence(features(opinion(text, p), region(evidence(text, score))), fusion)
+        return confidence(features([opinion(text, p)], [region(evidence(text, score))]), fusion)[0]
 
     grid = [sure(p) for p in (0.5, 0.7, 0.9, 0.999)]
     assert grid == sorted(grid) and grid[0] > 0 and grid[-1] < 1
