@@ -14,11 +14,10 @@ from digits.core.progress import shown
 from digits.datasets.items import Sample
 from digits.datasets.synthesis import Synthesizer
 from digits.detector import Detector
-from digits.pipeline.fuse import FEATURES, Fusion, confidence, features, fuse
+from digits.pipeline.fuse import FEATURES, Fusion, Seen, confidence, features, fuse
 from digits.pipeline.merge import NumberRegion
 from digits.pipeline.reader import Reader
-from digits.recognizer import Recognizer, Transcription
-from digits.recognizer.crops import cut_number
+from digits.recognizer import Recognizer
 
 _DIGIT_WEIGHTS = (0.0, 0.15, 0.3, 0.5, 0.8)
 _LENGTH_WEIGHTS = (0.0, 0.5, 1.0, 2.0, 3.0)
@@ -31,7 +30,7 @@ class _Picture:
     size: tuple[int, int]
     numbers: list[tuple[str, np.ndarray]]
     regions: list[NumberRegion]
-    seen: list[Transcription]
+    seen: list[Seen]
 
     def truth_of(self, box: np.ndarray) -> str:
         """The number whose box meets IoU 0.5 with `box`; "" if there is none."""
@@ -50,7 +49,7 @@ def _numbers(sample: Sample) -> list[tuple[str, np.ndarray]]:
 
 def _looked_at(reader: Reader, image: np.ndarray, numbers) -> _Picture:
     regions = reader.find(image)
-    seen = reader.recognizer.predict([cut_number(image, region.digit_boxes) for region in regions])
+    seen = reader.pair(reader.recognizer.predict(reader.cut(image, regions)))
     return _Picture(image.shape[1::-1], numbers, regions, seen)
 
 
@@ -69,8 +68,9 @@ def _outcomes(pictures: list[_Picture], fusion: Fusion) -> tuple[np.ndarray, np.
     rows, right = [], []
     for picture in pictures:
         pairs = zip(picture.seen, picture.regions, strict=True)
-        fused = [fuse(seen, region.evidence, fusion) for seen, region in pairs]
-        for row, each, region in zip(features(fused, picture.regions), fused, picture.regions, strict=True):
+        fused = [fuse(seen.close, region.evidence, fusion) for seen, region in pairs]
+        rows_of = features(fused, picture.seen, picture.regions)
+        for row, each, region in zip(rows_of, fused, picture.regions, strict=True):
             if each.text:
                 rows.append(row)
                 right.append(each.text == picture.truth_of(region.box))

@@ -23,7 +23,7 @@ from digits.pipeline.merge import NumberRegion
 from digits.pipeline.reader import Reader
 from digits.pipeline.results import Reading, shown
 from digits.recognizer import Recognizer, Transcription
-from digits.recognizer.crops import HEIGHT, WIDTH, cut_number, letterbox
+from digits.recognizer.crops import HEIGHT, WIDTH, letterbox
 from digits.recognizer.model import MAX_LENGTH
 
 _OTHERS = 3  # texts that passes read instead, the most frequent ones
@@ -112,8 +112,9 @@ def explain(reader: Reader, image: np.ndarray, passes: int = 30, seed: int = 0) 
     """
     require_captum()
     regions = reader.find(image)
-    crops = [cut_number(image, region.digit_boxes) for region in regions]
-    seen = reader.recognizer.predict(crops)
+    crops = reader.cut(image, regions)
+    seen = reader.pair(reader.recognizer.predict(crops))
+    crops = crops[::2]  # the close ones, which are read
     readings = reader.weigh(regions, seen, *image.shape[1::-1])
     if regions and not readings:
         readings = {0: None}  # the strongest candidate
@@ -125,7 +126,7 @@ def explain(reader: Reader, image: np.ndarray, passes: int = 30, seed: int = 0) 
             Explanation(
                 reading,
                 regions[i],
-                seen[i],
+                seen[i].close,
                 letterbox(crops[i]),
                 detector_map(reader.detector, image, regions[i].digit_boxes, regions[i].evidence.argmax(1)),
                 maps[0],

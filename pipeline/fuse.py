@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,10 +16,17 @@ from digits.pipeline.merge import NumberRegion
 from digits.recognizer import Transcription
 
 # What the confidence is calibrated from, see `features`.
-FEATURES = ("text", "detection", "rival", "lone_digit", "always")
+FEATURES = ("text", "with_room", "detection", "rival", "lone_digit", "always")
 _FLOOR = 0.05  # a class that the detector did not name is unlikely, not impossible
 _NO_RIVAL = -5.0  # log odds: of a text that nobody believes in
 _SAME_PLACE = 0.3  # of the smaller box: regions that share so much hold one number
+
+
+class Seen(NamedTuple):
+    """What the recogniser saw in a region: cut as it was trained, and with room at both ends."""
+
+    close: Transcription
+    with_room: Transcription
 
 
 @dataclass(frozen=True)
@@ -70,10 +78,11 @@ def fuse(seen: Transcription, evidence: np.ndarray, fusion: Fusion) -> Transcrip
     return Transcription.from_log_probabilities(length, positions)
 
 
-def features(fused: Sequence[Transcription], regions: Sequence[NumberRegion]) -> np.ndarray:
-    """What tells how likely the readings of a photograph's regions are right, float64 (N, 5), as `FEATURES` names it.
+def features(fused: Sequence[Transcription], seen: Sequence[Seen], regions: Sequence[NumberRegion]) -> np.ndarray:
+    """What tells how likely the readings of a photograph's regions are right, float64 (N, 6), as `FEATURES` names it.
 
-    text: log odds of the fused text. detection: of the mean score of the digits. rival: of the likeliest other text
+    text: log odds of the fused text. with_room: of the same text where the number is cut with room at both ends: part
+    of a number is read otherwise there. detection: of the mean score of the digits. rival: of the likeliest other text
     that is read in a region in the same place. lone_digit: whether the detector saw one digit only: branches and door
     handles pass for one, rarely for a row. always: 1.
     """
@@ -81,10 +90,11 @@ def features(fused: Sequence[Transcription], regions: Sequence[NumberRegion]) ->
     texts = np.array([each.text for each in fused])
     odds = np.array([_log_odds(each.confidence) for each in fused])
     rows = np.zeros((len(regions), len(FEATURES)))
-    for row, region, text, own in zip(rows, regions, texts, odds, strict=True):
+    for row, region, each, text, own in zip(rows, regions, seen, texts, odds, strict=True):
         other = same_place(region.box, boxes) & (texts != text) & (texts != "")
         rival = odds[other].max(initial=_NO_RIVAL)
-        row[:] = own, _log_odds(region.score), rival, len(region.digit_boxes) == 1, 1.0
+        roomy = _log_odds(each.with_room.probability_of(str(text)))
+        row[:] = own, roomy, _log_odds(region.score), rival, len(region.digit_boxes) == 1, 1.0
     return rows
 
 
@@ -94,7 +104,7 @@ def same_place(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
 
 
 def confidence(of: np.ndarray, fusion: Fusion) -> np.ndarray:
-    """Probability that the whole string is right, for features (..., 5)."""
+    """Probability that the whole string is right, for features (..., 6)."""
     weights = np.array([fusion.weights.get(name, 0.0) for name in FEATURES])
     return 1 / (1 + np.exp(-(of @ weights).clip(-30, 30)))
 

@@ -19,11 +19,11 @@ from digits.core.errors import ImageError
 from digits.core.images import Source, load_image, source_name
 from digits.core.weights import shipped
 from digits.detector import Detections, Detector
-from digits.pipeline.fuse import Fusion, confidence, features, fuse, same_place
+from digits.pipeline.fuse import Fusion, Seen, confidence, features, fuse, same_place
 from digits.pipeline.merge import NumberRegion, candidates
 from digits.pipeline.results import Digit, Reading, Scene
 from digits.recognizer import Recognizer, Transcription
-from digits.recognizer.crops import cut_number
+from digits.recognizer.crops import cut_number, cut_with_room
 
 CALIBRATION = "calibration.json"
 _CHUNK = 4  # photographs whose crops are read in one batch; as many are in memory at once
@@ -100,20 +100,31 @@ class Reader:
         found = self.detector.predict([image])[0]
         return candidates(found.boxes, found.scores, found.labels)[:_MAX_REGIONS]
 
+    @staticmethod
+    def cut(image: np.ndarray, regions: Sequence[NumberRegion]) -> list[np.ndarray]:
+        """What is shown of an image (H, W, 3) to the recogniser: of every region two crops, close and with room."""
+        return [cut(image, region.digit_boxes) for region in regions for cut in (cut_number, cut_with_room)]
+
+    @staticmethod
+    def pair(transcriptions: Iterable[Transcription]) -> list[Seen]:
+        """What was seen in each region, given what was seen in all crops of `cut`."""
+        each = iter(transcriptions)
+        return [Seen(close, with_room) for close, with_room in zip(each, each, strict=True)]
+
     def fuse(self, region: NumberRegion, seen: Transcription) -> Transcription:
         """What the recogniser saw in a region, weighed against what the detector saw there."""
         return fuse(seen, region.evidence, self.fusion)
 
     def weigh(
-        self, regions: Sequence[NumberRegion], seen: Sequence[Transcription], width: int, height: int
+        self, regions: Sequence[NumberRegion], seen: Sequence[Seen], width: int, height: int
     ) -> dict[int, Reading]:
         """The readings of a photograph's regions, by the index of the region, most likely house number first.
 
         seen: what the recogniser saw in each. Regions in which no number is seen are left out, and of those that
         overlap all but the surest.
         """
-        fused = [self.fuse(region, text) for region, text in zip(regions, seen, strict=True)]
-        sure = confidence(features(fused, regions), self.fusion)
+        fused = [self.fuse(region, each.close) for region, each in zip(regions, seen, strict=True)]
+        sure = confidence(features(fused, seen, regions), self.fusion)
         left = sorted((i for i, each in enumerate(fused) if each.text), key=lambda i: -sure[i])
         found: dict[int, Reading] = {}
         for i in left:
@@ -137,14 +148,14 @@ class Reader:
                 continue
             regions = self.find(image)
             # copies: a view would keep the whole photograph in memory
-            crops += [cut_number(image, region.digit_boxes).copy() for region in regions]
+            crops += [crop.copy() for crop in self.cut(image, regions)]
             pending.append((i, source, image.shape[:2], regions, time.perf_counter() - started))
             del image  # before the next one is loaded
         started = time.perf_counter()
         transcriptions = iter(self.recognizer.predict(crops) if crops else [])
         share = (time.perf_counter() - started) / max(1, len(pending))
         for i, source, (height, width), regions, seconds in pending:
-            seen = list(islice(transcriptions, len(regions)))
+            seen = self.pair(islice(transcriptions, 2 * len(regions)))
             readings = tuple(self.weigh(regions, seen, width, height).values())
             path = os.fspath(source) if isinstance(source, (str, os.PathLike)) else None
             results[i] = Scene(width, height, readings, round(seconds + share, 4), path, source)

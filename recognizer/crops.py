@@ -9,6 +9,7 @@ from digits.core.boxes import cut_region, is_stacked
 
 HEIGHT, WIDTH = 48, 96  # pixels of the recogniser's input
 MARGIN = 0.15  # of the digits' height, on every side
+_ROOM = (0.9, 0.2)  # likewise, along the number and across it: a digit more would be seen at either end
 _LEVEL = np.deg2rad(7)  # lines steeper than this are turned level first
 
 
@@ -33,6 +34,12 @@ def cut_number(image: np.ndarray, boxes: np.ndarray, margins=(MARGIN,) * 4) -> n
     x2, y2 = boxes[:, 2:].max(0)
     left, top, right, bottom = (m * tall for m in margins)
     return cut_region(image, (x1 - left, y1 - top, x2 + right, y2 + bottom))
+
+
+def cut_with_room(image: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """The same number, cut so widely that a digit before it or after it would be seen too; see `cut_number`."""
+    along, across = _ROOM
+    return cut_number(image, boxes, (across, along) * 2 if is_stacked(np.asarray(boxes)) else (along, across) * 2)
 
 
 def _side_by_side(image: np.ndarray, boxes: np.ndarray, margins) -> np.ndarray:

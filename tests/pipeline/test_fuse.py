@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from digits import WeightsError
-from digits.pipeline.fuse import FEATURES, Fusion, confidence, features, fuse
+from digits.pipeline.fuse import FEATURES, Fusion, Seen, confidence, features, fuse
 from digits.pipeline.merge import NumberRegion
 from digits.recognizer import Transcription
 
@@ -88,22 +88,33 @@ FEATURE_CASES = {
 
 @pytest.mark.parametrize(("texts", "regions", "expected"), FEATURE_CASES.values(), ids=FEATURE_CASES)
 def test_features_of_the_first_region(texts, regions, expected):
-    rows = features([opinion(text, 0.8 ** (1 / (1 + len(text)))) for text in texts], regions)
+    read = [opinion(text, 0.8 ** (1 / (1 + len(text)))) for text in texts]
+    rows = features(read, [Seen(each, each) for each in read], regions)
     assert rows.shape == (len(texts), len(FEATURES))
     found = dict(zip(FEATURES, rows[0], strict=True))
     assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-5)
-    assert (found["text"], found["always"]) == (pytest.approx(np.log(0.8 / 0.2)), 1)
+    assert found["text"] == found["with_room"] == pytest.approx(np.log(0.8 / 0.2))
+    assert found["always"] == 1
+
+
+def test_a_part_of_a_number_is_another_number_where_there_is_room():
+    part, whole = opinion("46", 0.9), opinion("466", 0.9)
+    alike, unlike = (features([part], [Seen(part, other)], [region(evidence("46"))])[0] for other in (part, whole))
+    place = FEATURES.index("with_room")
+    assert unlike[place] < alike[place] - 2
+    assert (np.delete(unlike, place) == np.delete(alike, place)).all()
 
 
 def test_no_regions_have_no_features():
-    assert features([], []).shape == (0, len(FEATURES))
+    assert features([], [], []).shape == (0, len(FEATURES))
 
 
 def test_confidence_is_monotonic_and_bounded():
     fusion = Fusion(weights={"text": 0.8, "detection": 0.4, "lone_digit": -1, "always": -0.5})
 
     def sure(p=0.9, score=0.9, text="305"):
-        return confidence(features([opinion(text, p)], [region(evidence(text, score))]), fusion)[0]
+        read = opinion(text, p)
+        return confidence(features([read], [Seen(read, read)], [region(evidence(text, score))]), fusion)[0]
 
     grid = [sure(p) for p in (0.5, 0.7, 0.9, 0.999)]
     assert grid == sorted(grid) and grid[0] > 0 and grid[-1] < 1

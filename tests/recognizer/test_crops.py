@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from digits.core.boxes import cut_region, is_stacked
-from digits.recognizer.crops import HEIGHT, WIDTH, cut_number, letterbox
+from digits.recognizer.crops import HEIGHT, WIDTH, cut_number, cut_with_room, letterbox
 
 
 def numbered(height=120, width=200):
@@ -44,6 +44,20 @@ def test_a_line_is_cut_with_margins_of_its_height():
     crop = cut_number(numbered(), boxes, (0.5, 0.25, 0.1, 0))
     assert crop.shape == (25, 37, 3)
     assert crop[0, 0].tolist() == [40, 35, 0]
+
+
+@pytest.mark.parametrize(
+    ("boxes", "beside"),
+    [
+        ([[80, 40, 90, 60], [95, 40, 105, 60]], [68, 117]),  # one more digit of this line, before and after
+        ([[90, 20, 100, 40], [90, 45, 100, 65]], [13, 72]),  # of this stack, above and below
+    ],
+)
+def test_with_room_the_next_digits_would_be_seen(boxes, beside):
+    channel = 1 if is_stacked(np.array(boxes)) else 0
+    for cut, seen in ((cut_number, False), (cut_with_room, True)):
+        values = cut(numbered(), np.array(boxes))[..., channel]
+        assert [values.min() <= beside[0], values.max() >= beside[1]] == [seen, seen]
 
 
 def test_a_stack_is_laid_side_by_side_top_digit_first():
