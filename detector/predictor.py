@@ -16,7 +16,7 @@ from digits.core.weights import restore, shipped, to_device
 from digits.detector.model import build_detector
 from digits.detector.spots import find_spots
 
-LONG_SIDE = 960  # photographs are looked at with their longer side at this many pixels …
+LONG_SIDE = 720  # photographs are looked at with their longer side at this many pixels …
 _SHORTEST = 640  # … and small ones enlarged to this, at most twofold
 # The network is at its best with digits of 8 to 90 pixels, so a photograph is looked at three times: at full scale for
 # small digits and reduced for larger ones. Each look answers for a range of heights, in pixels at full scale; where two
