@@ -99,7 +99,7 @@ def calibrate(
     recognizer: Recognizer,
     scenes: Synthesizer,
     precision: float,
-    composed: int = 300,
+    composed: int = 400,
 ) -> tuple[Fusion, dict[str, float]]:
     """Fit a Fusion on validation pictures: `composed` scenes drawn by `scenes`, and the real ones of its sources.
 
