@@ -55,7 +55,7 @@ WEIGHTS = "recognizer.safetensors"
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
-def write_config(folder: Path, crops: Path, *, epochs=2, precision="bf16", workers=1) -> Path:
+def write_config(folder: Path, crops: Path, *, epochs=2, precision="auto", workers=1) -> Path:
     path = folder / "config.toml"
     path.write_text(CONFIG.format(root=crops.parent, epochs=epochs, precision=precision, workers=workers))
     return path
@@ -70,7 +70,7 @@ def wait_for_steps(run: Path, count: int, process: subprocess.Popen) -> None:
 
 
 def test_killed_and_resumed_the_losses_are_the_same(tmp_path, crops):
-    """SIGKILL to the command itself, twice; a real network, in bf16, with dropout and a worker process."""
+    """SIGKILL to the command itself, twice; a real network, with dropout and a worker process."""
     config = write_config(tmp_path, crops, epochs=8)
     command = [sys.executable, "-m", "digits.cli", "train", "recognizer", "--quiet", "--config", str(config), "--out"]
     for count in (4, 20):
