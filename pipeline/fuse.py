@@ -63,7 +63,8 @@ class Fusion:
 def fuse(seen: Transcription, evidence: np.ndarray, fusion: Fusion) -> Transcription:
     """The recogniser's reading, updated by what the detector saw: a product of experts.
 
-    evidence: (N, 10) detector scores of every digit at each place.
+    evidence: (N, 10) detector scores of every digit at each place. The detector's count raises its own length; where
+    that length is assumed, its classes weigh on each digit.
     """
     n = len(evidence)
     length, positions = seen.length.copy(), seen.positions.copy()

@@ -1,9 +1,11 @@
 import pytest
 import torch
+from click.testing import CliRunner
 from torch import nn
 
-from digits import WeightsError
-from digits.core.weights import load_weights, save_weights
+from digits import Recognizer, WeightsError
+from digits.cli import main
+from digits.core.weights import load_weights, save_weights, shipped
 from digits.training.average import average
 
 HEADER = {"kind": "detector", "architecture": {"width": 3}, "training": {"steps": 1}, "metrics": {"f1": 0.5}}
@@ -39,3 +41,11 @@ def test_what_cannot_be_averaged(tmp_path, other, message):
     saved(tmp_path / "wide.safetensors", 1.0, width=4)
     with pytest.raises(WeightsError, match=message):
         average(first, tmp_path / f"{other}.safetensors", "detector", build)
+
+
+def test_the_command_writes_weights_that_can_be_used(tmp_path):
+    path, out = shipped("digits.recognizer.weights", "recognizer.safetensors"), tmp_path / "mean.safetensors"
+    done = CliRunner().invoke(main, ["train", "average", "recognizer", str(path), str(path), "--out", str(out)])
+    assert (done.exit_code, done.stdout) == (0, f"{out}\n")
+    one, mean = Recognizer(path, "cpu").network.state_dict(), Recognizer(out, "cpu").network.state_dict()
+    assert all(torch.equal(one[key], mean[key]) for key in one)
