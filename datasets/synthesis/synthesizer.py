@@ -29,6 +29,10 @@ from digits.datasets.visibility import clip_boxes
 # of the numbers drawn have the lengths of the layout table, half of them these.
 SUBURBS = (0.10, 0.14, 0.26, 0.34, 0.14, 0.02)
 SMALLEST = 8.0  # pixels: the lowest digits that are drawn
+_CLOSE = 36.0  # pixels: height of the digits in a close look, as `detector.spots` scales them
+_ENLARGED = 4.0  # and how much of a small number they may be an enlargement
+_GREY = 127  # what a detector sees between and around the pictures of a batch
+_STACKED = 0.18  # of the numbers of two and more digits
 _SMALL = 14.0  # pixels: digits lower than this are degraded as gently as scenes are
 
 
@@ -124,10 +128,13 @@ class Synthesizer:
     def scene(self, index: int) -> Sample:
         """A training window; digits under 6 px high or mostly outside it are not labelled.
 
-        Seven of ten are of `scene_size`, the others smaller, down to a third: at inference too, a reduced photograph
-        of a near number has its frame close around the digits.
+        Two of five are sheets of close looks. Of the others seven of ten are of `scene_size`, the rest smaller, down
+        to a third: at inference too, a reduced photograph of a near number has its frame close around the digits.
         """
         rng = np.random.default_rng((self.seed, 1, index))
+        if rng.random() < 0.4:
+            image, boxes, labels, numbers = self._close_looks(rng)
+            return Sample(image, boxes, labels, numbers, f"scene-{self.seed}-{index}")
         shrink = rng.uniform(0.33, 0.9, 2) if rng.random() < 0.3 else (1.0, 1.0)
         height, width = (round(side * part) for side, part in zip(self.scene_size, shrink, strict=True))
         kind = rng.random()
@@ -152,7 +159,11 @@ class Synthesizer:
 
     def number(self, index: int) -> Sample:
         """A picture with at most one number and its digit boxes; a negative in one of seven."""
-        rng = np.random.default_rng((self.seed, 2, index))
+        image, boxes, digits = self._number(np.random.default_rng((self.seed, 2, index)))
+        labels = np.asarray([int(d) for d in digits], np.int64)
+        return Sample(image, boxes, labels, (digits,) if digits else (), f"number-{self.seed}-{index}")
+
+    def _number(self, rng):
         kind = rng.random()
         if kind < 0.14:
             image, boxes, digits = self._not_a_number(rng), empty_boxes(), ""
@@ -166,8 +177,44 @@ class Synthesizer:
             # what leaves large digits legible wipes small ones out
             small = len(boxes) and (boxes[:, 3] - boxes[:, 1]).mean() < _SMALL
             image = degrade(self._scene_degrade if small else self._crop_degrade, image, rng)
-        labels = np.asarray([int(d) for d in digits], np.int64)
-        return Sample(image, boxes, labels, (digits,) if digits else (), f"number-{self.seed}-{index}")
+        return image, boxes, digits
+
+    def _close_looks(self, rng):
+        """A sheet of `scene_size` with views of suspected numbers, as a detector looks at them a second time."""
+        height, width = self.scene_size
+        sheet = np.full((height, width, 3), _GREY, np.uint8)
+        boxes, labels, numbers = [], [], []
+        gap, top, left, row = 8, 0, 0, 0
+        for _ in range(16):  # each at the next place of the row, or at the start of the next one
+            image, found, digits = self._close_look(rng)
+            h, w = image.shape[:2]
+            if left + w > width and top + row + gap + h <= height:
+                top, left, row = top + row + gap, 0, 0
+            if left + w > width or top + h > height:
+                continue
+            sheet[top : top + h, left : left + w] = image
+            boxes.append(found + np.float32([left, top, left, top]))
+            labels += [int(d) for d in digits]
+            numbers += [digits] if digits else []
+            left, row = left + w + gap, max(row, h)
+        boxes = np.concatenate(boxes) if boxes else empty_boxes()
+        return sheet, boxes, np.asarray(labels, np.int64), tuple(numbers)
+
+    def _close_look(self, rng):
+        """A number and what is around it, or a part of it, its digits near `_CLOSE` in height however small it is."""
+        image, boxes, digits = self._number(rng)
+        height, width = image.shape[:2]
+        tall = float(np.median(boxes[:, 3] - boxes[:, 1])) if len(boxes) else height * rng.uniform(0.3, 0.8)
+        if rng.random() < 0.3:  # what was suspected was a part of the number
+            x1, y1, x2, y2 = (rng.uniform(0, 0.5, 4) * rng.integers(0, 2, 4) * [width, height, width, height]).astype(int)
+            image = image[y1 : max(y1 + 8, height - y2), x1 : max(x1 + 8, width - x2)]
+            boxes = boxes - np.float32([x1, y1, x1, y1])
+        scale = _CLOSE * np.exp(rng.normal(0, 0.2)) / tall
+        scale = min(scale, _ENLARGED, *(side / v for side, v in zip(self.scene_size, image.shape, strict=False)))
+        h, w = (max(1, int(v * scale)) for v in image.shape[:2])
+        image = cv2.resize(image, (w, h), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+        boxes, stay = clip_boxes((boxes * scale).astype(np.float32), h, w)
+        return image, boxes[stay], _joined(digits, stay)
 
     def crop(self, index: int) -> Sample:
         """A number cut as a detector cuts it: loose, tight, or into the outer digits by a tenth."""
@@ -187,14 +234,17 @@ class Synthesizer:
         # a digit is not lost by being cut: its text is what the crop is there to teach
         return Sample(image, boxes.clip(0, limit), sample.labels, sample.numbers, image_id)
 
-    def _draw_number(self, rng, height: float, surface: float) -> Patch:
+    def _draw_number(self, rng, height: float, surface: float, room: float = np.inf) -> Patch:
+        """room: pixels that a stack may take from top to bottom; its digits are made lower if need be."""
         text = random_number(rng, self.sources.lengths)
-        vertical = len(text) > 1 and rng.random() < 0.13
+        vertical = len(text) > 1 and rng.random() < _STACKED
         shown, caption = text, ""
         if not vertical and rng.random() < 0.08:
             shown = text + (" " if rng.random() < 0.3 else "") + "ABCDEFGH"[rng.integers(8)]
         if not vertical and rng.random() < 0.08:
             caption = random_street(rng) if rng.random() < 0.5 else random_word(rng)
+        if vertical:
+            height = max(SMALLEST, min(height, room / (1.2 * len(text) + 1)))
         face = _pick(rng, self.sources.typefaces)
         return draw(rng, face, shown, height, surface, layout=self.sources.layout, vertical=vertical, caption=caption)
 
@@ -228,7 +278,7 @@ class Synthesizer:
             elif self.sources.plates and rng.random() < 0.22:
                 patch = plate_patch(rng, _pick(rng, self.sources.plates), size)
             else:
-                patch = self._draw_number(rng, size, surface)
+                patch = self._draw_number(rng, size, surface, height)
             patch = self._seen(rng, patch, 0.12 if patch.vertical else 0.2)
             h, w = patch.alpha.shape
             spot = find_spot(rng, (w, h), window, taken)
