@@ -16,7 +16,7 @@ from digits.pipeline.merge import NumberRegion
 from digits.recognizer import Transcription
 
 # What the confidence is calibrated from, see `features`.
-FEATURES = ("text", "with_room", "detection", "rival", "lone_digit", "always")
+FEATURES = ("text", "with_room", "detection", "rival", "whole", "lone_digit", "always")
 _FLOOR = 0.05  # a class that the detector did not name is unlikely, not impossible
 _NO_RIVAL = -5.0  # log odds: of a text that nobody believes in
 _SAME_PLACE = 0.3  # of the smaller box: regions that share so much hold one number
@@ -80,22 +80,25 @@ def fuse(seen: Transcription, evidence: np.ndarray, fusion: Fusion) -> Transcrip
 
 
 def features(fused: Sequence[Transcription], seen: Sequence[Seen], regions: Sequence[NumberRegion]) -> np.ndarray:
-    """What tells how likely the readings of a photograph's regions are right, float64 (N, 6), as `FEATURES` names it.
+    """What tells how likely the readings of a photograph's regions are right, float64 (N, 7), as `FEATURES` names it.
 
     text: log odds of the fused text. with_room: of the same text where the number is cut with room at both ends: part
-    of a number is read otherwise there. detection: of the mean score of the digits. rival: of the likeliest other text
-    that is read in a region in the same place. lone_digit: whether the detector saw one digit only: branches and door
-    handles pass for one, rarely for a row. always: 1.
+    of a number is read otherwise there. detection: of the mean score of the digits. rival: of the likeliest text that
+    is read in a region in the same place and contradicts it: neither is a part of the other. whole: of the likeliest
+    that this one is a part of; that parts of a text are read too says nothing against it. lone_digit: whether the
+    detector saw one digit only: branches and door handles pass for one, rarely for a row. always: 1.
     """
     boxes = np.array([region.box for region in regions]).reshape(-1, 4)
-    texts = np.array([each.text for each in fused])
+    texts = [each.text for each in fused]
     odds = np.array([_log_odds(each.confidence) for each in fused])
     rows = np.zeros((len(regions), len(FEATURES)))
     for row, region, each, text, own in zip(rows, regions, seen, texts, odds, strict=True):
-        other = same_place(region.box, boxes) & (texts != text) & (texts != "")
-        rival = odds[other].max(initial=_NO_RIVAL)
-        roomy = _log_odds(each.with_room.probability_of(str(text)))
-        row[:] = own, roomy, _log_odds(region.score), rival, len(region.digit_boxes) == 1, 1.0
+        here = same_place(region.box, boxes)
+        longer = np.array([text != other and text in other for other in texts]) & here
+        rivals = np.array([text not in other and other not in text for other in texts]) & here
+        against = (odds[which].max(initial=_NO_RIVAL) for which in (rivals, longer))
+        roomy = _log_odds(each.with_room.probability_of(text))
+        row[:] = own, roomy, _log_odds(region.score), *against, len(region.digit_boxes) == 1, 1.0
     return rows
 
 
@@ -105,7 +108,7 @@ def same_place(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
 
 
 def confidence(of: np.ndarray, fusion: Fusion) -> np.ndarray:
-    """Probability that the whole string is right, for features (..., 6)."""
+    """Probability that the whole string is right, for features (..., 7)."""
     weights = np.array([fusion.weights.get(name, 0.0) for name in FEATURES])
     return 1 / (1 + np.exp(-(of @ weights).clip(-30, 30)))
 

@@ -206,9 +206,10 @@ class Synthesizer:
         height, width = image.shape[:2]
         tall = float(np.median(boxes[:, 3] - boxes[:, 1])) if len(boxes) else height * rng.uniform(0.3, 0.8)
         if rng.random() < 0.3:  # what was suspected was a part of the number
-            x1, y1, x2, y2 = (rng.uniform(0, 0.5, 4) * rng.integers(0, 2, 4) * [width, height, width, height]).astype(int)
-            image = image[y1 : max(y1 + 8, height - y2), x1 : max(x1 + 8, width - x2)]
-            boxes = boxes - np.float32([x1, y1, x1, y1])
+            cuts = rng.uniform(0, 0.5, 4) * rng.integers(0, 2, 4)
+            left, top, right, bottom = (cuts * [width, height, width, height]).astype(int)
+            image = image[top : max(top + 8, height - bottom), left : max(left + 8, width - right)]
+            boxes = boxes - np.float32([left, top, left, top])
         scale = _CLOSE * np.exp(rng.normal(0, 0.2)) / tall
         scale = min(scale, _ENLARGED, *(side / v for side, v in zip(self.scene_size, image.shape, strict=False)))
         h, w = (max(1, int(v * scale)) for v in image.shape[:2])

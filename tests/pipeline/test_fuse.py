@@ -76,13 +76,20 @@ FEATURE_CASES = {
     "a lone digit": (["7"], [region(evidence("7"))], {"lone_digit": 1}),
     "without any score": (["17"], [region(evidence("17", 0))], {"detection": np.log(1e-6)}),
     "another text there": (
-        ["305", "30"],
-        [region(evidence("305")), region(evidence("30"))],
-        {"rival": np.log(0.8 / 0.2)},
+        ["305", "31"],
+        [region(evidence("305")), region(evidence("31"))],
+        {"rival": np.log(0.8 / 0.2), "whole": -5},
+    ),
+    "a part of it there": (["305", "30"], [region(evidence("305")), region(evidence("30"))], {"rival": -5}),
+    "it is a part of another": (
+        ["05", "305", "7"],
+        [region(evidence("05")), region(evidence("305")), region(evidence("7"), 500)],
+        {"rival": -5, "whole": np.log(0.8 / 0.2)},
     ),
     "the same text there": (["30", "30"], [region(evidence("305")), region(evidence("30"))], {"rival": -5}),
     "no number there": (["305", ""], [region(evidence("305")), region(evidence("30"))], {"rival": -5}),
     "another text elsewhere": (["305", "30"], [region(evidence("305")), region(evidence("30"), 500)], {"rival": -5}),
+    "the whole of it elsewhere": (["30", "305"], [region(evidence("30")), region(evidence("305"), 500)], {"whole": -5}),
 }
 
 

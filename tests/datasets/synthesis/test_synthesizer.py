@@ -42,6 +42,31 @@ def test_scenes_keep_their_promises(synthesizer):
     assert set(np.concatenate([s.labels for s in samples])) == set(range(10))
 
 
+def test_some_scenes_are_sheets_of_close_looks(sources):
+    scenes = map(Synthesizer(sources, seed=4).scene, range(80))
+    sheets = [s for s in scenes if (s.image == 127).all(2).mean() > 0.03]  # the gaps between the views
+    assert 0.25 < len(sheets) / 80 < 0.55
+    heights = np.concatenate([s.boxes[:, 3] - s.boxes[:, 1] for s in sheets])
+    assert 28 < np.median(heights) < 44  # what a detector enlarges suspected digits to
+    assert max(len(s.numbers) for s in sheets) > 2
+    for s in sheets:
+        assert s.image.shape == (256, 320, 3)
+        assert "".join(s.numbers) == "".join(map(str, s.labels))
+
+
+def test_stacks_fit_into_whole_scenes(sources):
+    def is_tall(boxes):
+        low, high = boxes[:, :2].min(0), boxes[:, 2:].max(0)
+        return len(boxes) > 2 and high[1] - low[1] > 2 * (high[0] - low[0])
+
+    composed = [Synthesizer(sources, seed=6, scene_size=(240, 320)).composed(i) for i in range(120)]
+    stacks = [boxes for s in composed for boxes in s.number_boxes() if is_tall(boxes)]
+    assert len(stacks) > 8
+    assert (
+        max((boxes[:, 3] - boxes[:, 1]).max() for boxes in stacks) > 30
+    )  # large ones too, not just what fits by chance
+
+
 def test_numbers_keep_their_promises(synthesizer):
     samples = [synthesizer.number(i) for i in range(200)]
     lengths = [len(s.labels) for s in samples]
