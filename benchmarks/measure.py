@@ -25,7 +25,7 @@ from rich.progress import track
 
 import digits
 from digits.core.boxes import is_stacked
-from digits.core.weights import shipped
+from digits.core.resources import shipped
 from digits.datasets.pictures import list_pictures
 from digits.datasets.real import split_evenly
 from digits.metrics import coverage_at_accuracy, judge, precision_recall_f1

@@ -74,15 +74,6 @@ def _report(
         click.echo(f"{len(result.unopened)} pictures could not be opened, such as {result.unopened[0]}", err=True)
 
 
-def _use_threads(threads: int | None) -> None:
-    if threads:
-        import cv2
-        import torch
-
-        torch.set_num_threads(threads)
-        cv2.setNumThreads(threads)
-
-
 def _load_reader(detector, recognizer, calibration, device, threads):
     from digits.detector import Detector
     from digits.pipeline.fuse import Fusion
@@ -90,7 +81,12 @@ def _load_reader(detector, recognizer, calibration, device, threads):
     from digits.recognizer import Recognizer
 
     fusion = Fusion.load(calibration) if calibration else None
-    return Reader(Detector(detector, device), Recognizer(recognizer, device), fusion=fusion, threads=threads)
+    return Reader(
+        Detector(detector, device, threads=threads),
+        Recognizer(recognizer, device, threads=threads),
+        fusion=fusion,
+        threads=threads,
+    )
 
 
 @click.group()
@@ -128,8 +124,8 @@ def detector(weights, device, threads, **measured):
         from digits.detector import Detector
         from digits.evaluation.run import detector_model
 
-        _use_threads(threads)
-        return detector_model(Detector(weights, device))
+        # only PyTorch shows the proposals
+        return detector_model(Detector(weights, device, backend="torch", threads=threads))
 
     _report("detector", load, [weights], **measured)
 
@@ -156,8 +152,7 @@ def recognizer(weights, device, threads, **measured):
         from digits.evaluation.run import recognizer_model
         from digits.recognizer import Recognizer
 
-        _use_threads(threads)
-        return recognizer_model(Recognizer(weights, device))
+        return recognizer_model(Recognizer(weights, device, threads=threads))
 
     _report("recognizer", load, [weights], **measured)
 

@@ -73,8 +73,8 @@ def explain(ctx, photo, out, passes, seed, as_json, detector, recognizer, calibr
     require_captum()
     image = load_image(photo)
     reader = Reader(
-        Detector(detector, device),
-        Recognizer(recognizer, device),
+        Detector(detector, device, backend="torch"),
+        Recognizer(recognizer, device, backend="torch"),
         fusion=Fusion.load(calibration) if calibration else None,
     )
     explanations = explain(reader, image, passes, seed)

@@ -135,6 +135,13 @@ Ends with 0 if a number was read, 1 if none was or all are unsure, 2 if an input
     help="Of these weights, from digits train calibrate. [default: what ships]",
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
+@click.option(
+    "--backend",
+    type=click.Choice(["auto", "torch", "onnx"]),
+    default="auto",
+    show_default=True,
+    help="What computes: PyTorch, on any device, or ONNX Runtime, faster on a processor.",
+)
 @click.option("--threads", type=click.IntRange(1), metavar="N", help="Processor threads. [default: all]")
 @click.option("--quiet", is_flag=True, help="No progress bar, no notes on stderr.")
 @click.option("--verbose", is_flag=True, help="On stderr: size, time and findings of each photograph.")
@@ -149,6 +156,7 @@ def read(
     recognizer,
     calibration,
     device,
+    backend,
     threads,
     quiet,
     verbose,
@@ -171,8 +179,8 @@ def read(
     from digits.recognizer import Recognizer
 
     reader = Reader(
-        Detector(detector, device),
-        Recognizer(recognizer, device),
+        Detector(detector, device, backend=backend, threads=threads),
+        Recognizer(recognizer, device, backend=backend, threads=threads),
         fusion=Fusion.load(calibration) if calibration else None,
         min_confidence=min_confidence,
         threads=threads,

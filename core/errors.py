@@ -34,4 +34,4 @@ class Diverged(TrainingError):
 
 
 class DeviceError(DigitsError, ValueError):
-    """A compute device that does not exist here."""
+    """A compute device or a backend that is not here."""

@@ -85,13 +85,6 @@ def restore(path: str | Path, kind: str, build) -> tuple[nn.Module, dict]:
     return model.eval().requires_grad_(False), header
 
 
-def shipped(package: str, name: str) -> Path:
-    """Path of a weights file inside an installed package of this project."""
-    from importlib.resources import files
-
-    return Path(str(files(package) / name))
-
-
 def to_device(model: nn.Module, device: torch.device) -> nn.Module:
     """Move to a device in the layout in which convolutions are fastest."""
     return model.to(device).to(memory_format=torch.channels_last)

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-import torch
-from torchvision.models.detection import FasterRCNN
 
-from digits.core.device import resolve_device
-from digits.core.weights import restore, shipped, to_device
-from digits.detector.model import build_detector
+from digits.core.backend import resolve_backend
+from digits.core.errors import DeviceError
 from digits.detector.spots import find_spots
+
+if TYPE_CHECKING:
+    from digits.detector.eager import EagerNetwork
 
 LONG_SIDE = 720  # photographs are looked at with their longer side at this many pixels …
 _SHORTEST = 640  # … and small ones enlarged to this, at most twofold
@@ -66,15 +67,34 @@ def _scaled(image: np.ndarray, scale: float) -> np.ndarray:
 class Detector:
     """Finds digits.
 
-    weights: a weights file, or None for the one that ships. device: see `resolve_device`. long_side: pixels at which
-    photographs are looked at; more finds smaller digits and takes longer.
+    weights: a weights file, .safetensors or .onnx, or None for the one that ships. device: `auto`, `cpu`, `cuda`,
+    `cuda:N` or `mps`. long_side: pixels at which photographs are looked at; more finds smaller digits and takes longer.
+    backend: `auto`, `torch` or `onnx`, see `resolve_backend`. threads: that compute, by default one a core; those of
+    PyTorch are a setting of the whole process.
+
+    Raises WeightsError if the file cannot be used, DeviceError if the device or the backend is not here.
     """
 
-    def __init__(self, weights: str | Path | None = None, device: str = "auto", long_side: int = LONG_SIDE):
-        path = weights or shipped("digits.detector.weights", "detector.safetensors")
-        model, self.header = restore(path, "detector", build_detector)
-        self.device = resolve_device(device)
-        self._model = to_device(model, self.device)
+    def __init__(
+        self,
+        weights: str | Path | None = None,
+        device: str = "auto",
+        long_side: int = LONG_SIDE,
+        *,
+        backend: str = "auto",
+        threads: int | None = None,
+    ):
+        backend, path = resolve_backend(backend, "detector", weights, device)
+        if backend == "onnx":
+            from digits.detector.exported import ExportedNetwork
+
+            self._network = ExportedNetwork(path, threads)
+        else:
+            from digits.detector.eager import EagerNetwork
+
+            self._network = EagerNetwork(path, device, threads)
+        self.backend = backend
+        self.header = self._network.header
         self.long_side = long_side
 
     def predict(self, images: Sequence[np.ndarray]) -> list[Detections]:
@@ -87,36 +107,40 @@ class Detector:
         return min(self.long_side / longest, max(1.0, min(2.0, _SHORTEST / longest)))
 
     @property
-    def network(self) -> FasterRCNN:
-        """The network itself, in evaluation mode and frozen: to look into, not to change."""
-        return self._model
+    def eager(self) -> EagerNetwork:
+        """The network in PyTorch: to look into, not to change. Raises DeviceError if the backend is another."""
+        if self.backend != "torch":
+            raise DeviceError(f"the backend {self.backend} shows nothing of the network; use the backend torch")
+        return self._network
 
-    def view(self, image: np.ndarray, tall: float) -> tuple[torch.Tensor, float]:
+    def view(self, image: np.ndarray, tall: float) -> tuple[np.ndarray, float]:
         """What the network is shown of an image (H, W, 3) to find digits `tall` pixels high in it.
 
-        Returns float32 (3, h, w), 0 to 1, on the detector's device, and by what factor the image was scaled. Of two
-        looks that answer for such digits it is the closer one.
+        Returns RGB uint8 (h, w, 3), and by what factor the image was scaled. Of two looks that answer for such digits
+        it is the closer one.
         """
         full = self.scale(image)
         scale = full * next(reduction for reduction, _, high in _LOOKS if tall * full < high)
-        return self._tensor(_scaled(image, scale)), scale
+        return _scaled(image, scale), scale
 
     def propose(self, image: np.ndarray) -> dict[str, np.ndarray]:
         """Boxes that the region proposal network suggests in an image (H, W, 3), before digits are told apart.
 
         Returns float32 (N, 4) arrays, xyxy in pixels of the image: "before_nms", the best of every pyramid level;
-        "after_nms", those that are looked at further. A digit that no proposal covers cannot be found.
+        "after_nms", those that are looked at further. A digit that no proposal covers cannot be found. Raises
+        DeviceError if the backend is not PyTorch.
         """
+        network = self.eager
         stages: dict[str, list[np.ndarray]] = {"before_nms": [], "after_nms": []}
         full = self.scale(image)
         for reduction, low, high in _LOOKS:
             scale = full * reduction
-            for stage, boxes in self._look_for_proposals(_scaled(image, scale)).items():
+            for stage, boxes in network.propose(_scaled(image, scale)).items():
                 tall = (boxes[:, 3] - boxes[:, 1]) / reduction
                 stages[stage].append(boxes[(tall >= low) & (tall < high)] / np.float32(scale))
         wide = self._wide_looks(image)
         for spot in find_spots(wide.boxes, wide.scores, *image.shape[1::-1]):
-            for stage, boxes in self._look_for_proposals(_scaled(spot.cut(image), spot.scale)).items():
+            for stage, boxes in network.propose(_scaled(spot.cut(image), spot.scale)).items():
                 boxes = boxes / np.float32(spot.scale) + np.float32(spot.window[:2] * 2)
                 stages[stage].append(boxes[spot.covers(boxes)])
         return {stage: np.concatenate(parts) for stage, parts in stages.items()}
@@ -129,7 +153,7 @@ class Detector:
         kept = np.ones(len(wide), bool)
         parts = [wide]
         views = [_scaled(spot.cut(image), spot.scale) for spot in spots]
-        for spot, (boxes, scores, labels) in zip(spots, self._look(views), strict=True):
+        for spot, (boxes, scores, labels) in zip(spots, self._network.find(views), strict=True):
             kept &= ~spot.covers(wide.boxes)
             boxes = boxes / np.float32(spot.scale) + np.float32(spot.window[:2] * 2)
             inside = spot.covers(boxes)
@@ -147,35 +171,9 @@ class Detector:
         parts = []
         for reduction, low, high in _LOOKS:
             scale = full * reduction
-            [(boxes, scores, labels)] = self._look([_scaled(image, scale)])
+            [(boxes, scores, labels)] = self._network.find([_scaled(image, scale)])
             boxes = boxes / np.float32(scale)
             tall = (boxes[:, 3] - boxes[:, 1]) * full
             keep = (tall >= low) & (tall < high)
             parts.append((boxes[keep], scores[keep], labels[keep]))
         return Detections(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
-
-    def _tensor(self, image: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(np.array(image)).to(self.device).permute(2, 0, 1).float() / 255
-
-    @torch.inference_mode()
-    def _look_for_proposals(self, image: np.ndarray) -> dict[str, np.ndarray]:
-        images, _ = self._model.transform([self._tensor(image)])
-        features = self._model.backbone(images.tensors)
-        rpn = self._model.rpn
-        after = rpn(images, features)[0][0]
-        usual = rpn.nms_thresh, rpn._post_nms_top_n
-        rpn.nms_thresh, rpn._post_nms_top_n = 1.0, {"testing": None}  # nothing overlaps by more than 1; no limit
-        try:
-            before = rpn(images, features)[0][0]
-        finally:
-            rpn.nms_thresh, rpn._post_nms_top_n = usual
-        return {"before_nms": before.cpu().numpy(), "after_nms": after.cpu().numpy()}
-
-    @torch.inference_mode()
-    def _look(self, images: list[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Boxes, scores and labels, 0 to 9, in each image at the scale it has."""
-        if not images:
-            return []
-        found = self._model([self._tensor(image) for image in images])
-        arrays = ([each[key].cpu().numpy() for key in _ARRAYS] for each in found)
-        return [(b.astype(np.float32), s.astype(np.float32), n.astype(np.int64) - 1) for b, s, n in arrays]

@@ -15,7 +15,8 @@ from torchvision.models.detection.roi_heads import fastrcnn_loss
 from torchvision.ops import box_iou
 
 from digits.core.errors import WeightsError
-from digits.core.weights import restore, shipped
+from digits.core.resources import shipped
+from digits.core.weights import restore
 from digits.datasets.contact import contact_sheet
 from digits.datasets.items import Sample, spread
 from digits.datasets.mixture import Listed, Mixture

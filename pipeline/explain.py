@@ -143,15 +143,15 @@ def recognizer_maps(recognizer: Recognizer, crop: np.ndarray, text: str) -> np.n
 
     Returns float32 (1 + len(text), 48, 96), 0 to 1, over the crop as the network sees it.
     """
-    network, classes = recognizer.network, MAX_LENGTH + 1
+    eager, classes = recognizer.eager, MAX_LENGTH + 1
     targets = [len(text)] + [classes + 10 * i + int(char) for i, char in enumerate(text)]
 
     def score(x: Tensor) -> Tensor:
-        length, digits = network(x)
+        length, digits = eager.model(x)
         return torch.cat([_log_odds(length), _log_odds(digits).flatten(1)], 1)
 
-    inputs = recognizer.inputs([crop] * len(targets))
-    heat = _heat(score, network.features, inputs, torch.tensor(targets, device=recognizer.device))
+    inputs = eager.tensor(np.stack([letterbox(crop)] * len(targets)))
+    heat = _heat(score, eager.model.features, inputs, torch.tensor(targets, device=eager.device))
     return np.stack([_unit(each) for each in interpolate(heat, (HEIGHT, WIDTH), mode="bilinear")[:, 0]])
 
 
@@ -163,12 +163,13 @@ def detector_map(detector: Detector, image: np.ndarray, boxes: np.ndarray, label
     where a digit of such height spans about four cells of a stage. Returns float32 (h, w), 0 to 1, over the photograph
     scaled as the network sees it: the maximum of a map a digit, lest one digit outshine the others.
     """
-    network, heads = detector.network, detector.network.roi_heads
+    device, network = detector.eager.device, detector.eager.model
+    heads = network.roi_heads
     tall = float(np.median(boxes[:, 3] - boxes[:, 1]))
     view, scale = detector.view(image, tall)
-    images, _ = network.transform([view])
-    places = torch.from_numpy(boxes * np.float32(scale)).to(detector.device)
-    classes = torch.from_numpy(labels).to(detector.device)[:, None] + 1  # 0 is the background
+    images, _ = network.transform([detector.eager.tensor(view)])
+    places = torch.from_numpy(boxes * np.float32(scale)).to(device)
+    classes = torch.from_numpy(labels).to(device)[:, None] + 1  # 0 is the background
 
     def score(x: Tensor) -> Tensor:
         pooled = heads.box_roi_pool(network.backbone(x), [places], images.image_sizes)
@@ -177,7 +178,7 @@ def detector_map(detector: Detector, image: np.ndarray, boxes: np.ndarray, label
 
     stages = network.backbone.fpn.inner_blocks  # each begins with the features of a stage; strides 4, 8, 16, 32
     k = int(np.clip(np.round(np.log2(tall * scale / _CELLS / 4)), 0, len(stages) - 1))
-    height, width = view.shape[1:]  # without the padding
+    height, width = view.shape[:2]  # without the padding
     maps = []
     for i in range(len(boxes)):  # one by one: a batch of whole photographs takes gigabytes
         heat = _heat(score, stages[k], images.tensors, i, of_input=True)

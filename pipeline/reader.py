@@ -12,12 +12,11 @@ from typing import Protocol
 
 import cv2
 import numpy as np
-import torch
 from PIL import Image
 
 from digits.core.errors import ImageError
 from digits.core.images import Source, load_image, source_name
-from digits.core.weights import shipped
+from digits.core.resources import shipped
 from digits.detector import Detections, Detector
 from digits.pipeline.fuse import Fusion, Seen, confidence, features, fuse, same_place
 from digits.pipeline.merge import NumberRegion, candidates
@@ -46,10 +45,9 @@ class Reader:
     """Reads house numbers in photographs.
 
     detector, recognizer: objects with the `predict` of `digits.Detector` and `digits.Recognizer`; those that ship by
-    default. fusion: how the two are weighed and calibrated, if they are others. device: `auto`, `cpu`, `cuda`,
-    `cuda:N` or `mps`, for the default ones. min_confidence: below it a reading is `unsure`; by default the threshold
-    chosen on validation data. threads: processor threads to use, all by default; this is a setting of the whole
-    process.
+    default. fusion: how the two are weighed and calibrated, if they are others. device, backend: for the default ones,
+    see `digits.Detector`. min_confidence: below it a reading is `unsure`; by default the threshold chosen on validation
+    data. threads: processor threads to use, all by default; those of OpenCV are a setting of the whole process.
     """
 
     def __init__(
@@ -61,14 +59,14 @@ class Reader:
         device: str = "auto",
         min_confidence: float | None = None,
         threads: int | None = None,
+        backend: str = "auto",
     ):
         if min_confidence is not None and not 0 <= min_confidence <= 1:
             raise ValueError(f"min_confidence must be within 0 and 1, got {min_confidence}")
         if threads is not None:
-            torch.set_num_threads(threads)
             cv2.setNumThreads(threads)
-        self.detector = detector or Detector(device=device)
-        self.recognizer = recognizer or Recognizer(device=device)
+        self.detector = detector or Detector(device=device, backend=backend, threads=threads)
+        self.recognizer = recognizer or Recognizer(device=device, backend=backend, threads=threads)
         self.fusion = fusion or Fusion.load(shipped("digits.pipeline", CALIBRATION))
         self.min_confidence = self.fusion.threshold if min_confidence is None else min_confidence
 

@@ -1,6 +1,5 @@
 """Crop to text."""
 
-from digits.recognizer.model import NumberNet
 from digits.recognizer.predictor import Recognizer, Transcription
 
-__all__ = ["NumberNet", "Recognizer", "Transcription"]
+__all__ = ["Recognizer", "Transcription"]

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import nn
 
-from digits.core.device import resolve_device
-from digits.core.weights import restore, shipped, to_device
+from digits.core.backend import resolve_backend
+from digits.core.errors import DeviceError
 from digits.recognizer.crops import letterbox
 from digits.recognizer.decode import joint_decode, log_softmax
-from digits.recognizer.model import NumberNet, normalise
+
+if TYPE_CHECKING:
+    from digits.recognizer.eager import EagerNetwork
 
 _BATCH = 64
 
@@ -55,35 +56,53 @@ class Transcription:
 class Recognizer:
     """Transcribes crops of numbers.
 
-    weights: a weights file, or None for the one that ships. device: see `resolve_device`.
+    weights, device, backend, threads: as of a `Detector`.
+
+    Raises WeightsError if the file cannot be used, DeviceError if the device or the backend is not here.
     """
 
-    def __init__(self, weights: str | Path | None = None, device: str = "auto"):
-        path = weights or shipped("digits.recognizer.weights", "recognizer.safetensors")
-        model, self.header = restore(path, "recognizer", NumberNet)
-        self.device = resolve_device(device)
-        self._model = to_device(model, self.device)
+    def __init__(
+        self,
+        weights: str | Path | None = None,
+        device: str = "auto",
+        *,
+        backend: str = "auto",
+        threads: int | None = None,
+    ):
+        backend, path = resolve_backend(backend, "recognizer", weights, device)
+        if backend == "onnx":
+            from digits.recognizer.exported import ExportedNetwork
+
+            self._network = ExportedNetwork(path, threads)
+        else:
+            from digits.recognizer.eager import EagerNetwork
+
+            self._network = EagerNetwork(path, device, threads)
+        self.backend = backend
+        self.header = self._network.header
         self._temperature = float(self.header.get("temperature", 1.0))
 
     @property
-    def network(self) -> NumberNet:
-        """The network itself, in evaluation mode and frozen: to look into, not to change."""
-        return self._model
-
-    def inputs(self, crops: Sequence[np.ndarray]) -> torch.Tensor:
-        """What the network is shown of crops, as `predict` takes them: float32 (B, 3, HEIGHT, WIDTH)."""
-        framed = np.stack([letterbox(crop) for crop in crops])
-        return normalise(torch.from_numpy(framed).to(self.device)).contiguous(memory_format=torch.channels_last)
+    def eager(self) -> EagerNetwork:
+        """The network in PyTorch: to look into, not to change. Raises DeviceError if the backend is another."""
+        if self.backend != "torch":
+            raise DeviceError(f"the backend {self.backend} shows nothing of the network; use the backend torch")
+        return self._network
 
     def sample(self, crop: np.ndarray, passes: int, seed: int = 0) -> list[Transcription]:
         """`passes` transcriptions of one crop with dropout at work, for Monte-Carlo dropout (Gal and Ghahramani 2016).
 
         Only dropout is switched on, and off again afterwards; batch normalisation stays as it was trained. The same
-        seed gives the same transcriptions; torch's own random numbers go on as if nothing had been drawn.
+        seed gives the same transcriptions; torch's own random numbers go on as if nothing had been drawn. Raises
+        DeviceError if the backend is not PyTorch.
         """
+        network = self.eager
+        import torch
+        from torch import nn
+
         # a Dropout takes no generator of its own
-        dropouts = [part for part in self._model.modules() if isinstance(part, nn.Dropout) and not part.training]
-        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
+        dropouts = [part for part in network.model.modules() if isinstance(part, nn.Dropout) and not part.training]
+        with torch.random.fork_rng([network.device] if network.device.type == "cuda" else []):
             torch.manual_seed(seed)
             try:
                 for part in dropouts:
@@ -93,12 +112,11 @@ class Recognizer:
                 for part in dropouts:
                     part.eval()
 
-    @torch.inference_mode()
     def predict(self, crops: Sequence[np.ndarray]) -> list[Transcription]:
         """Transcriptions of crops, RGB uint8 (h, w, 3) of any size; horizontal, see `crops.cut_number`."""
         results = []
         for start in range(0, len(crops), _BATCH):
-            heads = self._model(self.inputs(crops[start : start + _BATCH]))
-            length, positions = (log_softmax(logits.float().cpu().numpy() / self._temperature) for logits in heads)
+            framed = np.stack([letterbox(crop) for crop in crops[start : start + _BATCH]])
+            length, positions = (log_softmax(logits / self._temperature) for logits in self._network.heads(framed))
             results += [Transcription.from_log_probabilities(*pair) for pair in zip(length, positions, strict=True)]
         return results

@@ -13,7 +13,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from digits.core.errors import WeightsError
-from digits.core.weights import restore, shipped
+from digits.core.resources import shipped
+from digits.core.weights import restore
 from digits.datasets.contact import contact_sheet
 from digits.datasets.items import Sample, empty_boxes, spread
 from digits.datasets.mixture import Listed, Mixture

@@ -58,7 +58,15 @@ def reader():
     """The reader that ships, with its real weights."""
     from digits import Reader
 
-    return Reader(device="cpu")
+    return Reader()
+
+
+@pytest.fixture(scope="session")
+def torch_reader():
+    """The same in PyTorch, which can be looked into."""
+    from digits import Reader
+
+    return Reader(device="cpu", backend="torch")
 
 
 @pytest.fixture(scope="session")

@@ -145,12 +145,12 @@ def test_only_the_last_stage_of_a_real_detector_moves(data, tmp_path):
     settings = ["--set", f"data.root={data}", "--set", "model.start=shipped", "--set", "data.validation=[]"]
     done = run("detector", "--config", tmp_path / "d.toml", *settings, "--out", tmp_path / "run")
     assert done.exit_code == 0, done.output
-    trained, shipped = Detector(tmp_path / "run" / "detector.safetensors", "cpu"), Detector(device="cpu")
-    one, other = trained._model.state_dict(), shipped._model.state_dict()
+    trained, shipped = Detector(tmp_path / "run" / "detector.safetensors", "cpu"), Detector(backend="torch")
+    one, other = trained.eager.model.state_dict(), shipped.eager.model.state_dict()
     moved = {key for key in one if not torch.equal(one[key], other[key])}
-    stages = shipped._model.backbone.stages()
+    stages = shipped.eager.model.backbone.stages()
     frozen = {id(value) for stage in stages[:4] for value in stage.parameters()}
-    names = {key for key, value in shipped._model.named_parameters() if id(value) in frozen}
+    names = {key for key, value in shipped.eager.model.named_parameters() if id(value) in frozen}
     assert len(names) > 50 and not moved & names
     assert any(key.startswith("backbone.blocks.15") for key in moved) and any("roi_heads" in key for key in moved)
     assert trained.predict([np.zeros((60, 80, 3), np.uint8)])[0].boxes.shape[1] == 4

@@ -6,8 +6,8 @@ import torchvision
 
 from digits import WeightsError
 from digits.core.backbones import by_resolution, torchvision_features
-from digits.detector import build_detector
-from digits.recognizer import NumberNet
+from digits.detector.model import build_detector
+from digits.recognizer.model import NumberNet
 
 
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small", "efficientnet_b0", "vgg11", "densenet121"])

@@ -4,8 +4,8 @@ import torch
 
 from digits import Detections, Detector, WeightsError
 from digits.datasets.items import Sample, empty_boxes
-from digits.detector import build_detector
 from digits.detector.backbone import PyramidBackbone
+from digits.detector.model import build_detector
 from digits.detector.training import DetectorTask, detection_losses, to_target
 from digits.training.config import Loss
 
@@ -120,9 +120,9 @@ def test_any_size_gives_boxes_inside_it(reader, size):
 
 def test_a_tiny_first_image_does_not_spoil_the_next(make_photo):
     """torchvision's RoI pooling guesses its strides from the first image, and keeps them."""
-    fresh = Detector(device="cpu")
+    fresh = Detector(backend="torch")
     photo = np.asarray(make_photo("25"))
-    expected = Detector(device="cpu").predict([photo])[0]
+    expected = Detector(backend="torch").predict([photo])[0]
     _, found = fresh.predict([np.zeros((1, 1, 3), np.uint8), photo])
     assert len(expected) and np.allclose(found.boxes, expected.boxes, atol=1e-3)
 

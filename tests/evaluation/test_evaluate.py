@@ -48,11 +48,11 @@ def pictures(street):
 
 
 @pytest.fixture(scope="module")
-def reports(pictures, reader, tmp_path_factory):
+def reports(pictures, reader, torch_reader, tmp_path_factory):
     """A report of each kind."""
     out = tmp_path_factory.mktemp("reports")
     models = {
-        "detector": detector_model(reader.detector),
+        "detector": detector_model(torch_reader.detector),
         "recognizer": recognizer_model(reader.recognizer),
         "pipeline": reader_model(reader),
     }
@@ -263,14 +263,14 @@ def test_names_that_are_no_text(tmp_path):
     assert [problem.reason for problem in found.problems] == ["its name is not readable text; rename the file"]
 
 
-def test_proposals_are_those_that_the_detector_works_on(reader, make_photo):
+def test_proposals_are_those_that_the_detector_works_on(torch_reader, make_photo):
     """Before suppression there are more; both cover the digits; detecting is left as it was."""
     image = digits.load_image(make_photo("35", SIZE, 40))
-    before = reader.detector.predict([image])[0]
-    stages = reader.detector.propose(image)
+    before = torch_reader.detector.predict([image])[0]
+    stages = torch_reader.detector.propose(image)
     assert stages["before_nms"].shape[1] == 4 and len(stages["before_nms"]) > len(stages["after_nms"]) > 2
     sure = before.boxes[before.scores > 0.9]
     for boxes in stages.values():
         assert (digits.metrics.best_overlaps(sure, boxes) > 0.5).all()
-    after = reader.detector.predict([image])[0]
+    after = torch_reader.detector.predict([image])[0]
     assert np.array_equal(before.boxes, after.boxes) and np.array_equal(before.scores, after.scores)

@@ -18,6 +18,11 @@ WALL = np.full((120, 160, 3), 128, np.uint8)
 
 
 @pytest.fixture(scope="module")
+def reader(torch_reader):
+    return torch_reader
+
+
+@pytest.fixture(scope="module")
 def photo(make_photo):
     return load_image(make_photo("7171", (320, 240), 40))
 
@@ -34,7 +39,7 @@ def explained(reader, photo):
 
 def state_of(reader):
     """All that explaining must leave as it is."""
-    networks = reader.detector.network, reader.recognizer.network
+    networks = reader.detector.eager.model, reader.recognizer.eager.model
     values = [value.clone() for network in networks for value in network.state_dict().values()]
     training = [part.training for network in networks for part in network.modules()]
     frozen = [value.requires_grad for network in networks for value in network.parameters()]
@@ -104,7 +109,7 @@ def test_doubt(reader, photo, explained):
 
 @needs_captum
 def test_without_dropout_there_is_no_doubt(reader, photo, monkeypatch):
-    for part in reader.recognizer.network.modules():
+    for part in reader.recognizer.eager.model.modules():
         if isinstance(part, nn.Dropout):
             monkeypatch.setattr(part, "p", 0.0)
     doubt = explain(reader, photo, passes=7)[0].doubt

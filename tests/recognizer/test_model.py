@@ -90,7 +90,7 @@ def test_crops_of_pictures(numbers, boxes, texts):
     assert always.text in texts and np.array_equal(always.image, picture_crop(sample, None).image)
 
 
-def test_temperature_is_fitted_on_samples(sources, reader):
+def test_temperature_is_fitted_on_samples(sources, torch_reader):
     """Logits blown up want as much more temperature."""
     validation = Synthesizer(sources, seed=1)
     crops = [drawn_crop(validation, index) for index in range(60, 360)]
@@ -98,7 +98,7 @@ def test_temperature_is_fitted_on_samples(sources, reader):
     class Blown(nn.Module):
         def __init__(self, factor):
             super().__init__()
-            self.net, self.factor = reader.recognizer._model, factor
+            self.net, self.factor = torch_reader.recognizer.eager.model, factor
 
         def forward(self, x):
             return tuple(self.factor * logits for logits in self.net(x))

@@ -5,7 +5,8 @@ from torch import nn
 
 from digits import Recognizer, WeightsError
 from digits.cli import main
-from digits.core.weights import load_weights, save_weights, shipped
+from digits.core.resources import shipped
+from digits.core.weights import load_weights, save_weights
 from digits.training.average import average
 
 HEADER = {"kind": "detector", "architecture": {"width": 3}, "training": {"steps": 1}, "metrics": {"f1": 0.5}}
@@ -47,5 +48,5 @@ def test_the_command_writes_weights_that_can_be_used(tmp_path):
     path, out = shipped("digits.recognizer.weights", "recognizer.safetensors"), tmp_path / "mean.safetensors"
     done = CliRunner().invoke(main, ["train", "average", "recognizer", str(path), str(path), "--out", str(out)])
     assert (done.exit_code, done.stdout) == (0, f"{out}\n")
-    one, mean = Recognizer(path, "cpu").network.state_dict(), Recognizer(out, "cpu").network.state_dict()
+    one, mean = (Recognizer(each).eager.model.state_dict() for each in (path, out))
     assert all(torch.equal(one[key], mean[key]) for key in one)

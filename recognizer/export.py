@@ -1,0 +1,40 @@
+"""The number recogniser as an ONNX file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from digits.core.export import write_onnx
+from digits.core.weights import restore
+from digits.recognizer.crops import HEIGHT, WIDTH
+from digits.recognizer.model import NumberNet, normalise
+
+
+class _Framed(nn.Module):
+    """Crops, RGB uint8 (B, HEIGHT, WIDTH, 3), to logits of the length (B, 7) and of the digits (B, 6, 10)."""
+
+    def __init__(self, model: NumberNet):
+        super().__init__()
+        self.model = model
+
+    def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
+        return self.model(normalise(crops))
+
+
+@torch.no_grad()
+def export_recognizer(weights: str | Path, path: str | Path) -> None:
+    """Write what `exported.ExportedNetwork` loads. Raises WeightsError, or DeviceError if onnx is not installed."""
+    model, header = restore(weights, "recognizer", NumberNet)
+    example = torch.zeros(2, HEIGHT, WIDTH, 3, dtype=torch.uint8)
+    batch = {0: "crops"}
+    write_onnx(
+        path,
+        _Framed(model),
+        example,
+        header,
+        ("length", "digits"),
+        {"image": batch, "length": batch, "digits": batch},
+    )

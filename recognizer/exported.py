@@ -1,0 +1,22 @@
+"""The number recogniser's network in ONNX Runtime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from digits.core.onnx import Network
+
+
+class ExportedNetwork:
+    """path: an .onnx file. threads: that it computes with, by default one a core."""
+
+    def __init__(self, path: str | Path, threads: int | None = None):
+        self._network = Network(path, "recognizer", threads)
+        self.header = self._network.header
+
+    def heads(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Logits, float32, of the lengths (B, 7) and digits (B, 6, 10) of crops, RGB uint8 (B, HEIGHT, WIDTH, 3)."""
+        length, digits = self._network.run(crops)
+        return length, digits

@@ -1,0 +1,68 @@
+"""The plain install reads, without PyTorch and all that comes with it."""
+
+import subprocess
+import sys
+
+import pytest
+
+TRAINING_STACK = [
+    *("torch", "torchvision", "albumentations", "pycocotools", "safetensors", "h5py", "matplotlib", "yaml"),
+    *("tensorboard", "pydantic", "tomli_w", "onnx", "scipy", "captum", "optuna", "sklearn"),
+]
+CODE = f"""
+import sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {TRAINING_STACK!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Absent())
+from digits.cli import main
+main(sys.argv[1:])
+"""
+
+
+def digits(*arguments, cwd):
+    command = [sys.executable, "-c", CODE, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd)
+
+
+@pytest.fixture
+def photo(tmp_path, make_photo):
+    make_photo("1428").save(tmp_path / "photo.png")
+    return tmp_path / "photo.png"
+
+
+def test_it_reads(photo, tmp_path):
+    done = digits("read", "photo.png", "--annotate", "drawn", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("photo.png: 1428  (")
+    assert (tmp_path / "drawn" / "photo.png").exists()
+
+
+def test_every_command_has_help(tmp_path):
+    for command in ("read", "explain", "export", "data", "evaluate", "train", "train calibrate", "data synthesize"):
+        done = digits(*command.split(), "--help", cwd=tmp_path)
+        assert done.returncode == 0 and "Usage" in done.stdout, command
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["read", "photo.png", "--backend", "torch"],
+        ["explain", "photo.png"],
+        ["export", "--out", "exported"],
+        ["evaluate", "pipeline", ".", "--out", "report"],
+        ["train", "detector", "--config", "run.toml", "--out", "run"],
+        ["train", "calibrate", "--data", ".", "--out", "calibration.json"],
+        ["data", "stats", "."],
+    ],
+    ids=" ".join,
+)
+def test_the_rest_says_in_one_line_what_is_missing(photo, tmp_path, arguments):
+    done = digits(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "pip install 'street-digits[" in done.stderr
+    assert [each.name for each in tmp_path.iterdir()] == ["photo.png"]
