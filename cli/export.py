@@ -64,7 +64,7 @@ def _photographs(source: Path) -> list[Path]:
 
 
 def _drawn():
-    """Scenes on plain walls, in the typeface that ships: nothing else is needed to draw them."""
+    """Scenes on plain walls, in the typeface that ships: nothing else is needed to draw them. One wall is blank."""
     import numpy as np
 
     from digits.datasets.synthesis import Sources, Synthesizer
@@ -72,4 +72,4 @@ def _drawn():
 
     wall = np.random.default_rng(0).normal(150, 8, (600, 800, 3)).clip(0, 255).astype(np.uint8)
     scenes = Synthesizer(Sources(builtin_typefaces(), [wall]), seed=1, scene_size=(360, 480))
-    return [scenes.composed(i).image for i in range(_DRAWN)]
+    return [np.full((360, 480, 3), 128, np.uint8), *(scenes.composed(i).image for i in range(_DRAWN))]

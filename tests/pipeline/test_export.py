@@ -22,6 +22,7 @@ def photographs(make_photo):
         make_photo("1428", (120, 900), 40),
     ]
     bare = [noise.integers(0, 255, size, np.uint8) for size in ((1, 1, 3), (31, 900, 3), (240, 320, 3))]
+    bare.append(np.full((240, 320, 3), 128, np.uint8))  # nothing at all is proposed here
     return [*(load_image(each) for each in drawn), *bare]
 
 
