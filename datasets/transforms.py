@@ -125,11 +125,11 @@ def detector_jitter(boxes: np.ndarray, rng: np.random.Generator) -> tuple[np.nda
     kind = rng.random()
     if kind < 0.5:
         return moved, rng.uniform(0.02, 0.3, 4)
-    if kind < 0.75:
+    if kind < 0.72:
         return moved, rng.normal(0, 0.04, 4).clip(-0.08, 0.12)
     margins = rng.uniform(0.02, 0.3, 4)
-    if kind < 0.9:  # at one end, or at both, something was taken for one more digit
-        ends = [[0], [2], [0, 2]][rng.choice(3, p=[0.4, 0.4, 0.2])]
+    if kind < 0.92:  # at one end, or at both, something was taken for one more digit: letters stand behind a number
+        ends = [[0], [2], [0, 2]][rng.choice(3, p=[0.3, 0.5, 0.2])]
         margins[ends] = rng.uniform(0.3, 1.1, len(ends))
         return moved, margins
     return moved, rng.uniform(0.1, 0.6, 4)

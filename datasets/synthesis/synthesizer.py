@@ -33,6 +33,7 @@ _CLOSE = 36.0  # pixels: height of the digits in a close look, as `detector.spot
 _ENLARGED = 4.0  # and how much of a small number they may be an enlargement
 _GREY = 127  # what a detector sees between and around the pictures of a batch
 _STACKED = 0.18  # of the numbers of two and more digits
+_LETTERED = 0.16  # of the others, with a letter behind: far more than there are, since C, D and B pass for digits
 _SMALL = 14.0  # pixels: digits lower than this are degraded as gently as scenes are
 
 
@@ -240,7 +241,7 @@ class Synthesizer:
         text = random_number(rng, self.sources.lengths)
         vertical = len(text) > 1 and rng.random() < _STACKED
         shown, caption = text, ""
-        if not vertical and rng.random() < 0.08:
+        if not vertical and rng.random() < _LETTERED:
             shown = text + (" " if rng.random() < 0.3 else "") + "ABCDEFGH"[rng.integers(8)]
         if not vertical and rng.random() < 0.08:
             caption = random_street(rng) if rng.random() < 0.5 else random_word(rng)
