@@ -69,7 +69,7 @@ def chosen(items: Sequence[T], count: int | None) -> list[T]:
 
 def load(data: Path, crops: int, limit: int | None) -> Pictures:
     """The pictures of `measure.py`, at most `crops` crops, and at most `limit` of each kind."""
-    records = chosen(json.loads((data / "wild" / "annotations.json").read_text()), limit)
+    records = chosen(held_out.photographs(data / "wild"), limit)
     with (data / "svhn_test_grey" / "labels.csv").open() as file:
         rows = chosen(chosen(list(csv.DictReader(file)), crops), limit)
     return Pictures(

@@ -1,13 +1,25 @@
-"""Photographs without a number that neither training nor calibration saw: what false readings are counted on."""
+"""What readers are measured on: whole photographs, and those without a number that neither training nor calibration
+saw.
+"""
 
 from __future__ import annotations
 
+import json
 import zlib
 from pathlib import Path
 
 from digits.datasets.pictures import read_negatives
 
 NEGATIVES = 200
+
+
+def photographs(folder: Path) -> list[dict]:
+    """The records of `wild/`, their numbers of digits alone: a letter behind one (502C) is asked of no reader."""
+    records = json.loads((folder / "annotations.json").read_text())
+    for record in records:
+        for number in record["numbers"]:
+            number["text"] = "".join(char for char in number["text"] if char.isdigit())
+    return records
 
 
 def unseen(folder: Path) -> list[Path]:

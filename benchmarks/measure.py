@@ -10,7 +10,6 @@ neither training nor calibration saw.
 from __future__ import annotations
 
 import csv
-import json
 import os
 import subprocess
 import sys
@@ -24,8 +23,8 @@ from rich.console import Console
 from rich.progress import track
 
 import digits
+from digits.core.backend import BACKENDS, resolve_backend
 from digits.core.boxes import is_stacked
-from digits.core.resources import shipped
 from digits.datasets.pictures import list_pictures
 from digits.datasets.real import split_evenly
 from digits.metrics import coverage_at_accuracy, judge, precision_recall_f1
@@ -36,7 +35,7 @@ PROGRESS = Console(stderr=True)
 
 def wild(reader: digits.Reader, folder: Path, failures: Path | None) -> dict[str, str]:
     """First readings and end-to-end precision and recall on whole photographs."""
-    records = json.loads((folder / "annotations.json").read_text())
+    records = held_out.photographs(folder)
     first = vertical = stacked = answered = read = read_right = found = numbers = 0
     paths = [folder / "images" / record["file"] for record in records]
     scenes = reader.read_all(paths, skip_errors=True)
@@ -91,7 +90,7 @@ def empty(reader: digits.Reader, paths: list[Path], name: str) -> dict[str, str]
     return {f"{name}: photographs with a number read": f"{wrong} of {len(paths)} ({wrong / len(paths):.1%})"}
 
 
-def speed(reader: digits.Reader, folder: Path) -> dict[str, str]:
+def speed(reader: digits.Reader, folder: Path, weights: list[Path]) -> dict[str, str]:
     """Time of a photograph, warm, peak memory of a fresh process reading the largest file, size of the weights."""
     paths = list_pictures(folder / "images")[:40]
     reader.read(paths[0])
@@ -100,23 +99,23 @@ def speed(reader: digits.Reader, folder: Path) -> dict[str, str]:
         started = time.perf_counter()
         reader.read(path)
         spent.append(time.perf_counter() - started)
-    peak = peak_memory(max(paths, key=os.path.getsize))
-    weights = [shipped(f"digits.{k}.weights", f"{k}.safetensors").stat().st_size for k in ("detector", "recognizer")]
+    peak = peak_memory(max(paths, key=os.path.getsize), weights)
     return {
         "ms a photograph, warm, median / 95 %": f"{np.median(spent) * 1e3:.0f} / {np.quantile(spent, 0.95) * 1e3:.0f}",
         "peak memory of `digits read`, one photograph": f"{peak} MiB",
-        "weights": " + ".join(f"{w / 1e6:.1f}" for w in weights) + " MB",
+        "weights": " + ".join(f"{path.stat().st_size / 1e6:.1f}" for path in weights) + " MB",
     }
 
 
-def peak_memory(photo: Path) -> int:
+def peak_memory(photo: Path, weights: list[Path]) -> int:
     """MiB at the most in a fresh process that reads one photograph (Linux)."""
     code = (
         "import sys; from digits.cli import main\n"
-        "main(['read', '--quiet', sys.argv[1]], standalone_mode=False)\n"
+        "main(['read', '--quiet', *sys.argv[1:]], standalone_mode=False)\n"
         "print(*[line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')])"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(photo)], capture_output=True, text=True, check=True)
+    options = ["--detector", weights[0], "--recognizer", weights[1], photo]
+    done = subprocess.run([sys.executable, "-c", code, *options], capture_output=True, text=True, check=True)
     return int(done.stdout.splitlines()[-1]) // 1024
 
 
@@ -128,25 +127,36 @@ def peak_memory(photo: Path) -> int:
 @click.option("--detector", type=click.Path(path_type=Path), help="Other weights than those that ship.")
 @click.option("--recognizer", type=click.Path(path_type=Path), help="Other weights than those that ship.")
 @click.option("--calibration", type=click.Path(path_type=Path), help="Another calibration than the one that ships.")
+@click.option("--backend", type=click.Choice(BACKENDS), default="auto", show_default=True)
 def main(
-    data: Path, failures: Path | None, detector: Path | None, recognizer: Path | None, calibration: Path | None
+    data: Path,
+    failures: Path | None,
+    detector: Path | None,
+    recognizer: Path | None,
+    calibration: Path | None,
+    backend: str,
 ) -> None:
     """Measure a reader on the data that is only measured on."""
     if failures:
         failures.mkdir(parents=True, exist_ok=True)
     reader = digits.Reader(
-        digits.Detector(detector, "cpu"),
-        digits.Recognizer(recognizer, "cpu"),
+        digits.Detector(detector, "cpu", backend=backend),
+        digits.Recognizer(recognizer, "cpu", backend=backend),
         fusion=Fusion.load(calibration) if calibration else None,
     )
+    named = {"detector": detector, "recognizer": recognizer}
+    weights = [resolve_backend(backend, kind, path, "cpu")[1] for kind, path in named.items()]
     rows = {
         **wild(reader, data / "wild", failures),
         **grey(reader, data / "svhn_test_grey"),
         **empty(reader, held_out.negatives(data), "negatives"),
         **empty(reader, held_out.words(data), "text without digits"),
-        **speed(reader, data / "wild"),
+        **speed(reader, data / "wild", weights),
     }
-    click.echo(f"\ndigits {digits.__version__}, {os.cpu_count()} cores, threshold {reader.min_confidence}\n")
+    click.echo(
+        f"\ndigits {digits.__version__}, {reader.detector.backend}, {os.cpu_count()} cores, "
+        f"threshold {reader.min_confidence}\n"
+    )
     click.echo("| measure | value |\n| --- | --- |")
     for name, value in rows.items():
         click.echo(f"| {name} | {value} |")
