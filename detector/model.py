@@ -60,8 +60,8 @@ def build_detector(
         rpn_head=RPNHead(channels, anchors.num_anchors_per_location()[0]),
         rpn_pre_nms_top_n_train=400,
         rpn_post_nms_top_n_train=200,
-        rpn_pre_nms_top_n_test=300,
-        rpn_post_nms_top_n_test=150,
+        rpn_pre_nms_top_n_test=150,  # a level
+        rpn_post_nms_top_n_test=64,  # each costs as much as a small view; more find nothing more
         rpn_batch_size_per_image=96,
         rpn_score_thresh=0.01,
         box_roi_pool=roi_pool,
