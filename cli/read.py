@@ -14,6 +14,8 @@ from typing import BinaryIO
 
 import click
 
+from digits.core.backend import BACKENDS
+
 _HANDFUL = 5  # photographs from which on a progress bar is worth showing
 
 
@@ -137,7 +139,7 @@ Ends with 0 if a number was read, 1 if none was or all are unsure, 2 if an input
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
 @click.option(
     "--backend",
-    type=click.Choice(["auto", "torch", "onnx"]),
+    type=click.Choice(BACKENDS),
     default="auto",
     show_default=True,
     help="What computes: PyTorch, on any device, or ONNX Runtime, faster on a processor.",

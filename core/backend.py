@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
 from digits.core.errors import DeviceError, WeightsError
@@ -32,3 +33,26 @@ def resolve_backend(backend: str, kind: str, weights: str | Path | None, device:
     if backend == "onnx" and device not in ("auto", "cpu"):
         raise DeviceError(f"{device}: ONNX Runtime computes on the processor here; use the backend torch")
     return backend, Path(weights)
+
+
+class Backed:
+    """A predictor of this kind, "detector" or "recognizer", over a network that either backend computes.
+
+    The package of the kind has the two networks, with the same methods: `eager.EagerNetwork` and
+    `exported.ExportedNetwork`. Only what is chosen is imported. backend: "torch" or "onnx". header: of the weights.
+    """
+
+    def __init__(self, kind: str, weights: str | Path | None, device: str, backend: str, threads: int | None):
+        self.backend, path = resolve_backend(backend, kind, weights, device)
+        if self.backend == "onnx":
+            self._network = import_module(f"digits.{kind}.exported").ExportedNetwork(path, threads)
+        else:
+            self._network = import_module(f"digits.{kind}.eager").EagerNetwork(path, device, threads)
+        self.header: dict = self._network.header
+
+    @property
+    def eager(self):
+        """The network in PyTorch: to look into, not to change. Raises DeviceError if the backend is another."""
+        if self.backend != "torch":
+            raise DeviceError(f"the backend {self.backend} shows nothing of the network; use the backend torch")
+        return self._network

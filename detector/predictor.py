@@ -5,17 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
-from digits.core.backend import resolve_backend
-from digits.core.errors import DeviceError
+from digits.core.backend import Backed
 from digits.detector.spots import find_spots
-
-if TYPE_CHECKING:
-    from digits.detector.eager import EagerNetwork
 
 LONG_SIDE = 720  # photographs are looked at with their longer side at this many pixels …
 _SHORTEST = 640  # … and small ones enlarged to this, at most twofold
@@ -64,7 +59,7 @@ def _scaled(image: np.ndarray, scale: float) -> np.ndarray:
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
 
 
-class Detector:
+class Detector(Backed):
     """Finds digits.
 
     weights: a weights file, .safetensors or .onnx, or None for the one that ships. device: `auto`, `cpu`, `cuda`,
@@ -84,17 +79,7 @@ class Detector:
         backend: str = "auto",
         threads: int | None = None,
     ):
-        backend, path = resolve_backend(backend, "detector", weights, device)
-        if backend == "onnx":
-            from digits.detector.exported import ExportedNetwork
-
-            self._network = ExportedNetwork(path, threads)
-        else:
-            from digits.detector.eager import EagerNetwork
-
-            self._network = EagerNetwork(path, device, threads)
-        self.backend = backend
-        self.header = self._network.header
+        super().__init__("detector", weights, device, backend, threads)
         self.long_side = long_side
 
     def predict(self, images: Sequence[np.ndarray]) -> list[Detections]:
@@ -105,13 +90,6 @@ class Detector:
         """By what factor an image (H, W, 3) is scaled for the closest look at it."""
         longest = max(image.shape[:2])
         return min(self.long_side / longest, max(1.0, min(2.0, _SHORTEST / longest)))
-
-    @property
-    def eager(self) -> EagerNetwork:
-        """The network in PyTorch: to look into, not to change. Raises DeviceError if the backend is another."""
-        if self.backend != "torch":
-            raise DeviceError(f"the backend {self.backend} shows nothing of the network; use the backend torch")
-        return self._network
 
     def view(self, image: np.ndarray, tall: float) -> tuple[np.ndarray, float]:
         """What the network is shown of an image (H, W, 3) to find digits `tall` pixels high in it.

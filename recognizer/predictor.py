@@ -5,17 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from digits.core.backend import resolve_backend
-from digits.core.errors import DeviceError
+from digits.core.backend import Backed
 from digits.recognizer.crops import letterbox
 from digits.recognizer.decode import joint_decode, log_softmax
-
-if TYPE_CHECKING:
-    from digits.recognizer.eager import EagerNetwork
 
 _BATCH = 64
 
@@ -53,7 +48,7 @@ class Transcription:
         return {"text": self.text, "confidence": self.confidence, "digits": digits}
 
 
-class Recognizer:
+class Recognizer(Backed):
     """Transcribes crops of numbers.
 
     weights, device, backend, threads: as of a `Detector`.
@@ -69,25 +64,8 @@ class Recognizer:
         backend: str = "auto",
         threads: int | None = None,
     ):
-        backend, path = resolve_backend(backend, "recognizer", weights, device)
-        if backend == "onnx":
-            from digits.recognizer.exported import ExportedNetwork
-
-            self._network = ExportedNetwork(path, threads)
-        else:
-            from digits.recognizer.eager import EagerNetwork
-
-            self._network = EagerNetwork(path, device, threads)
-        self.backend = backend
-        self.header = self._network.header
+        super().__init__("recognizer", weights, device, backend, threads)
         self._temperature = float(self.header.get("temperature", 1.0))
-
-    @property
-    def eager(self) -> EagerNetwork:
-        """The network in PyTorch: to look into, not to change. Raises DeviceError if the backend is another."""
-        if self.backend != "torch":
-            raise DeviceError(f"the backend {self.backend} shows nothing of the network; use the backend torch")
-        return self._network
 
     def sample(self, crop: np.ndarray, passes: int, seed: int = 0) -> list[Transcription]:
         """`passes` transcriptions of one crop with dropout at work, for Monte-Carlo dropout (Gal and Ghahramani 2016).
