@@ -1,0 +1,132 @@
+"""What a trained Faster R-CNN finds in one view: the arithmetic of torchvision's, in few operations.
+
+torchvision decodes every anchor of a view, and is made for lists of images of differing sizes. Here only the best
+anchors of each level are decoded and there is one image: the same digits, from a smaller graph in less time.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.onnx.operators import shape_as_tensor
+from torchvision.models.detection import FasterRCNN
+from torchvision.models.detection._utils import BoxCoder
+from torchvision.ops import nms, roi_align
+
+_STRIDES = (4, 8, 16, 32)
+_MULTIPLE = 32  # pixels: sides are padded to multiples of it
+_APART = 16384.0  # pixels: more than any view measures
+_NARROW = 1e-2  # pixels: boxes narrower than this are none
+
+
+class OneView(nn.Module):
+    """RGB uint8 (h, w, 3) of any size to boxes (N, 4), xyxy in its pixels, scores (N,) and labels (N,), 1 to 10.
+
+    Suppressed per class and best first, as the `forward` of the model gives them. model: as of `build_detector`.
+    """
+
+    def __init__(self, model: FasterRCNN):
+        super().__init__()
+        self.model = model
+        constants = {
+            "mean": 255 * torch.tensor(model.transform.image_mean)[:, None, None],
+            "gain": 1 / (255 * torch.tensor(model.transform.image_std)[:, None, None]),
+            "anchors": torch.stack(model.rpn.anchor_generator.cell_anchors),  # (levels, kinds, 4)
+        }
+        for name, value in constants.items():
+            self.register_buffer(name, value, persistent=False)
+
+    def forward(self, view: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        maps, corner = self._maps(view), _corner(view)
+        _, proposals = self._proposals(maps, corner)
+        return self._digits(maps, proposals, corner)
+
+    def proposals(self, view: Tensor) -> tuple[Tensor, Tensor]:
+        """What the first stage suggests in a view, boxes (N, 4): the best of every level, and what suppression left."""
+        return self._proposals(self._maps(view), _corner(view))
+
+    def _maps(self, view: Tensor) -> list[Tensor]:
+        """The pyramid of a view, the finest level first."""
+        height, width = view.shape[:2]
+        x = (view.permute(2, 0, 1).float() - self.mean) * self.gain
+        x = F.pad(x[None], (0, -width % _MULTIPLE, 0, -height % _MULTIPLE))
+        return list(self.model.backbone(x).values())
+
+    def _proposals(self, maps: list[Tensor], corner: Tensor) -> tuple[Tensor, Tensor]:
+        """The best anchors of every level, moved to where they fit, before and after suppression within the level."""
+        rpn, kinds = self.model.rpn, self.anchors.shape[1]
+        most = rpn.pre_nms_top_n()
+        anchors, moves, logits, levels = [], [], [], []
+        for k, (objectness, deltas) in enumerate(zip(*rpn.head(maps), strict=True)):
+            width = objectness.shape[3]
+            area = objectness.shape[2] * width
+            # as if followed by many that are sure to be nothing, since the smallest maps hold fewer than are taken
+            best, index = F.pad(objectness.flatten(), (0, most), value=-100.0).topk(most)
+            kind, place = (index // area).clamp(max=kinds - 1), index % area
+            shift = torch.stack([place % width, place // width], 1) * _STRIDES[k]
+            anchors.append(self.anchors[k][kind] + torch.cat([shift, shift], 1))
+            moves.append(deltas.view(kinds, 4, -1)[kind, :, place])
+            logits.append(best)
+            levels.append(torch.full_like(best, k))
+        boxes = _moved(torch.cat(anchors), torch.cat(moves), rpn.box_coder, corner)
+        scores, levels = torch.cat(logits).sigmoid(), torch.cat(levels)
+        kept = ((scores > rpn.score_thresh) & _wide(boxes)).nonzero().flatten()
+        boxes = boxes[kept]
+        best = _suppress(boxes, scores[kept], levels[kept], rpn.nms_thresh)[: rpn.post_nms_top_n()]
+        return boxes, boxes[best]
+
+    def _digits(self, maps: list[Tensor], proposals: Tensor, corner: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The second stage: what digit, if any, each proposal (N, 4) holds."""
+        heads = self.model.roi_heads
+        pooled, order = self._pooled(maps, proposals)
+        proposals = proposals[order]
+        logits, moves = heads.box_predictor(heads.box_head(pooled))
+        scores = logits.softmax(1)[:, 1:]
+        row, digit = (scores > heads.score_thresh).nonzero().unbind(1)
+        moves = moves.view(-1, logits.shape[1], 4)[row, digit + 1]
+        boxes, scores = _moved(proposals[row], moves, heads.box_coder, corner), scores[row, digit]
+        kept = _wide(boxes).nonzero().flatten()
+        boxes, scores, digit = boxes[kept], scores[kept], digit[kept]
+        best = _suppress(boxes, scores, digit, heads.nms_thresh)[: heads.detections_per_img]
+        return boxes[best], scores[best], digit[best] + 1
+
+    def _pooled(self, maps: list[Tensor], proposals: Tensor) -> tuple[Tensor, Tensor]:
+        """Proposals pooled, each from the level of its size (Lin et al. 2017), and in what order they come."""
+        pool = self.model.roi_heads.box_roi_pool
+        size = (proposals[:, 2:] - proposals[:, :2]).prod(1).sqrt()
+        level = (torch.log2(size / pool.canonical_scale) + pool.canonical_level + 1e-6).floor()
+        level = (level - 2).clamp(0, len(maps) - 1)  # level 2 is the one of stride 4
+        pooled, order = [], []
+        for k, features in enumerate(maps):
+            here = (level == k).nonzero().flatten()
+            rois = F.pad(proposals[here], (1, 0))  # the index of the image
+            pooled.append(roi_align(features, rois, pool.output_size, 1 / _STRIDES[k], pool.sampling_ratio))
+            order.append(here)
+        return torch.cat(pooled), torch.cat(order)
+
+
+def _corner(view: Tensor) -> Tensor:
+    """The largest x1, y1, x2 and y2 that a box of a view may have, (4,)."""
+    height, width = (
+        shape_as_tensor(view)[:2].to(view.device).float()
+    )  # plain sizes would be constants of an exported graph
+    return torch.stack([width, height, width, height])
+
+
+def _moved(boxes: Tensor, moves: Tensor, coder: BoxCoder, corner: Tensor) -> Tensor:
+    """Boxes moved and stretched as regressed (Girshick et al. 2014), and clipped."""
+    wx, wy, ww, wh = coder.weights
+    size = boxes[:, 2:] - boxes[:, :2]
+    centre = boxes[:, :2] + 0.5 * size + moves[:, :2] / moves.new_tensor([wx, wy]) * size
+    half = 0.5 * size * (moves[:, 2:] / moves.new_tensor([ww, wh])).clamp(max=coder.bbox_xform_clip).exp()
+    return torch.cat([centre - half, centre + half], 1).clamp(min=0).minimum(corner)
+
+
+def _wide(boxes: Tensor) -> Tensor:
+    return (boxes[:, 2:] - boxes[:, :2]).amin(1) >= _NARROW
+
+
+def _suppress(boxes: Tensor, scores: Tensor, groups: Tensor, threshold: float) -> Tensor:
+    """Indices of the boxes that stay, best first; those of different groups are moved out of each other's way."""
+    return nms(boxes + (groups * _APART)[:, None], scores, threshold)
