@@ -142,7 +142,7 @@ Ends with 0 if a number was read, 1 if none was or all are unsure, 2 if an input
     type=click.Choice(BACKENDS),
     default="auto",
     show_default=True,
-    help="What computes: PyTorch, on any device, or ONNX Runtime, faster on a processor.",
+    help="What computes: PyTorch, on any device; ONNX Runtime, exactly so; or it in 8-bit integers, the fastest.",
 )
 @click.option("--threads", type=click.IntRange(1), metavar="N", help="Processor threads. [default: all]")
 @click.option("--quiet", is_flag=True, help="No progress bar, no notes on stderr.")

@@ -6,7 +6,7 @@ import io
 import json
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -28,10 +28,12 @@ def write_onnx(
     header: dict,
     outputs: Sequence[str],
     dynamic: Mapping[str, Mapping[int, str]],
+    ranges: Iterable[np.ndarray] | None = None,
 ) -> None:
     """Write a module of one input, "image", all or nothing.
 
     outputs: their names. dynamic: of the input and the outputs, the axes whose size varies, and what they are called.
+    ranges: inputs to measure the ranges of 8-bit integers on, see `quantize.quantized`; by default it is not quantised.
     Batch normalisation stays as it is, so that every weight is one that half precision holds exactly if the weights
     file did; ONNX Runtime folds it when it loads the model. Raises WeightsError if the file cannot be written,
     DeviceError if the package onnx is not installed.
@@ -56,6 +58,10 @@ def write_onnx(
             dynamo=False,
         )
     model = onnx.load_from_string(buffer.getvalue())
+    if ranges is not None:
+        from digits.core.quantize import quantized
+
+        model = quantized(model, ranges)
     _halve(model.graph)
     onnx.helper.set_model_props(model, {HEADER: json.dumps(header)})
     onnx.checker.check_model(model)
@@ -73,8 +79,11 @@ def _halve(graph) -> None:
     from onnx import numpy_helper
 
     casts = []
+    quantizing = [node for node in graph.node if node.op_type in ("QuantizeLinear", "DequantizeLinear")]
+    scales = {name for node in quantizing for name in node.input}
     for tensor in graph.initializer:
-        if tensor.data_type == onnx.TensorProto.FLOAT and np.prod(tensor.dims) >= _SMALL:
+        wide = tensor.data_type == onnx.TensorProto.FLOAT and tensor.name not in scales
+        if wide and np.prod(tensor.dims) >= _SMALL:
             name = tensor.name
             tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), f"{name}.half"))
             casts.append(onnx.helper.make_node("Cast", [f"{name}.half"], [name], to=onnx.TensorProto.FLOAT))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from digits.core.export import write_onnx
@@ -13,8 +15,12 @@ from digits.detector.model import build_detector
 
 
 @torch.no_grad()
-def export_detector(weights: str | Path, path: str | Path) -> None:
-    """Write what `exported.ExportedNetwork` loads. Raises WeightsError, or DeviceError if onnx is not installed."""
+def export_detector(weights: str | Path, path: str | Path, views: Iterable[np.ndarray] | None = None) -> None:
+    """Write what `exported.ExportedNetwork` loads.
+
+    views: RGB uint8 (h, w, 3), to measure the ranges of 8-bit integers on; by default it is not quantised. Raises
+    WeightsError, or DeviceError if onnx is not installed.
+    """
     model, header = restore(weights, "detector", build_detector)
     generator = torch.Generator().manual_seed(0)
     example = torch.randint(0, 256, (160, 224, 3), dtype=torch.uint8, generator=generator)
@@ -26,4 +32,5 @@ def export_detector(weights: str | Path, path: str | Path) -> None:
         header,
         ("boxes", "scores", "labels"),
         {"image": {0: "height", 1: "width"}, "boxes": found, "scores": found, "labels": found},
+        views,
     )

@@ -29,9 +29,14 @@ class OneView(nn.Module):
     def __init__(self, model: FasterRCNN):
         super().__init__()
         self.model = model
+        mean, deviation = (
+            255 * torch.tensor(v)[:, None, None] for v in (model.transform.image_mean, model.transform.image_std)
+        )
+        if (mean == mean[0]).all() and (deviation == deviation[0]).all():
+            mean, deviation = mean[:1], deviation[:1]  # a single number is subtracted many times faster
         constants = {
-            "mean": 255 * torch.tensor(model.transform.image_mean)[:, None, None],
-            "gain": 1 / (255 * torch.tensor(model.transform.image_std)[:, None, None]),
+            "mean": mean,
+            "gain": 1 / deviation,
             "anchors": torch.stack(model.rpn.anchor_generator.cell_anchors),  # (levels, kinds, 4)
         }
         for name, value in constants.items():

@@ -1,20 +1,22 @@
-"""Both networks as ONNX files, and the proof that they read as PyTorch does."""
+"""Both networks as ONNX files, whole or in 8-bit integers, and how far they read as PyTorch does."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from digits.core.backend import SUFFIXES
 from digits.core.errors import WeightsError
-from digits.core.images import Source, source_name
+from digits.core.images import Source, load_image, source_name
 from digits.core.resources import shipped
 from digits.detector import Detector
 from digits.detector.export import export_detector
 from digits.pipeline.reader import Reader
 from digits.recognizer import Recognizer
+from digits.recognizer.crops import letterbox
 from digits.recognizer.export import export_recognizer
 
 # How far apart the two may be: they add up in different orders. Texts and their number must be the same.
@@ -33,18 +35,29 @@ class Agreement:
     confidence: float
 
 
-def export_onnx(out: Path, detector: str | Path | None = None, recognizer: str | Path | None = None) -> list[Path]:
-    """Write detector.onnx and recognizer.onnx into a folder, of .safetensors files or of those that ship.
+def export_onnx(
+    out: Path,
+    detector: str | Path | None = None,
+    recognizer: str | Path | None = None,
+    photographs: Sequence[Source] | None = None,
+) -> list[Path]:
+    """Write both networks into a folder, of .safetensors files or of those that ship: detector.onnx, recognizer.onnx.
 
-    Raises WeightsError, or DeviceError if the package onnx is not installed.
+    photographs: if given, the convolutions are in 8-bit integers, whose ranges are measured on these, and the files
+    are called detector.int8.onnx and recognizer.int8.onnx. Raises WeightsError, ImageError, or DeviceError if the
+    package onnx is not installed.
     """
-    paths = []
-    for kind, weights, export in (
-        ("detector", detector, export_detector),
-        ("recognizer", recognizer, export_recognizer),
-    ):
-        paths.append(out / f"{kind}.onnx")
-        export(weights or shipped(f"digits.{kind}.weights", f"{kind}.safetensors"), paths[-1])
+    views = crops = None
+    if photographs is not None:
+        reader = reader_of(detector, recognizer, "torch")
+        images = [load_image(photograph) for photograph in photographs]
+        views = [reader.detector.view(image, 0)[0] for image in images]
+        cut = ([letterbox(crop) for crop in reader.cut(image, reader.find(image))] for image in images)
+        crops = [np.stack(each) for each in cut if each]
+    suffix = SUFFIXES["onnx" if photographs is None else "int8"]
+    paths = [out / f"{kind}{suffix}" for kind in ("detector", "recognizer")]
+    export_detector(detector or shipped("digits.detector.weights", "detector.safetensors"), paths[0], views)
+    export_recognizer(recognizer or shipped("digits.recognizer.weights", "recognizer.safetensors"), paths[1], crops)
     return paths
 
 
@@ -70,3 +83,12 @@ def compare(one: Reader, other: Reader, photographs: Iterable[Source]) -> Agreem
             raise WeightsError(f"{name}: the backends differ by {box:.2f} pixels and {sure:.4f} in confidence")
         count, readings = count + 1, readings + len(a)
     return Agreement(count, readings, box, sure)
+
+
+def agreement(one: Reader, other: Reader, photographs: Iterable[Source]) -> tuple[int, int]:
+    """On how many photographs both are sure of the same texts, and how many there are."""
+    count = same = 0
+    for photograph in photographs:
+        a, b = ([r.text for r in each.read(photograph).readings if r.status == "read"] for each in (one, other))
+        count, same = count + 1, same + (sorted(a) == sorted(b))
+    return same, count

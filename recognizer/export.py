@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -25,8 +27,12 @@ class _Framed(nn.Module):
 
 
 @torch.no_grad()
-def export_recognizer(weights: str | Path, path: str | Path) -> None:
-    """Write what `exported.ExportedNetwork` loads. Raises WeightsError, or DeviceError if onnx is not installed."""
+def export_recognizer(weights: str | Path, path: str | Path, crops: Iterable[np.ndarray] | None = None) -> None:
+    """Write what `exported.ExportedNetwork` loads.
+
+    crops: batches of them, RGB uint8 (B, HEIGHT, WIDTH, 3), to measure the ranges of 8-bit integers on; by default it
+    is not quantised. Raises WeightsError, or DeviceError if onnx is not installed.
+    """
     model, header = restore(weights, "recognizer", NumberNet)
     example = torch.zeros(2, HEIGHT, WIDTH, 3, dtype=torch.uint8)
     batch = {0: "crops"}
@@ -37,4 +43,5 @@ def export_recognizer(weights: str | Path, path: str | Path) -> None:
         header,
         ("length", "digits"),
         {"image": batch, "length": batch, "digits": batch},
+        crops,
     )
