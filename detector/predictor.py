@@ -64,8 +64,8 @@ class Detector(Backed):
 
     weights: a weights file, .safetensors or .onnx, or None for the one that ships. device: `auto`, `cpu`, `cuda`,
     `cuda:N` or `mps`. long_side: pixels at which photographs are looked at; more finds smaller digits and takes longer.
-    backend: `auto`, `torch`, `onnx` or `int8`, see `resolve_backend`. threads: that compute, by default one a core; those
-    of PyTorch are a setting of the whole process.
+    backend: `auto`, `torch`, `onnx` or `int8`, see `resolve_backend`. threads: that compute, by default one a core;
+    those of PyTorch are a setting of the whole process.
 
     Raises WeightsError if the file cannot be used, DeviceError if the device or the backend is not here.
     """
