@@ -6,6 +6,9 @@ The header, as that of a weights file (see `core.weights`), stands in the model'
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +34,9 @@ class Network:
         options.intra_op_num_threads = threads or 0
         # threads that spin while they wait take the cores from whatever comes next: the other network, decoding
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # work is dealt out in ever smaller shares: a thread that wakes late delays nothing
+        options.add_session_config_entry("session.dynamic_block_base", "4")
+        self._pool = ThreadPoolExecutor(threads or os.cpu_count(), f"digits-{kind}")
         if not Path(path).is_file():
             raise WeightsError(f"{path}: no such weights file")
         try:
@@ -47,3 +53,7 @@ class Network:
     def run(self, array: np.ndarray) -> list[np.ndarray]:
         """Its outputs for its one input."""
         return self._session.run(None, {self._input: array})
+
+    def run_each(self, arrays: Iterable[np.ndarray]) -> Iterator[list[np.ndarray]]:
+        """Its outputs for each of some inputs, several at once: one small input does not keep two cores busy."""
+        return self._pool.map(self.run, arrays)

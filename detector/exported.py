@@ -19,5 +19,5 @@ class ExportedNetwork:
 
     def find(self, views: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """What is in each of some views, RGB uint8 (h, w, 3): boxes float32 (N, 4), scores (N,), digits int64 (N,)."""
-        found = (self._network.run(np.ascontiguousarray(view)) for view in views)
+        found = self._network.run_each(np.ascontiguousarray(view) for view in views)
         return [(boxes, scores, labels - 1) for boxes, scores, labels in found]

@@ -98,8 +98,8 @@ class Detector(Backed):
         it is the closer one.
         """
         full = self.scale(image)
-        scale = full * next(reduction for reduction, _, high in _LOOKS if tall * full < high)
-        return _scaled(image, scale), scale
+        reduction = next(reduction for reduction, _, high in _LOOKS if tall * full < high)
+        return _scaled(_scaled(image, full), reduction), full * reduction
 
     def propose(self, image: np.ndarray) -> dict[str, np.ndarray]:
         """Boxes that the region proposal network suggests in an image (H, W, 3), before digits are told apart.
@@ -111,9 +111,10 @@ class Detector(Backed):
         network = self.eager
         stages: dict[str, list[np.ndarray]] = {"before_nms": [], "after_nms": []}
         full = self.scale(image)
+        closest = _scaled(image, full)
         for reduction, low, high in _LOOKS:
             scale = full * reduction
-            for stage, boxes in network.propose(_scaled(image, scale)).items():
+            for stage, boxes in network.propose(_scaled(closest, reduction)).items():
                 tall = (boxes[:, 3] - boxes[:, 1]) / reduction
                 stages[stage].append(boxes[(tall >= low) & (tall < high)] / np.float32(scale))
         wide = self._wide_looks(image)
@@ -146,11 +147,11 @@ class Detector(Backed):
     def _wide_looks(self, image: np.ndarray) -> Detections:
         """At the whole of an image, each look answering for its heights."""
         full = self.scale(image)
+        closest = _scaled(image, full)
+        views = [_scaled(closest, reduction) for reduction, _, _ in _LOOKS]
         parts = []
-        for reduction, low, high in _LOOKS:
-            scale = full * reduction
-            [(boxes, scores, labels)] = self._network.find([_scaled(image, scale)])
-            boxes = boxes / np.float32(scale)
+        for (reduction, low, high), (boxes, scores, labels) in zip(_LOOKS, self._network.find(views), strict=True):
+            boxes = boxes / np.float32(full * reduction)
             tall = (boxes[:, 3] - boxes[:, 1]) * full
             keep = (tall >= low) & (tall < high)
             parts.append((boxes[keep], scores[keep], labels[keep]))

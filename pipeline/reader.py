@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from itertools import islice, pairwise
 from pathlib import Path
@@ -25,7 +27,7 @@ from digits.recognizer import Recognizer, Transcription
 from digits.recognizer.crops import cut_number, cut_with_room
 
 CALIBRATION = "calibration.json"
-_CHUNK = 4  # photographs whose crops are read in one batch; as many are in memory at once
+_AT_ONCE = 2  # photographs of many that are read at once; as many are in memory
 _MAX_REGIONS = 24  # a photograph's best regions; more than this many numbers is noise
 
 
@@ -67,6 +69,7 @@ class Reader:
             cv2.setNumThreads(threads)
         self.detector = detector or Detector(device=device, backend=backend, threads=threads)
         self.recognizer = recognizer or Recognizer(device=device, backend=backend, threads=threads)
+        self._at_once = min(_AT_ONCE, threads or _AT_ONCE)
         self.fusion = fusion or Fusion.load(shipped("digits.pipeline", CALIBRATION))
         self.min_confidence = self.fusion.threshold if min_confidence is None else min_confidence
 
@@ -75,20 +78,29 @@ class Reader:
 
         Raises ImageError if it cannot be loaded.
         """
-        return next(self.read_all([source]))
+        return self._read(source)
 
     def read_all(self, sources: Iterable[Source], *, skip_errors: bool = False) -> Iterator[Scene | ImageError]:
-        """Read many photographs, in order, a few in memory at a time; the crops of those few go in one batch.
+        """Read many photographs, in order: while one is looked at, the next is loaded. No more are in memory.
 
         A photograph that cannot be loaded raises ImageError when its turn comes, or with `skip_errors` yields that
         error in its place.
         """
         sources = iter(sources)
-        while chunk := list(islice(sources, _CHUNK)):
-            for result in self._read_chunk(chunk):
-                if isinstance(result, ImageError) and not skip_errors:
-                    raise result
-                yield result
+        pool = ThreadPoolExecutor(self._at_once, "digits-read")
+        try:
+            reading = deque(pool.submit(self._read, source) for source in islice(sources, self._at_once))
+            while reading:
+                try:
+                    scene = reading.popleft().result()
+                except ImageError as error:
+                    if not skip_errors:
+                        raise
+                    scene = error
+                reading.extend(pool.submit(self._read, source) for source in islice(sources, 1))
+                yield scene
+        finally:
+            pool.shutdown(cancel_futures=True)
 
     def find(self, image: np.ndarray) -> list[NumberRegion]:
         """Where numbers may be in an upright photograph, RGB uint8 (H, W, 3), best first.
@@ -130,34 +142,19 @@ class Reader:
                 found[i] = self._reading(regions[i], fused[i], float(sure[i]), width, height)
         return dict(sorted(found.items(), key=lambda pair: self._rank(pair[1], height), reverse=True))
 
-    def _read_chunk(self, sources: list[Source]) -> list[Scene | ImageError]:
-        results: list[Scene | ImageError | None] = [None] * len(sources)
-        pending: list[tuple[int, Source, tuple[int, int], list[NumberRegion], float]] = []
-        crops: list[np.ndarray] = []
-        for i, source in enumerate(sources):
-            started = time.perf_counter()
-            name = source_name(source)
-            if not isinstance(source, Image.Image) and hasattr(source, "read"):
-                source = source.read()  # kept as bytes, so that the scene can be drawn later
-            try:
-                image = load_image(source, name)
-            except ImageError as error:
-                results[i] = error
-                continue
-            regions = self.find(image)
-            # copies: a view would keep the whole photograph in memory
-            crops += [crop.copy() for crop in self.cut(image, regions)]
-            pending.append((i, source, image.shape[:2], regions, time.perf_counter() - started))
-            del image  # before the next one is loaded
+    def _read(self, source: Source) -> Scene:
         started = time.perf_counter()
-        transcriptions = iter(self.recognizer.predict(crops) if crops else [])
-        share = (time.perf_counter() - started) / max(1, len(pending))
-        for i, source, (height, width), regions, seconds in pending:
-            seen = self.pair(islice(transcriptions, 2 * len(regions)))
-            readings = tuple(self.weigh(regions, seen, width, height).values())
-            path = os.fspath(source) if isinstance(source, (str, os.PathLike)) else None
-            results[i] = Scene(width, height, readings, round(seconds + share, 4), path, source)
-        return results
+        name = source_name(source)
+        if not isinstance(source, Image.Image) and hasattr(source, "read"):
+            source = source.read()  # kept as bytes, so that the scene can be drawn later
+        image = load_image(source, name)
+        height, width = image.shape[:2]
+        regions = self.find(image)
+        crops = self.cut(image, regions)
+        seen = self.pair(self.recognizer.predict(crops) if crops else [])
+        readings = tuple(self.weigh(regions, seen, width, height).values())
+        path = os.fspath(source) if isinstance(source, (str, os.PathLike)) else None
+        return Scene(width, height, readings, round(time.perf_counter() - started, 4), path, source)
 
     def _reading(self, region: NumberRegion, fused: Transcription, sure: float, width: int, height: int) -> Reading:
         box = _clip(region.box, width, height)

@@ -1,5 +1,6 @@
 import io
 import json
+import threading
 
 import numpy as np
 import pytest
@@ -100,7 +101,7 @@ def test_a_stack_is_vertical():
     assert reader.read(PHOTO).readings[0].orientation == "vertical"
 
 
-def test_photographs_are_streamed_and_their_crops_batched():
+def test_photographs_are_streamed():
     reader = stub_reader()
     pulled = []
 
@@ -111,9 +112,22 @@ def test_photographs_are_streamed_and_their_crops_batched():
 
     scenes = reader.read_all(photos())
     next(scenes)
-    assert len(pulled) < 10  # the rest is not loaded before it is asked for
+    assert len(pulled) < 5  # the rest is not loaded before it is asked for
     assert len(list(scenes)) == 9
-    assert max(reader.recognizer.batches) > 1
+
+
+def test_photographs_come_in_their_order_whichever_is_done_first():
+    reader = stub_reader()
+    sizes = [(2000 if i % 3 == 0 else 40, 20 + i, 3) for i in range(12)]
+    scenes = reader.read_all(np.full(size, 120, np.uint8) for size in sizes)
+    assert [(scene.height, scene.width) for scene in scenes] == [size[:2] for size in sizes]
+
+
+def test_a_folder_may_be_left_half_read():
+    scenes = stub_reader().read_all(PHOTO for _ in range(10))
+    next(scenes)
+    scenes.close()
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("digits-read")]
 
 
 def test_errors_raise_or_stand_in_place(tmp_path):
