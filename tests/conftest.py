@@ -70,6 +70,14 @@ def torch_reader():
 
 
 @pytest.fixture(scope="session")
+def onnx_reader():
+    """The same in ONNX Runtime, but not in integers."""
+    from digits import Reader
+
+    return Reader(backend="onnx")
+
+
+@pytest.fixture(scope="session")
 def data(tmp_path_factory):
     """The least a trainer needs: walls, and a font."""
     folder = tmp_path_factory.mktemp("data")

@@ -5,13 +5,16 @@ from digits.core.errors import DeviceError, WeightsError
 
 RESOLVED = [
     # backend, weights, device -> backend, file
-    ("auto", None, "auto", "onnx", "detector.onnx"),
-    ("auto", None, "cpu", "onnx", "detector.onnx"),
+    ("auto", None, "auto", "int8", "detector.int8.onnx"),
+    ("auto", None, "cpu", "int8", "detector.int8.onnx"),
     ("auto", None, "cuda", "torch", "detector.safetensors"),
     ("torch", None, "auto", "torch", "detector.safetensors"),
     ("onnx", None, "auto", "onnx", "detector.onnx"),
     ("auto", "my.safetensors", "auto", "torch", "my.safetensors"),
+    ("int8", None, "cpu", "int8", "detector.int8.onnx"),
     ("auto", "my.onnx", "cpu", "onnx", "my.onnx"),
+    ("auto", "my.int8.onnx", "auto", "int8", "my.int8.onnx"),
+    ("int8", "my.int8.onnx", "cpu", "int8", "my.int8.onnx"),
     ("auto", "run/weights", "auto", "torch", "weights"),
 ]
 
@@ -25,9 +28,12 @@ def test_what_computes_and_from_which_file(backend, weights, device, expected, n
 @pytest.mark.parametrize(
     ("backend", "weights", "device", "error", "message"),
     [
-        ("tensorflow", None, "cpu", DeviceError, "tensorflow: not a backend; use auto, torch or onnx"),
+        ("tensorflow", None, "cpu", DeviceError, "tensorflow: not a backend; use auto, torch, onnx or int8"),
         ("onnx", None, "cuda", DeviceError, "cuda: ONNX Runtime computes on the processor"),
         ("auto", "my.onnx", "cuda", DeviceError, "cuda: ONNX Runtime computes on the processor"),
+        ("int8", None, "cuda", DeviceError, "cuda: ONNX Runtime computes on the processor"),
+        ("int8", "my.onnx", "cpu", WeightsError, r"my\.onnx: the backend int8 loads \.int8\.onnx files"),
+        ("onnx", "my.int8.onnx", "cpu", WeightsError, r"my\.int8\.onnx: the backend onnx loads \.onnx files"),
         ("torch", "my.onnx", "cpu", WeightsError, r"my\.onnx: the backend torch loads \.safetensors files"),
         ("onnx", "my.safetensors", "cpu", WeightsError, r"my\.safetensors: the backend onnx loads \.onnx files"),
     ],

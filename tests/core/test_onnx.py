@@ -9,14 +9,23 @@ from digits.core.resources import shipped
 from digits.core.weights import load_weights
 
 
-def shipped_model(kind):
-    return shipped(f"digits.{kind}.weights", f"{kind}.onnx")
+def shipped_model(kind, suffix=".onnx"):
+    return shipped(f"digits.{kind}.weights", kind + suffix)
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".int8.onnx"])
+@pytest.mark.parametrize("kind", ["detector", "recognizer"])
+def test_what_ships_was_exported_from_the_weights_that_ship(kind, suffix):
+    header, _ = load_weights(shipped(f"digits.{kind}.weights", f"{kind}.safetensors"), kind)
+    assert Network(shipped_model(kind, suffix), kind, threads=1).header == header
 
 
 @pytest.mark.parametrize("kind", ["detector", "recognizer"])
-def test_what_ships_was_exported_from_the_weights_that_ship(kind):
-    header, _ = load_weights(shipped(f"digits.{kind}.weights", f"{kind}.safetensors"), kind)
-    assert Network(shipped_model(kind), kind, threads=1).header == header
+def test_in_integers_every_convolution_is_and_the_file_is_smaller(kind):
+    nodes = [node.op_type for node in onnx.load(shipped_model(kind, ".int8.onnx")).graph.node]
+    whole = [node.op_type for node in onnx.load(shipped_model(kind)).graph.node]
+    assert nodes.count("Conv") == whole.count("Conv") and nodes.count("DequantizeLinear") > 2 * nodes.count("Conv")
+    assert shipped_model(kind, ".int8.onnx").stat().st_size < 0.7 * shipped_model(kind).stat().st_size
 
 
 def without_header(folder):

@@ -5,6 +5,7 @@ import torch
 from digits import Detections, Detector, WeightsError
 from digits.datasets.items import Sample, empty_boxes
 from digits.detector.backbone import PyramidBackbone
+from digits.detector.inference import OneView
 from digits.detector.model import build_detector
 from digits.detector.training import DetectorTask, detection_losses, to_target
 from digits.training.config import Loss
@@ -169,3 +170,16 @@ def test_scores_by_hand():
     assert measured["f1"] == pytest.approx(1 / 3)
     none = DetectorTask.measured(None, dict.fromkeys(counts, 0))
     assert set(none.values()) == {0.0}
+
+
+@pytest.mark.parametrize("size", [(1, 1), (64, 64), (97, 333), (240, 320)])
+@pytest.mark.parametrize("backbone", ["shipped", "resnet18"])
+def test_one_view_is_seen_as_torchvision_sees_it(backbone, size, make_photo, torch_reader):
+    torch.manual_seed(0)
+    model = torch_reader.detector.eager.model if backbone == "shipped" else build_detector(backbone, 16, 3, 32).eval()
+    photo = np.asarray(make_photo("1428", (size[1], size[0]), max(1, size[0] // 3)).convert("RGB"))
+    with torch.inference_mode():
+        expected = model([torch.from_numpy(photo.copy()).permute(2, 0, 1) / 255])[0]
+        boxes, scores, labels = OneView(model)(torch.from_numpy(photo.copy()))
+    assert labels.tolist() == expected["labels"].tolist()
+    assert torch.allclose(boxes, expected["boxes"], atol=1e-2) and torch.allclose(scores, expected["scores"], atol=1e-4)

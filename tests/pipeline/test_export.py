@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from digits import Detector, DeviceError, Recognizer, WeightsError
+from digits import Detector, DeviceError, Reader, Recognizer, WeightsError
 from digits.cli import main
 from digits.core.images import load_image
-from digits.pipeline.export import compare
+from digits.pipeline.export import agreement, compare
 
 
 @pytest.fixture(scope="module")
@@ -26,20 +26,32 @@ def photographs(make_photo):
     return [*(load_image(each) for each in drawn), *bare]
 
 
-def test_both_backends_read_alike(torch_reader, reader, photographs):
-    found = compare(torch_reader, reader, photographs)
+def test_both_backends_read_alike(torch_reader, onnx_reader, photographs):
+    found = compare(torch_reader, onnx_reader, photographs)
     assert found.photographs == len(photographs) and found.readings >= 5
     assert found.box <= 0.01 and found.confidence < 1e-3  # far within what is allowed
 
 
-def test_both_backends_find_the_same_digits(torch_reader, reader, photographs):
+def test_both_backends_find_the_same_digits(torch_reader, onnx_reader, photographs):
     for photograph in photographs:
-        one, other = (each.detector.predict([photograph])[0] for each in (torch_reader, reader))
+        one, other = (each.detector.predict([photograph])[0] for each in (torch_reader, onnx_reader))
         assert other.labels.tolist() == one.labels.tolist()
         assert np.abs(other.boxes - one.boxes).max(initial=0) < 0.01
         assert np.abs(other.scores - one.scores).max(initial=0) < 1e-3
         for a, b in zip((other.boxes, other.scores, other.labels), (one.boxes, one.scores, one.labels), strict=True):
             assert a.dtype == b.dtype and a.shape == b.shape
+
+
+def test_integers_read_the_same(torch_reader, reader, photographs):
+    assert reader.detector.backend == reader.recognizer.backend == "int8"
+    assert agreement(torch_reader, reader, photographs) == (len(photographs), len(photographs))
+    texts = [reader.read(each).text for each in photographs]
+    assert texts[:5] == ["1428", "7", "35", "90210", "1428"]
+
+
+def test_disagreement_is_counted(reader, photographs):
+    shy = Reader(min_confidence=1.0)
+    assert agreement(reader, shy, [photographs[0], photographs[-1]]) == (1, 2)
 
 
 def test_readers_that_differ_are_told_apart(reader, photographs):
@@ -58,14 +70,18 @@ def test_many_threads_read_as_one(reader, photographs):
         assert list(pool.map(lambda each: reader.read(each).text, photographs)) == expected
 
 
-def test_only_pytorch_shows_the_network(reader, photographs):
+@pytest.mark.parametrize("backend", ["onnx", "int8"])
+def test_only_pytorch_shows_the_network(backend, photographs):
+    reader = Reader(backend=backend)
     for look in (
         lambda: reader.detector.eager,
         lambda: reader.recognizer.eager,
         lambda: reader.detector.propose(photographs[0]),
         lambda: reader.recognizer.sample(photographs[0], 2),
     ):
-        with pytest.raises(DeviceError, match="the backend onnx shows nothing of the network; use the backend torch"):
+        with pytest.raises(
+            DeviceError, match=f"the backend {backend} shows nothing of the network; use the backend torch"
+        ):
             look()
 
 
@@ -85,12 +101,29 @@ def test_the_command_writes_what_can_be_used(tmp_path, make_photo):
     assert again.exit_code == 2 and "already there" in again.stderr
 
 
+def test_the_command_writes_integers(tmp_path, make_photo):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for i, text in enumerate(["1428", "7", "35"]):
+        make_photo(text).save(photos / f"{i}.png")
+    out = tmp_path / "exported"
+    options = ["--format", "int8", "--ranges", str(photos), "--check", str(photos / "0.png"), "--out", str(out)]
+    done = CliRunner().invoke(main, ["export", *options])
+    assert done.exit_code == 0, done.output
+    files = [out / "detector.int8.onnx", out / "recognizer.int8.onnx"]
+    assert done.stdout.split() == list(map(str, files)) and "read alike: 1 of 1 pictures" in done.stderr
+    assert Detector(files[0]).backend == Recognizer(files[1]).backend == "int8"
+    assert Reader(Detector(files[0]), Recognizer(files[1])).read(photos / "2.png").text == "35"
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        (["--ranges", "."], "only --format int8 has any"),
+        (["--format", "int8", "--ranges", "."], "no photographs in this folder"),
         (["--check", "."], "no photographs in this folder"),
         (["--detector", "gone.safetensors"], "gone.safetensors: no such weights file"),
-        (["--format", "tflite"], "'tflite' is not 'onnx'"),
+        (["--format", "tflite"], "'tflite' is not one of 'onnx', 'int8'"),
     ],
 )
 def test_what_cannot_be_exported_leaves_nothing(tmp_path, monkeypatch, options, message):
