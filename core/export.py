@@ -29,11 +29,12 @@ def write_onnx(
     outputs: Sequence[str],
     dynamic: Mapping[str, Mapping[int, str]],
     ranges: Iterable[np.ndarray] | None = None,
+    first: int = 0,
 ) -> None:
     """Write a module of one input, "image", all or nothing.
 
     outputs: their names. dynamic: of the input and the outputs, the axes whose size varies, and what they are called.
-    ranges: inputs to measure the ranges of 8-bit integers on, see `quantize.quantized`; by default it is not quantised.
+    ranges, first: see `quantize.quantized`; without ranges it is not quantised.
     Batch normalisation stays as it is, so that every weight is one that half precision holds exactly if the weights
     file did; ONNX Runtime folds it when it loads the model. Raises WeightsError if the file cannot be written,
     DeviceError if the package onnx is not installed.
@@ -61,7 +62,7 @@ def write_onnx(
     if ranges is not None:
         from digits.core.quantize import quantized
 
-        model = quantized(model, ranges)
+        model = quantized(model, ranges, first)
     _halve(model.graph)
     onnx.helper.set_model_props(model, {HEADER: json.dumps(header)})
     onnx.checker.check_model(model)

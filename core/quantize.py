@@ -24,11 +24,13 @@ class _Inputs(CalibrationDataReader):
         return None if array is None else {self._name: array}
 
 
-def quantized(model: onnx.ModelProto, inputs: Iterable[np.ndarray]) -> onnx.ModelProto:
+def quantized(model: onnx.ModelProto, inputs: Iterable[np.ndarray], first: int = 0) -> onnx.ModelProto:
     """The model with its convolutions in 8-bit integers; all else, boxes above all, stays as it is.
 
-    inputs: arrays of its one input, over which the range of every activation is measured. Weights get a scale a channel
-    and 7 bits: with 8, sums of two products overflow on processors without VNNI, which would compute something else.
+    inputs: arrays of its one input, over which the range of every activation is measured. first: convolutions, from
+    the picture on, that stay in floating point: they have few channels, and what they lose all others miss. Weights
+    get a scale a channel and 7 bits: with 8, sums of two products overflow on processors without VNNI, which would
+    compute something else.
     """
     with TemporaryDirectory() as folder:
         plain, whole = Path(folder, "plain.onnx"), Path(folder, "int8.onnx")
@@ -44,15 +46,15 @@ def quantized(model: onnx.ModelProto, inputs: Iterable[np.ndarray]) -> onnx.Mode
                 weight_type=QuantType.QInt8,
                 per_channel=True,
                 reduce_range=True,
-                nodes_to_quantize=_convolutional(onnx.load(plain).graph),
+                nodes_to_quantize=_convolutional(onnx.load(plain).graph, first),
             )
         finally:
             logging.disable(logging.NOTSET)
         return onnx.load(whole)
 
 
-def _convolutional(graph: onnx.GraphProto) -> list[str]:
-    """Names of the convolutions and of what lies between them."""
+def _convolutional(graph: onnx.GraphProto, first: int) -> list[str]:
+    """Names of the convolutions, the `first` left out, and of what lies between them."""
     makers = {output: node for node in graph.node for output in node.output}
     feeds = set()  # names of the nodes that a convolution's picture comes from
     todo = [node.input[0] for node in graph.node if node.op_type == "Conv"]
@@ -62,4 +64,6 @@ def _convolutional(graph: onnx.GraphProto) -> list[str]:
             feeds.add(node.name)
             # of a Resize the picture is the first input, the rest are sizes; of an Add both are pictures
             todo += node.input if node.op_type == "Add" else node.input[:1]
-    return [n.name for n in graph.node if n.op_type == "Conv" or (n.op_type in _PASSED and n.name in feeds)]
+    found = [n for n in graph.node if n.op_type == "Conv" or (n.op_type in _PASSED and n.name in feeds)]
+    start = [i for i, n in enumerate(found) if n.op_type == "Conv"][first]
+    return [n.name for n in found[start:]]

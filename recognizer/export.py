@@ -14,6 +14,8 @@ from digits.core.weights import restore
 from digits.recognizer.crops import HEIGHT, WIDTH
 from digits.recognizer.model import NumberNet, normalise
 
+_FIRST = 1  # convolutions that integers would harm for next to no gain
+
 
 class _Framed(nn.Module):
     """Crops, RGB uint8 (B, HEIGHT, WIDTH, 3), to logits of the length (B, 7) and of the digits (B, 6, 10)."""
@@ -44,4 +46,5 @@ def export_recognizer(weights: str | Path, path: str | Path, crops: Iterable[np.
         ("length", "digits"),
         {"image": batch, "length": batch, "digits": batch},
         crops,
+        _FIRST,
     )
