@@ -19,7 +19,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -188,6 +188,24 @@ def table(columns: dict[str, dict[str, str]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows) if columns else ""
 
 
+def compared(engines: Iterable[str], titles: dict[str, str], measure: Callable[[str], tuple[dict, dict]]) -> str:
+    """The table of some engines, all by default, with notes below on what could not be measured.
+
+    measure: an engine's column, and what it took; may raise Unusable.
+    """
+    columns, notes = {}, []
+    for engine in engines or titles:
+        try:
+            column, took = measure(engine)
+        except Unusable as reason:
+            notes.append(f"{engine}: {reason}")
+            continue
+        columns[f"{titles[engine]} {took['version']}"] = column
+        if took["network"] != "off":
+            notes.append(f"{engine}: network {took['network']}")
+    return "\n\n".join(filter(None, [table(columns), "\n".join(notes)]))
+
+
 def pairs(values: tuple[str, ...], engines: Iterable[str]) -> dict[str, str]:
     """ENGINE=INTERPRETER as a dict."""
     found = {}
@@ -215,18 +233,8 @@ def pairs(values: tuple[str, ...], engines: Iterable[str]) -> dict[str, str]:
 def main(data: Path, engines: tuple[str, ...], pythons: dict[str, str], crops: int, limit: int | None) -> None:
     """Compare this reader with general OCR engines on the data that is only measured on."""
     pictures = load(data, crops, limit)
-    columns, notes = {}, []
-    for engine in engines or TITLES:
-        try:
-            column, took = measure(engine, pythons.get(engine, sys.executable), pictures)
-        except Unusable as reason:
-            notes.append(f"{engine}: {reason}")
-            continue
-        columns[f"{TITLES[engine]} {took['version']}"] = column
-        if took["network"] != "off":
-            notes.append(f"{engine}: network {took['network']}")
-    click.echo(f"\n{os.cpu_count()} cores, each engine in processes of its own without network\n")
-    click.echo("\n\n".join(filter(None, [table(columns), "\n".join(notes)])))
+    report = compared(engines, TITLES, lambda engine: measure(engine, pythons.get(engine, sys.executable), pictures))
+    click.echo(f"\n{os.cpu_count()} cores, each engine in processes of its own without network\n\n{report}")
 
 
 if __name__ == "__main__":

@@ -49,8 +49,8 @@ def prepared(photos: list[Path], folder: Path) -> tuple[list[Path], Path]:
     return small, folder / "large.jpg"
 
 
-def measure(engine: str, python: str, small: list[Path], large: Path, stream: int) -> tuple[dict[str, str], str]:
-    """An engine's column of the table, and its version. Raises compare.Unusable."""
+def measure(engine: str, python: str, small: list[Path], large: Path, stream: int) -> tuple[dict[str, str], dict]:
+    """An engine's column of the table, and what a folder took. Raises compare.Unusable."""
     starts = []
     for _ in range(COLD):
         started = time.perf_counter()
@@ -70,7 +70,7 @@ def measure(engine: str, python: str, small: list[Path], large: Path, stream: in
         "peak memory, one photograph of 12 megapixels": f"{once['peak_mib']:.0f} MiB",
         "installed, with all it requires": f"{took['install_mb']:.0f} MB",
     }
-    return column, took["version"]
+    return column, took
 
 
 @click.command()
@@ -91,18 +91,14 @@ def main(photos: Path, engines: tuple[str, ...], pythons: dict[str, str], limit:
     found = compare.chosen(list_pictures(photos), limit)
     if len(found) < 2:
         raise click.UsageError(f"--photos {photos}: two photographs are the least that can be timed")
-    columns, notes = {}, []
     with TemporaryDirectory() as folder:
         small, large = prepared(found, Path(folder))
-        for engine in engines or TITLES:
-            try:
-                column, version = measure(engine, pythons.get(engine, sys.executable), small, large, stream)
-            except compare.Unusable as reason:
-                notes.append(f"{engine}: {reason}")
-                continue
-            columns[f"{TITLES[engine]} {version}"] = column
-    click.echo(f"\n{os.cpu_count()} cores, {len(small)} photographs of {LONG_SIDE} pixels\n")
-    click.echo("\n\n".join(filter(None, [compare.table(columns), "\n".join(notes)])))
+        report = compare.compared(
+            engines,
+            TITLES,
+            lambda engine: measure(engine, pythons.get(engine, sys.executable), small, large, stream),
+        )
+    click.echo(f"\n{os.cpu_count()} cores, {len(small)} photographs of {LONG_SIDE} pixels\n\n{report}")
 
 
 if __name__ == "__main__":
