@@ -78,7 +78,18 @@ class Reader:
 
         Raises ImageError if it cannot be loaded.
         """
-        return self._read(source)
+        started = time.perf_counter()
+        name = source_name(source)
+        if not isinstance(source, Image.Image) and hasattr(source, "read"):
+            source = source.read()  # kept as bytes, so that the scene can be drawn later
+        image = load_image(source, name)
+        height, width = image.shape[:2]
+        regions = self.find(image)
+        crops = self.cut(image, regions)
+        seen = self.pair(self.recognizer.predict(crops) if crops else [])
+        readings = tuple(self.weigh(regions, seen, width, height).values())
+        path = os.fspath(source) if isinstance(source, (str, os.PathLike)) else None
+        return Scene(width, height, readings, round(time.perf_counter() - started, 4), path, source)
 
     def read_all(self, sources: Iterable[Source], *, skip_errors: bool = False) -> Iterator[Scene | ImageError]:
         """Read many photographs, in order: while one is looked at, the next is loaded. No more are in memory.
@@ -89,7 +100,7 @@ class Reader:
         sources = iter(sources)
         pool = ThreadPoolExecutor(self._at_once, "digits-read")
         try:
-            reading = deque(pool.submit(self._read, source) for source in islice(sources, self._at_once))
+            reading = deque(pool.submit(self.read, source) for source in islice(sources, self._at_once))
             while reading:
                 try:
                     scene = reading.popleft().result()
@@ -97,7 +108,7 @@ class Reader:
                     if not skip_errors:
                         raise
                     scene = error
-                reading.extend(pool.submit(self._read, source) for source in islice(sources, 1))
+                reading.extend(pool.submit(self.read, source) for source in islice(sources, 1))
                 yield scene
         finally:
             pool.shutdown(cancel_futures=True)
@@ -141,20 +152,6 @@ class Reader:
             if not same_place(regions[i].box, np.array([regions[k].box for k in found]).reshape(-1, 4)).any():
                 found[i] = self._reading(regions[i], fused[i], float(sure[i]), width, height)
         return dict(sorted(found.items(), key=lambda pair: self._rank(pair[1], height), reverse=True))
-
-    def _read(self, source: Source) -> Scene:
-        started = time.perf_counter()
-        name = source_name(source)
-        if not isinstance(source, Image.Image) and hasattr(source, "read"):
-            source = source.read()  # kept as bytes, so that the scene can be drawn later
-        image = load_image(source, name)
-        height, width = image.shape[:2]
-        regions = self.find(image)
-        crops = self.cut(image, regions)
-        seen = self.pair(self.recognizer.predict(crops) if crops else [])
-        readings = tuple(self.weigh(regions, seen, width, height).values())
-        path = os.fspath(source) if isinstance(source, (str, os.PathLike)) else None
-        return Scene(width, height, readings, round(time.perf_counter() - started, 4), path, source)
 
     def _reading(self, region: NumberRegion, fused: Transcription, sure: float, width: int, height: int) -> Reading:
         box = _clip(region.box, width, height)
