@@ -19,7 +19,6 @@ _SHORTEST = 640  # … and small ones enlarged to this, at most twofold
 # overlap, merging settles it. The reduced ones cost a fifth of the first. Wherever digits were suspected, a closer look
 # follows, scaled so that they have the height which is found best; it costs a tenth of the first.
 _LOOKS = ((1.0, 0.0, 95.0), (0.4, 55.0, 240.0), (0.16, 140.0, float("inf")))
-_ARRAYS = ("boxes", "scores", "labels")
 
 
 @dataclass(frozen=True)
@@ -42,6 +41,21 @@ class Detections:
 
     def __len__(self) -> int:
         return len(self.scores)
+
+    def __getitem__(self, which: np.ndarray) -> Detections:
+        """Some of them: a mask, bool (N,), or indices."""
+        return Detections(self.boxes[which], self.scores[which], self.labels[which])
+
+    @classmethod
+    def joined(cls, parts: Sequence[Detections]) -> Detections:
+        """Those of several looks at one image, best first; there is one look at least."""
+        found = cls(*(np.concatenate([getattr(p, key) for p in parts]) for key in ("boxes", "scores", "labels")))
+        return found[np.argsort(-found.scores, kind="stable")]
+
+    @property
+    def heights(self) -> np.ndarray:
+        """Of the boxes, float32 (N,)."""
+        return self.boxes[:, 3] - self.boxes[:, 1]
 
     def to_dict(self) -> dict:
         """Plain lists of numbers."""
@@ -130,19 +144,16 @@ class Detector(Backed):
         wide = self._wide_looks(image)
         spots = find_spots(wide.boxes, wide.scores, width, height)
         kept = np.ones(len(wide), bool)
-        parts = [wide]
+        parts = []
         views = [_scaled(spot.cut(image), spot.scale) for spot in spots]
         for spot, (boxes, scores, labels) in zip(spots, self._network.find(views), strict=True):
             kept &= ~spot.covers(wide.boxes)
             boxes = boxes / np.float32(spot.scale) + np.float32(spot.window[:2] * 2)
-            inside = spot.covers(boxes)
-            parts.append(Detections(boxes[inside], scores[inside], labels[inside]))
-        parts[0] = Detections(wide.boxes[kept], wide.scores[kept], wide.labels[kept])
-        boxes, scores, labels = (np.concatenate([getattr(p, key) for p in parts]) for key in _ARRAYS)
-        boxes[:, 0::2] = boxes[:, 0::2].clip(0, width)
-        boxes[:, 1::2] = boxes[:, 1::2].clip(0, height)
-        order = np.argsort(-scores, kind="stable")
-        return Detections(boxes[order], scores[order], labels[order])
+            parts.append(Detections(boxes, scores, labels)[spot.covers(boxes)])
+        found = Detections.joined([wide[kept], *parts])
+        found.boxes[:, 0::2] = found.boxes[:, 0::2].clip(0, width)
+        found.boxes[:, 1::2] = found.boxes[:, 1::2].clip(0, height)
+        return found
 
     def _wide_looks(self, image: np.ndarray) -> Detections:
         """At the whole of an image, each look answering for its heights."""
@@ -151,8 +162,7 @@ class Detector(Backed):
         views = [_scaled(closest, reduction) for reduction, _, _ in _LOOKS]
         parts = []
         for (reduction, low, high), (boxes, scores, labels) in zip(_LOOKS, self._network.find(views), strict=True):
-            boxes = boxes / np.float32(full * reduction)
-            tall = (boxes[:, 3] - boxes[:, 1]) * full
-            keep = (tall >= low) & (tall < high)
-            parts.append((boxes[keep], scores[keep], labels[keep]))
-        return Detections(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+            found = Detections(boxes / np.float32(full * reduction), scores, labels)
+            tall = found.heights * full
+            parts.append(found[(tall >= low) & (tall < high)])
+        return Detections.joined(parts)

@@ -111,11 +111,9 @@ def explain(reader: Reader, image: np.ndarray, passes: int = 30, seed: int = 0) 
     reader: one of `digits.Detector` and `digits.Recognizer`. Raises DigitsError without Captum.
     """
     require_captum()
-    regions = reader.find(image)
-    crops = reader.cut(image, regions)
-    seen = reader.pair(reader.recognizer.predict(crops))
-    crops = crops[::2]  # the close ones, which are read
-    readings = reader.weigh(regions, seen, *image.shape[1::-1])
+    look = reader.look(image)
+    regions, seen, readings = look.regions, look.seen, look.readings
+    crops = reader.cut(image, regions)[::2]  # the close ones, which are read
     if regions and not readings:
         readings = {0: None}  # the strongest candidate
     explanations = []

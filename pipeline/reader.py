@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice, pairwise
 from pathlib import Path
@@ -23,6 +24,7 @@ from digits.detector import Detections, Detector
 from digits.pipeline.fuse import Fusion, Seen, confidence, features, fuse, same_place
 from digits.pipeline.merge import NumberRegion, candidates
 from digits.pipeline.results import Digit, Reading, Scene
+from digits.pipeline.zoom import LARGE, look_closer
 from digits.recognizer import Recognizer, Transcription
 from digits.recognizer.crops import cut_number, cut_with_room
 
@@ -41,6 +43,19 @@ class RecognizerLike(Protocol):
     """Anything that reads crops as `Recognizer` does."""
 
     def predict(self, crops: list[np.ndarray]) -> list[Transcription]: ...
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was seen in a photograph.
+
+    regions: where numbers may be. seen: what the recogniser saw in each. readings: what is read, by the index of the
+    region, most likely house number first.
+    """
+
+    regions: list[NumberRegion]
+    seen: list[Seen]
+    readings: dict[int, Reading]
 
 
 class Reader:
@@ -83,13 +98,9 @@ class Reader:
         if not isinstance(source, Image.Image) and hasattr(source, "read"):
             source = source.read()  # kept as bytes, so that the scene can be drawn later
         image = load_image(source, name)
-        height, width = image.shape[:2]
-        regions = self.find(image)
-        crops = self.cut(image, regions)
-        seen = self.pair(self.recognizer.predict(crops) if crops else [])
-        readings = tuple(self.weigh(regions, seen, width, height).values())
+        readings = tuple(self.look(image).readings.values())
         path = os.fspath(source) if isinstance(source, (str, os.PathLike)) else None
-        return Scene(width, height, readings, round(time.perf_counter() - started, 4), path, source)
+        return Scene(*image.shape[1::-1], readings, round(time.perf_counter() - started, 4), path, source)
 
     def read_all(self, sources: Iterable[Source], *, skip_errors: bool = False) -> Iterator[Scene | ImageError]:
         """Read many photographs, in order: while one is looked at, the next is loaded. No more are in memory.
@@ -113,13 +124,24 @@ class Reader:
         finally:
             pool.shutdown(cancel_futures=True)
 
+    def look(self, image: np.ndarray) -> Look:
+        """What is seen in an upright photograph, RGB uint8 (H, W, 3).
+
+        A large one in which nothing is read surely is looked at in parts as well, which takes a few times as long: what
+        the detector is shown of the whole leaves small numbers illegible.
+        """
+        found = self.detector.predict([image])[0]
+        looked = self._looked(image, found)
+        if max(image.shape[:2]) < LARGE or any(reading.status == "read" for reading in looked.readings.values()):
+            return looked
+        return self._looked(image, look_closer(self.detector.predict, image, found))
+
     def find(self, image: np.ndarray) -> list[NumberRegion]:
-        """Where numbers may be in an upright photograph, RGB uint8 (H, W, 3), best first.
+        """Where numbers may be in an upright photograph, RGB uint8 (H, W, 3), looked at as a whole, best first.
 
         Regions overlap where it is not clear which digits belong to a number, see `merge.candidates`.
         """
-        found = self.detector.predict([image])[0]
-        return candidates(found.boxes, found.scores, found.labels)[:_MAX_REGIONS]
+        return self._regions(self.detector.predict([image])[0])
 
     @staticmethod
     def cut(image: np.ndarray, regions: Sequence[NumberRegion]) -> list[np.ndarray]:
@@ -152,6 +174,16 @@ class Reader:
             if not same_place(regions[i].box, np.array([regions[k].box for k in found]).reshape(-1, 4)).any():
                 found[i] = self._reading(regions[i], fused[i], float(sure[i]), width, height)
         return dict(sorted(found.items(), key=lambda pair: self._rank(pair[1], height), reverse=True))
+
+    def _looked(self, image: np.ndarray, found: Detections) -> Look:
+        regions = self._regions(found)
+        crops = self.cut(image, regions)
+        seen = self.pair(self.recognizer.predict(crops) if crops else [])
+        return Look(regions, seen, self.weigh(regions, seen, *image.shape[1::-1]))
+
+    @staticmethod
+    def _regions(found: Detections) -> list[NumberRegion]:
+        return candidates(found.boxes, found.scores, found.labels)[:_MAX_REGIONS]
 
     def _reading(self, region: NumberRegion, fused: Transcription, sure: float, width: int, height: int) -> Reading:
         box = _clip(region.box, width, height)
