@@ -6,6 +6,7 @@ Pure functions over arrays. Boxes are `[x1, y1, x2, y2]` in pixels.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -17,7 +18,8 @@ _REACH = 0.35  # of its height, by which a box is widened on every side: groups 
 _LIKE = 1.7  # largest ratio of the heights of two boxes of a group
 _ASIDE, _ABOVE = 1.0, 0.7  # room around a group, of its digits' height: for digits that were not found yet
 _RIM = 0.1  # of the digits' height: along a cut edge half a digit passes for another one
-_ENLARGED = 4.0  # more than this shows nothing new
+_ENLARGED = 4.0  # more than this shows nothing new …
+_CLOSER = 1.2  # … nor does less than this, beside the look in which they were seen
 _LONGEST = 640  # pixels of a view: a long line of text is none that matters
 
 
@@ -47,12 +49,13 @@ class Spot:
         return (x > x1) & (x < x2) & (y > y1) & (y < y2) & (height > 0.5 * self.tall) & (height < 1.9 * self.tall)
 
 
-def find_spots(boxes: np.ndarray, scores: np.ndarray, width: int, height: int) -> list[Spot]:
+def find_spots(boxes: np.ndarray, scores: np.ndarray, width: int, height: int, scale: float) -> list[Spot]:
     """The spots of a photograph of this size that are worth another look, most promising first.
 
-    boxes: float (N, 4); scores: (N,), of any number of overlapping detections.
+    boxes: float (N, 4); scores: (N,), of any number of overlapping detections. scale: at which the photograph was
+    looked at; what a closer look would not enlarge is not worth one.
 
-    >>> [spot] = find_spots(np.array([[40, 40, 50, 58], [52, 40, 62, 58]]), np.array([0.9, 0.2]), 200, 100)
+    >>> [spot] = find_spots(np.array([[40, 40, 50, 58], [52, 40, 62, 58]]), np.array([0.9, 0.2]), 200, 100, 1.0)
     >>> spot.window, spot.scale
     ((22, 27, 80, 71), 2.0)
     """
@@ -60,7 +63,8 @@ def find_spots(boxes: np.ndarray, scores: np.ndarray, width: int, height: int) -
     boxes, scores = boxes[heard].astype(np.float64), scores[heard]
     groups = [group for group in _groups(boxes) if scores[group].max() >= _SEED]
     groups.sort(key=lambda group: -scores[group].max())
-    return [_spot(boxes[group], scores[group], width, height) for group in groups[:_MOST]]
+    spots = (_spot(boxes[group], scores[group], width, height) for group in groups)
+    return list(islice((spot for spot in spots if spot.scale >= _CLOSER * scale), _MOST))
 
 
 def _groups(boxes: np.ndarray) -> list[np.ndarray]:

@@ -24,7 +24,6 @@ from digits.detector import Detections, Detector
 from digits.pipeline.fuse import Fusion, Seen, confidence, features, fuse, same_place
 from digits.pipeline.merge import NumberRegion, candidates
 from digits.pipeline.results import Digit, Reading, Scene
-from digits.pipeline.zoom import LARGE, look_closer
 from digits.recognizer import Recognizer, Transcription
 from digits.recognizer.crops import cut_number, cut_with_room
 
@@ -34,9 +33,11 @@ _MAX_REGIONS = 24  # a photograph's best regions; more than this many numbers is
 
 
 class DetectorLike(Protocol):
-    """Anything that finds digits as `Detector` does."""
+    """Anything that finds digits as `Detector` does; `look_closer` may return what was found."""
 
     def predict(self, images: list[np.ndarray]) -> list[Detections]: ...
+
+    def look_closer(self, image: np.ndarray, found: Detections) -> Detections: ...
 
 
 class RecognizerLike(Protocol):
@@ -61,10 +62,11 @@ class Look:
 class Reader:
     """Reads house numbers in photographs.
 
-    detector, recognizer: objects with the `predict` of `digits.Detector` and `digits.Recognizer`; those that ship by
-    default. fusion: how the two are weighed and calibrated, if they are others. device, backend: for the default ones,
-    see `digits.Detector`. min_confidence: below it a reading is `unsure`; by default the threshold chosen on validation
-    data. threads: processor threads to use, all by default; those of OpenCV are a setting of the whole process.
+    detector, recognizer: objects with the methods of `DetectorLike` and `RecognizerLike`; those that ship by default.
+    fusion: how the two are weighed and calibrated, if they are others. device, backend: for the default ones, see
+    `digits.Detector`. min_confidence: below it a reading is `unsure`; by default the threshold chosen on validation
+    data. threads: processor threads to use, all by default; those of OpenCV are a setting of the whole process. quick:
+    leave it at what the whole of a photograph shows, where else its parts are looked at if nothing is read surely.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class Reader:
         min_confidence: float | None = None,
         threads: int | None = None,
         backend: str = "auto",
+        quick: bool = False,
     ):
         if min_confidence is not None and not 0 <= min_confidence <= 1:
             raise ValueError(f"min_confidence must be within 0 and 1, got {min_confidence}")
@@ -84,6 +87,7 @@ class Reader:
             cv2.setNumThreads(threads)
         self.detector = detector or Detector(device=device, backend=backend, threads=threads)
         self.recognizer = recognizer or Recognizer(device=device, backend=backend, threads=threads)
+        self.quick = quick
         self._at_once = min(_AT_ONCE, threads or _AT_ONCE)
         self.fusion = fusion or Fusion.load(shipped("digits.pipeline", CALIBRATION))
         self.min_confidence = self.fusion.threshold if min_confidence is None else min_confidence
@@ -127,14 +131,13 @@ class Reader:
     def look(self, image: np.ndarray) -> Look:
         """What is seen in an upright photograph, RGB uint8 (H, W, 3).
 
-        A large one in which nothing is read surely is looked at in parts as well, which takes a few times as long: what
-        the detector is shown of the whole leaves small numbers illegible.
+        Where nothing is read surely, small numbers are looked for in its parts, unless the reader is a quick one.
         """
         found = self.detector.predict([image])[0]
         looked = self._looked(image, found)
-        if max(image.shape[:2]) < LARGE or any(reading.status == "read" for reading in looked.readings.values()):
+        if self.quick or any(reading.status == "read" for reading in looked.readings.values()):
             return looked
-        return self._looked(image, look_closer(self.detector.predict, image, found))
+        return self._looked(image, self.detector.look_closer(image, found))
 
     def find(self, image: np.ndarray) -> list[NumberRegion]:
         """Where numbers may be in an upright photograph, RGB uint8 (H, W, 3), looked at as a whole, best first.

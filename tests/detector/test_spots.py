@@ -8,9 +8,9 @@ def row(x=100.0, y=100.0, height=20.0, count=3):
     return np.array([[x + 14 * i, y, x + 14 * i + 10, y + height] for i in range(count)])
 
 
-def spots_of(*groups, scores=0.5, width=400, height=300):
+def spots_of(*groups, scores=0.5, width=400, height=300, scale=0.0):
     boxes = np.concatenate([np.zeros((0, 4)), *groups])
-    return find_spots(boxes, np.broadcast_to(np.asarray(scores, float), len(boxes)), width, height)
+    return find_spots(boxes, np.broadcast_to(np.asarray(scores, float), len(boxes)), width, height, scale)
 
 
 CASES = {
@@ -36,6 +36,18 @@ def test_groups(groups, scores, expected):
 def test_digits_are_shown_at_the_height_that_is_found_best(height):
     [spot] = spots_of(row(x=400, y=400, height=height, count=1), width=900, height=900)
     assert spot.scale * spot.tall == pytest.approx(min(TALL, 4 * height))
+
+
+@pytest.mark.parametrize(("scale", "expected"), [(0.4, 1), (1.4, 1), (1.6, 0), (3.0, 0)])
+def test_what_a_look_would_not_enlarge_is_left(scale, expected):
+    """At 1.8 a digit 20 pixels high has the height that is found best."""
+    assert len(spots_of(row(), scale=scale)) == expected
+
+
+def test_large_digits_do_not_take_the_place_of_small_ones():
+    large = [row(x=10, y=10 + 100 * i, height=60, count=1) for i in range(8)]
+    [spot] = spots_of(*large, row(x=200), scores=[0.9] * 8 + [0.3] * 3, height=900, scale=1.0)
+    assert spot.tall == pytest.approx(20)
 
 
 def test_the_most_promising_come_first():
