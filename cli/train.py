@@ -268,10 +268,7 @@ def calibrate(data, fonts, detector_weights, recognizer_weights, precision, thre
 
     sources = load_sources(data, fonts, part="validation")
     scenes = Synthesizer(sources, seed=3, scene_size=(480, 640))
-    # in full precision, of which integers are the approximation: one calibration is for all backends
-    detector = Detector(detector_weights, backend="auto" if detector_weights else "onnx")
-    recognizer = Recognizer(recognizer_weights, backend="auto" if recognizer_weights else "onnx")
-    fusion, report = fit(detector, recognizer, scenes, precision, composed)
+    fusion, report = fit(Detector(detector_weights), Recognizer(recognizer_weights), scenes, precision, composed)
     fusion.save(out)
     for name, value in report.items():
         click.echo(f"{name}: {value}")

@@ -14,9 +14,8 @@ from digits.core.progress import shown
 from digits.datasets.items import Sample
 from digits.datasets.synthesis import Synthesizer
 from digits.detector import Detector
-from digits.pipeline.fuse import FEATURES, Fusion, Seen, confidence, features, fuse
-from digits.pipeline.merge import NumberRegion
-from digits.pipeline.reader import Reader
+from digits.pipeline.fuse import FEATURES, Fusion, confidence, features, fuse
+from digits.pipeline.reader import Look, Reader
 from digits.recognizer import Recognizer
 
 _DIGIT_WEIGHTS = (0.0, 0.15, 0.3, 0.5, 0.8)
@@ -25,12 +24,12 @@ _LENGTH_WEIGHTS = (0.0, 0.5, 1.0, 2.0, 3.0)
 
 @dataclass(frozen=True)
 class _Picture:
-    """A validation picture: its size, the numbers that stand there, and what was seen in each of its regions."""
+    """A validation picture: its size, the numbers that stand there, and what its whole and its parts show."""
 
     size: tuple[int, int]
     numbers: list[tuple[str, np.ndarray]]
-    regions: list[NumberRegion]
-    seen: list[Seen]
+    whole: Look
+    parts: Look
 
     def truth_of(self, box: np.ndarray) -> str:
         """The number whose box meets IoU 0.5 with `box`; "" if there is none."""
@@ -48,9 +47,9 @@ def _numbers(sample: Sample) -> list[tuple[str, np.ndarray]]:
 
 
 def _looked_at(reader: Reader, image: np.ndarray, numbers) -> _Picture:
-    regions = reader.find(image)
-    seen = reader.pair(reader.recognizer.predict(reader.cut(image, regions)))
-    return _Picture(image.shape[1::-1], numbers, regions, seen)
+    found = reader.detector.predict([image])[0]
+    looks = (reader.look_at(image, each) for each in (found, reader.detector.look_closer(image, found)))
+    return _Picture(image.shape[1::-1], numbers, *looks)
 
 
 def _logistic(rows: np.ndarray, right: np.ndarray, ridge: float = 1.0) -> np.ndarray:
@@ -64,13 +63,13 @@ def _logistic(rows: np.ndarray, right: np.ndarray, ridge: float = 1.0) -> np.nda
 
 
 def _outcomes(pictures: list[_Picture], fusion: Fusion) -> tuple[np.ndarray, np.ndarray]:
-    """Features (N, K) of the regions in which a text is read, and whether it is right, float (N,)."""
+    """Features (N, K) of the regions in which the whole shows a text, and whether it is right, float (N,)."""
     rows, right = [], []
     for picture in pictures:
-        pairs = zip(picture.seen, picture.regions, strict=True)
-        fused = [fuse(seen.close, region.evidence, fusion) for seen, region in pairs]
-        rows_of = features(fused, picture.seen, picture.regions)
-        for row, each, region in zip(rows_of, fused, picture.regions, strict=True):
+        regions, seen = picture.whole.regions, picture.whole.seen
+        fused = [fuse(each.close, region.evidence, fusion) for each, region in zip(seen, regions, strict=True)]
+        rows_of = features(fused, seen, regions)
+        for row, each, region in zip(rows_of, fused, regions, strict=True):
             if each.text:
                 rows.append(row)
                 right.append(each.text == picture.truth_of(region.box))
@@ -88,10 +87,27 @@ def _fitted(pictures: list[_Picture], digit_weight: float, length_weight: float)
     return float(right.sum() + 0.05 * likelihood), fusion
 
 
-def _readings(reader: Reader, picture: _Picture) -> list[tuple[float, bool]]:
-    """Confidence of each reading that is left of a picture, and whether it is right."""
-    readings = reader.weigh(picture.regions, picture.seen, *picture.size)
-    return [(r.confidence, r.text == picture.truth_of(picture.regions[i].box)) for i, r in readings.items()]
+_Told = list[tuple[float, bool]]  # the readings of a picture: how sure each is, and whether it is right
+
+
+def _told(reader: Reader, picture: _Picture, look: Look) -> _Told:
+    readings = reader.weigh(look.regions, look.seen, *picture.size)
+    return [(r.confidence, r.text == picture.truth_of(look.regions[i].box)) for i, r in readings.items()]
+
+
+def _at(threshold: float, told: list[tuple[_Told, _Told]]) -> list[_Told]:
+    """What is told of every picture: what its whole shows or, if nothing of that is sure enough, its parts."""
+    return [whole if any(sure >= threshold for sure, _ in whole) else parts for whole, parts in told]
+
+
+def _threshold(told: list[tuple[_Told, _Told]], precision: float) -> float:
+    """The lowest at which the share `precision` of the readings above it is right; 1 if there is none."""
+    # rounded down, lest the last reading that is sure enough falls below it
+    for threshold in sorted({np.floor(sure * 1e4) / 1e4 for both in told for look in both for sure, _ in look}):
+        right = [right for of_picture in _at(threshold, told) for sure, right in of_picture if sure >= threshold]
+        if right and np.mean(right) >= precision:
+            return float(threshold)
+    return 1.0
 
 
 def calibrate(
@@ -117,19 +133,17 @@ def calibrate(
     _, fusion = max((_fitted(pictures, *weights) for weights in grid), key=lambda scored: scored[0])
 
     reader = Reader(detector, recognizer, fusion=fusion)
-    told = [_readings(reader, picture) for picture in pictures]
-    p, right = np.array([each for of_picture in told for each in of_picture]).reshape(-1, 2).T
-    order = np.argsort(-p)
-    enough = np.flatnonzero(np.cumsum(right[order]) / np.arange(1, len(order) + 1) >= precision)
-    # rounded down, lest the last reading that is sure enough falls below it
-    threshold = float(np.floor(p[order][enough[-1]] * 1e4) / 1e4) if len(enough) else 1.0
-    kept = p >= threshold
+    told = [tuple(_told(reader, picture, look) for look in (picture.whole, picture.parts)) for picture in pictures]
+    threshold = _threshold(told, precision)
+    told = _at(threshold, told)
+    right = [right for of_picture in told for _, right in of_picture]
+    read = [right for of_picture in told for sure, right in of_picture if sure >= threshold]
     return replace(fusion, threshold=threshold), {
         "pictures with numbers": len(numbered),
         "numbers": sum(len(numbers) for _, numbers in numbered),
-        "texts right": int(right.sum()),
-        "read": int(kept.sum()),
-        "read and right": int(right[kept].sum()),
+        "texts right": sum(right),
+        "read": len(read),
+        "read and right": sum(read),
         "pictures without numbers": len(empty),
         "with one read": sum(any(sure >= threshold for sure, _ in each) for each in told[len(numbered) :]),
     }

@@ -134,10 +134,17 @@ class Reader:
         Where nothing is read surely, small numbers are looked for in its parts, unless the reader is a quick one.
         """
         found = self.detector.predict([image])[0]
-        looked = self._looked(image, found)
+        looked = self.look_at(image, found)
         if self.quick or any(reading.status == "read" for reading in looked.readings.values()):
             return looked
-        return self._looked(image, self.detector.look_closer(image, found))
+        return self.look_at(image, self.detector.look_closer(image, found))
+
+    def look_at(self, image: np.ndarray, found: Detections) -> Look:
+        """What is seen in an image (H, W, 3), given the digits that the detector found in it."""
+        regions = self._regions(found)
+        crops = self.cut(image, regions)
+        seen = self.pair(self.recognizer.predict(crops) if crops else [])
+        return Look(regions, seen, self.weigh(regions, seen, *image.shape[1::-1]))
 
     def find(self, image: np.ndarray) -> list[NumberRegion]:
         """Where numbers may be in an upright photograph, RGB uint8 (H, W, 3), looked at as a whole, best first.
@@ -177,12 +184,6 @@ class Reader:
             if not same_place(regions[i].box, np.array([regions[k].box for k in found]).reshape(-1, 4)).any():
                 found[i] = self._reading(regions[i], fused[i], float(sure[i]), width, height)
         return dict(sorted(found.items(), key=lambda pair: self._rank(pair[1], height), reverse=True))
-
-    def _looked(self, image: np.ndarray, found: Detections) -> Look:
-        regions = self._regions(found)
-        crops = self.cut(image, regions)
-        seen = self.pair(self.recognizer.predict(crops) if crops else [])
-        return Look(regions, seen, self.weigh(regions, seen, *image.shape[1::-1]))
 
     @staticmethod
     def _regions(found: Detections) -> list[NumberRegion]:
