@@ -151,8 +151,9 @@ class Detector(Backed):
         views = [part.cut(image) for part in parts]
         scale = min(map(self.scale, views))
         fine = []
-        seen = self._network.find([_scaled(view, scale) for view in views])
-        for part, (boxes, scores, labels) in zip(parts, seen, strict=True):
+        for part, view in zip(parts, views, strict=True):
+            # one after the other: each keeps all cores busy, and several at once take as many times the memory
+            [(boxes, scores, labels)] = self._network.find([_scaled(view, scale)])
             here = Detections(boxes / np.float32(scale) + np.float32(part.window[:2] * 2), scores, labels)
             fine.append(here[part.holds(here.boxes) & (here.heights < small)])
         return Detections.joined([found[found.heights >= small], self._at_spots(image, Detections.joined(fine), scale)])
