@@ -1,0 +1,41 @@
+"""Pictures at other sizes and angles, by Pillow: the plain install has no OpenCV."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+_STRIP = 512  # rows of a large picture that Pillow is given at a time: it takes four bytes a pixel of its own
+
+
+def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """An image, RGB uint8 (H, W, 3), at another size (width, height), as uint8 (height, width, 3).
+
+    Made smaller, every pixel is a mean of those it stands for (a Hamming window, close to an area's mean); made larger,
+    it lies linearly between its neighbours. The image itself is returned if it has that size.
+    """
+    wide, high = image.shape[1::-1]
+    if (wide, high) == size:
+        return image
+    factor = int(min(wide / size[0], high / size[1])) // 2  # at least twofold remains for the window
+    if factor > 1:
+        image = _reduced(image, factor)
+    window = Image.Resampling.HAMMING if size[0] < wide or size[1] < high else Image.Resampling.BILINEAR
+    covered = (0, 0, wide / max(1, factor), high / max(1, factor))  # a last block may be only partly of the image
+    return np.asarray(Image.fromarray(image).resize(size, window, box=covered))
+
+
+def turn(image: np.ndarray, degrees: float) -> np.ndarray:
+    """An image, RGB uint8 (H, W, 3), turned about its middle, anticlockwise; where nothing was, its edge goes on."""
+    high, wide = image.shape[:2]
+    around = int(np.ceil(np.hypot(high, wide) / 2))
+    framed = np.pad(image, ((around, around), (around, around), (0, 0)), mode="edge")
+    turned = Image.fromarray(framed).rotate(degrees, Image.Resampling.BILINEAR)
+    return np.asarray(turned.crop((around, around, around + wide, around + high)))
+
+
+def _reduced(image: np.ndarray, factor: int) -> np.ndarray:
+    """Means of blocks of factor × factor pixels."""
+    rows = _STRIP // factor * factor or factor
+    strips = (image[y : y + rows] for y in range(0, len(image), rows))
+    return np.concatenate([np.asarray(Image.fromarray(strip).reduce(factor)) for strip in strips])
