@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # one of several, a core each; to be said before PyTorch is loaded
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import cv2
 import numpy as np
 import pytest
@@ -9,6 +15,11 @@ from PIL import Image, ImageDraw, ImageFont
 
 from digits.datasets.synthesis import Sources, Synthesizer
 from digits.datasets.synthesis.fonts import builtin_typefaces
+
+if (
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+):  # jobs in the background are born deaf to it, and so their children
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -183,7 +183,6 @@ def test_a_real_interrupt_keeps_what_is_whole(fonts, tmp_path):
         [*command, "--fonts", str(fonts), "--out", str(tmp_path / "out")],
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # jobs in the background are born deaf to it
     ) as process:
         deadline = time.monotonic() + 120
         while not any(tmp_path.glob(".out-*/images/*")) and time.monotonic() < deadline:

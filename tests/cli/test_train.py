@@ -32,10 +32,16 @@ def log_of(folder, name):
 
 @pytest.fixture(scope="module")
 def smoke(data, tmp_path_factory):
-    """The smoke run, shortened, on the least of data."""
+    """The smoke run, shortened, on the least of data, by a network that takes a quarter of the time."""
     out = tmp_path_factory.mktemp("runs") / "smoke"
     fonts = [f"data.{use}.0.fonts=fonts" for use in ("train", "validation")]
-    small = ["epoch_steps=15", "data.batch_size=32", "data.workers=0", "data.validation.0.count=40"]
+    small = [
+        "epoch_steps=10",
+        "data.batch_size=32",
+        "data.workers=0",
+        "data.validation.0.count=40",
+        "model.backbone=lenet",
+    ]
     settings = [f"data.root={data}", "machine.log_every=5", *fonts, *small]
     changes = [part for setting in settings for part in ("--set", setting)]
     done = run("recognizer", "--config", ROOT / "configs" / "smoke.toml", *changes, "--out", out)
@@ -46,7 +52,7 @@ def smoke(data, tmp_path_factory):
 
 def test_the_loss_falls_on_the_smoke_run(smoke):
     losses = log_of(smoke, "loss")
-    assert len(losses) == 12 and sum(losses[-4:]) < 0.96 * sum(losses[:4])  # batches of 32, 5 a record
+    assert len(losses) == 8 and sum(losses[-3:]) < 0.96 * sum(losses[:3])  # batches of 32, 5 a record
     assert len(log_of(smoke, "exact")) == 4 and min(log_of(smoke, "images_per_second")) > 0
 
 
@@ -55,7 +61,7 @@ def test_a_run_says_what_it_was_made_of(smoke):
     assert {"digits", "revision", "python", "versions", "data", "processes"} <= set(origin)
     assert re.fullmatch("[0-9a-f]{32}", origin["data"]["0 synthetic ."])
     header, _ = load_weights(smoke / "recognizer.safetensors", "recognizer")
-    assert header["training"]["config"]["model"] == {"backbone": "residual"} and header["training"]["step"] == 60
+    assert header["training"]["config"]["model"] == {"backbone": "lenet"} and header["training"]["step"] == 40
     assert header["training"]["data"] == origin["data"] and str(ROOT) not in json.dumps(header)
     assert "root" not in header["training"]["config"]["data"]
     assert set(header["metrics"]) == {"exact", "length_accuracy"}
@@ -91,7 +97,7 @@ def test_logs_redraw_every_figure(smoke):
     from digits.training.plots import curves, run_names
 
     found = curves(smoke)
-    assert [step for step, _ in found["loss"]] == list(range(5, 61, 5)) and len(found["exact"]) == 4
+    assert [step for step, _ in found["loss"]] == list(range(5, 41, 5)) and len(found["exact"]) == 4
     assert run_names([Path("a/one"), Path("a/two")]) == ["one", "two"]
     assert run_names([Path("a/one"), Path("b/one")]) == ["a/one", "b/one"]
 

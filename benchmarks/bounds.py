@@ -1,0 +1,146 @@
+"""Prints where the time of a photograph goes, beside what the arithmetic of its networks would take.
+
+    python benchmarks/bounds.py --photos PHOTOS
+
+PHOTOS is a folder of photographs; they are read reduced to 640 pixels on the longer side, as `speed.py` does. The rate
+of the cores is that of one large convolution, 256 to 256 channels, 3×3, in the same ONNX Runtime and the same kind of
+number; the multiplications of a step are counted by PyTorch. Needs the extra `train`.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import click
+import compare
+import numpy as np
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
+from rich.console import Console
+from rich.progress import track
+from speed import prepared
+from torch.utils.flop_counter import FlopCounterMode
+
+import digits
+from digits.core.quantize import quantized
+from digits.datasets.pictures import list_pictures
+
+PROGRESS = Console(stderr=True)
+CHANNELS, SIDE = 256, 48  # of the convolution by which the cores are judged
+LOADING, WHOLE, CLOSER, PARTS, CROPS = "loading", "looks at the whole", "closer looks", "looks at parts", "crops"
+
+
+def rate(integers: bool) -> float:
+    """Multiplications a second, by ONNX Runtime on all cores."""
+    shape = [1, CHANNELS, SIDE, SIDE]
+    rng = np.random.default_rng(0)
+    weights = numpy_helper.from_array(rng.normal(size=(CHANNELS, CHANNELS, 3, 3)).astype(np.float32), "weights")
+    values = {name: helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in ("x", "y")}
+    convolution = helper.make_node("Conv", ["x", "weights"], ["y"], "convolution", pads=[1] * 4)
+    graph = helper.make_graph([convolution], "one", [values["x"]], [values["y"]], [weights])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    picture = rng.normal(size=shape).astype(np.float32)
+    if integers:
+        model = quantized(model, [picture])
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    fastest = min(elapsed(lambda: session.run(None, {"x": picture})) for _ in range(20))
+    return CHANNELS * CHANNELS * 9 * SIDE * SIDE / fastest
+
+
+def elapsed(call: Callable) -> float:
+    """Seconds that it takes."""
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
+
+
+def multiplications(call: Callable) -> float:
+    """Of what PyTorch computes while it is called."""
+    with FlopCounterMode(display=False) as counter:
+        call()
+    return counter.get_total_flops() / 2
+
+
+class Watched:
+    """A network that notes what each call of one method was given, and how long it took.
+
+    calls: (arguments, seconds) pairs.
+    """
+
+    def __init__(self, network, method: str):
+        self._network = network
+        self._method = method
+        self.calls: list[tuple[tuple, float]] = []
+
+    def __getattr__(self, name: str):
+        if name != self._method:
+            return getattr(self._network, name)
+
+        def noted(*arguments):
+            results = []
+            self.calls.append((arguments, elapsed(lambda: results.append(getattr(self._network, name)(*arguments)))))
+            return results[0]
+
+        return noted
+
+
+def step_of(call: int) -> str:
+    """The detector looks at the whole, then closer, and then, perhaps, at parts."""
+    return (WHOLE, CLOSER, PARTS)[min(call, 2)]
+
+
+def spent(photos: list[Path], backend: str) -> tuple[dict[str, float], dict[str, float], float]:
+    """Seconds and multiplications of every step, and seconds in all, a photograph."""
+    reader = digits.Reader(backend=backend)
+    counted = digits.Reader(backend="torch")
+    find = reader.detector._network = Watched(reader.detector._network, "find")
+    heads = reader.recognizer._network = Watched(reader.recognizer._network, "heads")
+    reader.read(photos[0])
+    seconds, work, whole = defaultdict(float), defaultdict(float), 0.0
+    for path in track(photos, "photographs", console=PROGRESS):
+        find.calls.clear()
+        heads.calls.clear()
+        whole += elapsed(lambda path=path: reader.read(path))
+        seconds[LOADING] += elapsed(lambda path=path: digits.load_image(path))
+        for i, (arguments, took) in enumerate(find.calls):
+            seconds[step_of(i)] += took
+            work[step_of(i)] += multiplications(lambda a=arguments: counted.detector.eager.find(*a))
+        for arguments, took in heads.calls:
+            seconds[CROPS] += took
+            work[CROPS] += multiplications(lambda a=arguments: counted.recognizer.eager.heads(*a))
+    return (
+        {step: value / len(photos) for step, value in seconds.items()},
+        {step: value / len(photos) for step, value in work.items()},
+        whole / len(photos),
+    )
+
+
+@click.command()
+@click.option("--photos", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True)
+@click.option("--backend", type=click.Choice(["int8", "onnx"]), default="int8", show_default=True)
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Photographs at most.")
+def main(photos: Path, backend: str, limit: int) -> None:
+    """Time every step of reading, and say what bounds it."""
+    found = compare.chosen(list_pictures(photos), limit)
+    possible = rate(backend == "int8")
+    with TemporaryDirectory() as folder:
+        small, _ = prepared(found, Path(folder))
+        seconds, work, whole = spent(small, backend)
+    click.echo(f"{os.cpu_count()} cores, {backend}: {possible / 1e9:.0f} billion multiplications a second\n")
+    click.echo("| a photograph, mean | ms | billion multiplications | ms that those take at least |")
+    click.echo("| --- | --- | --- | --- |")
+    for step in (LOADING, WHOLE, CLOSER, PARTS, CROPS):
+        bound = f"{work[step] / 1e9:.2f} | {work[step] / possible * 1e3:.1f}" if step in work else " | "
+        click.echo(f"| {step} | {seconds.get(step, 0.0) * 1e3:.1f} | {bound} |")
+    click.echo(f"| the rest | {(whole - sum(seconds.values())) * 1e3:.1f} |  |  |")
+    total = sum(work.values())
+    click.echo(f"| all | {whole * 1e3:.1f} | {total / 1e9:.2f} | {total / possible * 1e3:.1f} |")
+
+
+if __name__ == "__main__":
+    main()
