@@ -28,10 +28,15 @@ def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def turn(image: np.ndarray, degrees: float) -> np.ndarray:
     """An image, RGB uint8 (H, W, 3), turned about its middle, anticlockwise; where nothing was, its edge goes on."""
     high, wide = image.shape[:2]
-    around = int(np.ceil(np.hypot(high, wide) / 2))
-    framed = np.pad(image, ((around, around), (around, around), (0, 0)), mode="edge")
-    turned = Image.fromarray(framed).rotate(degrees, Image.Resampling.BILINEAR)
-    return np.asarray(turned.crop((around, around, around + wide, around + high)))
+    across, up = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
+    # what is seen of the plane, and by how much it reaches beyond the image
+    seen = np.array([wide * abs(across) + high * abs(up), high * abs(across) + wide * abs(up)])
+    beside, above = np.ceil((seen - (wide, high)).clip(0) / 2).astype(int) + 1
+    framed = np.pad(image, ((above, above), (beside, beside), (0, 0)), mode="edge")
+    x, y = wide / 2, high / 2  # the middle, which stays where it is
+    back = (across, -up, x - x * across + y * up + beside, up, across, y - x * up - y * across + above)
+    turned = Image.fromarray(framed).transform((wide, high), Image.Transform.AFFINE, back, Image.Resampling.BILINEAR)
+    return np.asarray(turned)
 
 
 def _reduced(image: np.ndarray, factor: int) -> np.ndarray:
