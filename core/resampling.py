@@ -17,12 +17,12 @@ def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     wide, high = image.shape[1::-1]
     if (wide, high) == size:
         return image
-    factor = int(min(wide / size[0], high / size[1])) // 2  # at least twofold remains for the window
+    factor = max(1, int(min(wide / size[0], high / size[1])) // 2)  # at least twofold remains for the window
     if factor > 1:
         image = _reduced(image, factor)
     window = Image.Resampling.HAMMING if size[0] < wide or size[1] < high else Image.Resampling.BILINEAR
-    covered = (0, 0, wide / max(1, factor), high / max(1, factor))  # a last block may be only partly of the image
-    return np.asarray(Image.fromarray(image).resize(size, window, box=covered))
+    covered = (0, 0, wide / factor, high / factor)  # a last block may be only partly of the image
+    return np.array(Image.fromarray(image).resize(size, window, box=covered))  # a copy, which can be written to
 
 
 def turn(image: np.ndarray, degrees: float) -> np.ndarray:
@@ -36,7 +36,7 @@ def turn(image: np.ndarray, degrees: float) -> np.ndarray:
     x, y = wide / 2, high / 2  # the middle, which stays where it is
     back = (across, -up, x - x * across + y * up + beside, up, across, y - x * up - y * across + above)
     turned = Image.fromarray(framed).transform((wide, high), Image.Transform.AFFINE, back, Image.Resampling.BILINEAR)
-    return np.asarray(turned)
+    return np.array(turned)
 
 
 def _reduced(image: np.ndarray, factor: int) -> np.ndarray:

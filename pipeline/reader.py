@@ -64,8 +64,8 @@ class Reader:
     detector, recognizer: objects with the methods of `DetectorLike` and `RecognizerLike`; those that ship by default.
     fusion: how the two are weighed and calibrated, if they are others. device, backend: for the default ones, see
     `digits.Detector`. min_confidence: below it a reading is `unsure`; by default the threshold chosen on validation
-    data. threads: processor threads to use, all by default. quick: leave it at what the whole of a
-    photograph shows, where else its parts are looked at if nothing is read surely.
+    data. threads: processor threads to use, all by default. quick: leave it at what the whole of a photograph shows,
+    where else its parts are looked at if nothing is read surely.
     """
 
     def __init__(

@@ -31,7 +31,7 @@ def smooth(height, width):
 def test_a_picture_is_the_same_at_another_size(shape, size):
     image = smooth(*shape)
     resized = resize(image, size)
-    assert resized.shape == (size[1], size[0], 3) and resized.dtype == np.uint8
+    assert resized.shape == (size[1], size[0], 3) and resized.dtype == np.uint8 and resized.flags.writeable
     interpolation = cv2.INTER_AREA if size[0] < shape[1] or size[1] < shape[0] else cv2.INTER_LINEAR
     expected = cv2.resize(image, size, interpolation=interpolation).astype(int)
     assert np.abs(expected - resized).mean() < 4
