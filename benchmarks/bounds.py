@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import click
 import compare
@@ -48,21 +49,21 @@ def rate(integers: bool) -> float:
     if integers:
         model = quantized(model, [picture])
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    fastest = min(elapsed(lambda: session.run(None, {"x": picture})) for _ in range(20))
+    fastest = min(timed(session.run, None, {"x": picture})[1] for _ in range(20))
     return CHANNELS * CHANNELS * 9 * SIDE * SIDE / fastest
 
 
-def elapsed(call: Callable) -> float:
-    """Seconds that it takes."""
+def timed(call: Callable, *arguments) -> tuple[Any, float]:
+    """What it returns, and the seconds that it takes."""
     started = time.perf_counter()
-    call()
-    return time.perf_counter() - started
+    result = call(*arguments)
+    return result, time.perf_counter() - started
 
 
-def multiplications(call: Callable) -> float:
+def multiplications(call: Callable, *arguments) -> float:
     """Of what PyTorch computes while it is called."""
     with FlopCounterMode(display=False) as counter:
-        call()
+        call(*arguments)
     return counter.get_total_flops() / 2
 
 
@@ -82,9 +83,9 @@ class Watched:
             return getattr(self._network, name)
 
         def noted(*arguments):
-            results = []
-            self.calls.append((arguments, elapsed(lambda: results.append(getattr(self._network, name)(*arguments)))))
-            return results[0]
+            result, took = timed(getattr(self._network, name), *arguments)
+            self.calls.append((arguments, took))
+            return result
 
         return noted
 
@@ -105,14 +106,16 @@ def spent(photos: list[Path], backend: str) -> tuple[dict[str, float], dict[str,
     for path in track(photos, "photographs", console=PROGRESS):
         find.calls.clear()
         heads.calls.clear()
-        whole += elapsed(lambda path=path: reader.read(path))
-        seconds[LOADING] += elapsed(lambda path=path: digits.load_image(path))
+        image, loading = timed(digits.load_image, path)
+        _, reading = timed(reader.read, image)
+        whole += loading + reading
+        seconds[LOADING] += loading
         for i, (arguments, took) in enumerate(find.calls):
             seconds[step_of(i)] += took
-            work[step_of(i)] += multiplications(lambda a=arguments: counted.detector.eager.find(*a))
+            work[step_of(i)] += multiplications(counted.detector.eager.find, *arguments)
         for arguments, took in heads.calls:
             seconds[CROPS] += took
-            work[CROPS] += multiplications(lambda a=arguments: counted.recognizer.eager.heads(*a))
+            work[CROPS] += multiplications(counted.recognizer.eager.heads, *arguments)
     return (
         {step: value / len(photos) for step, value in seconds.items()},
         {step: value / len(photos) for step, value in work.items()},

@@ -16,9 +16,8 @@ from PIL import Image, ImageDraw, ImageFont
 from digits.datasets.synthesis import Sources, Synthesizer
 from digits.datasets.synthesis.fonts import builtin_typefaces
 
-if (
-    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-):  # jobs in the background are born deaf to it, and so their children
+# jobs in the background are born deaf to interrupts, and so are the processes that tests start
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

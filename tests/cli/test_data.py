@@ -180,9 +180,7 @@ def test_broken_backgrounds_are_listed_and_done_without(fonts, tmp_path):
 def test_a_real_interrupt_keeps_what_is_whole(fonts, tmp_path):
     command = [sys.executable, "-m", "digits", "data", "synthesize", "crops", "--count", "100000", "--workers", "1"]
     with subprocess.Popen(
-        [*command, "--fonts", str(fonts), "--out", str(tmp_path / "out")],
-        stderr=subprocess.PIPE,
-        text=True,
+        [*command, "--fonts", str(fonts), "--out", str(tmp_path / "out")], stderr=subprocess.PIPE, text=True
     ) as process:
         deadline = time.monotonic() + 120
         while not any(tmp_path.glob(".out-*/images/*")) and time.monotonic() < deadline:
