@@ -94,7 +94,7 @@ def by_resolution(features: nn.Sequential) -> list[nn.Sequential]:
     """
     training = features.training
     features.eval()
-    x, size, starts = torch.zeros(1, 3, 256, 256), 0, []
+    x, size, starts = torch.zeros(1, 3, 256, 256, device=next(features.parameters()).device), 0, []
     for i, child in enumerate(features):
         x = child(x)
         if x.shape[-1] != size:
