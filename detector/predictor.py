@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from digits.core.backend import Backed
+from digits.core.resampling import resize
 from digits.detector.parts import SMALL, find_parts
 from digits.detector.spots import find_spots
 
@@ -68,10 +68,7 @@ class Detections:
 
 
 def _scaled(image: np.ndarray, scale: float) -> np.ndarray:
-    size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
-    if size == image.shape[1::-1]:
-        return image
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    return resize(image, (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))))
 
 
 class Detector(Backed):

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
-import cv2
 import numpy as np
 import torch
 from PIL import Image
@@ -15,6 +14,7 @@ from torchvision.models.detection.roi_heads import fastrcnn_loss
 from torchvision.ops import box_iou
 
 from digits.core.errors import WeightsError
+from digits.core.resampling import resize
 from digits.core.resources import shipped
 from digits.core.weights import restore
 from digits.datasets.contact import contact_sheet
@@ -87,8 +87,8 @@ def _reduced(pictures: Pictures, index: int) -> Sample:
     if scale >= 1:
         return sample
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    image = cv2.resize(sample.image, size, interpolation=cv2.INTER_AREA)
-    return replace(sample, image=image, boxes=(sample.boxes * np.float32(scale)).astype(np.float32))
+    boxes = (sample.boxes * np.float32(scale)).astype(np.float32)
+    return replace(sample, image=resize(sample.image, size), boxes=boxes)
 
 
 def _whole(examples: Examples) -> list[Callable[[], Sample]]:

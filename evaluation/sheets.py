@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from digits.core.boxes import cut_region, enclosing
 from digits.core.errors import DatasetError
+from digits.core.resampling import resize
 from digits.datasets.contact import CAPTION, arrange
 from digits.evaluation.result import Failure
 
@@ -41,12 +41,11 @@ def _tile(failure: Failure, height: int) -> Image.Image | None:
     part = cut_region(image, window)
     scale = height / part.shape[0]
     size = max(1, round(part.shape[1] * scale)), height
-    pixels = cv2.resize(part, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
     font = ImageFont.load_default(CAPTION - 4)
     framed = Image.new(
         "RGB", (max(size[0], round(font.getlength(failure.caption)) + 4), height + CAPTION), (24, 24, 24)
     )
-    framed.paste(Image.fromarray(pixels), (0, 0))
+    framed.paste(Image.fromarray(resize(part, size)), (0, 0))
     draw = ImageDraw.Draw(framed)
     origin = np.maximum(np.floor(window[:2]), 0)
     for boxes, colour, grown in ((failure.truths, _THERE, 2), (failure.answers, _SAID, 0)):  # so that neither is hidden

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from digits.core.resampling import resize
 from digits.pipeline.explain import Explanation
 from digits.pipeline.merge import NumberRegion
 from digits.pipeline.results import shown
@@ -40,9 +41,8 @@ def _photograph(image: np.ndarray, explanations: list[Explanation]) -> Image.Ima
     """The photograph under the heat of all that is explained, every number boxed."""
     scale = min(side / full for side, full in zip(_PHOTO, image.shape[1::-1], strict=True))
     size = tuple(max(1, round(side * scale)) for side in image.shape[1::-1])
-    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
     heat = np.max([cv2.resize(each.detector_map, size) for each in explanations], axis=0)
-    picture = Image.fromarray(_glowing(small, heat))
+    picture = Image.fromarray(_glowing(resize(image, size), heat))
     draw = ImageDraw.Draw(picture)
     for each in explanations:
         draw.rectangle([float(v) * scale for v in each.region.box], outline=_COLOURS[each.status], width=2)

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
+from PIL import Image
 
 from digits.core.boxes import cut_region
 from digits.core.errors import DatasetError
 from digits.core.progress import shown
+from digits.core.resampling import resize
 from digits.datasets.export import whole_folder
 from digits.datasets.pictures import Pictures, Record
 from digits.detector import Detector
@@ -66,7 +67,8 @@ def write_false_alarms(alarms: Sequence[FalseAlarm], detector: Detector, out: st
         (folder / "windows").mkdir()
         for k, (_, record, region) in enumerate(shown(alarms, "cutting", len(alarms), quiet)):
             image = record.open().image
-            _save(folder / "crops" / f"{k:05d}.png", cut_number(image, region.digit_boxes, (_MARGIN,) * 4))
+            crop = cut_number(image, region.digit_boxes, (_MARGIN,) * 4)
+            Image.fromarray(crop).save(folder / "crops" / f"{k:05d}.png")
             x, y = (region.box[:2] + region.box[2:]) / 2
             shown_before = seen.setdefault(str(record.path), [])
             if any(x1 < x < x2 and y1 < y < y2 for x1, y1, x2, y2 in shown_before):
@@ -78,12 +80,6 @@ def write_false_alarms(alarms: Sequence[FalseAlarm], detector: Detector, out: st
             shown_before.append(box)
             cut = cut_region(image, box)
             size = tuple(max(1, round(side * scale)) for side in cut.shape[1::-1])
-            interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-            _save(folder / "windows" / f"{k:05d}.png", cv2.resize(cut, size, interpolation=interpolation))
+            Image.fromarray(resize(cut, size)).save(folder / "windows" / f"{k:05d}.png")
             windows += 1
     return windows
-
-
-def _save(path: Path, image: np.ndarray) -> None:
-    _, data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-    path.write_bytes(data)

@@ -13,7 +13,6 @@ from itertools import islice, pairwise
 from pathlib import Path
 from typing import Protocol
 
-import cv2
 import numpy as np
 from PIL import Image
 
@@ -65,8 +64,8 @@ class Reader:
     detector, recognizer: objects with the methods of `DetectorLike` and `RecognizerLike`; those that ship by default.
     fusion: how the two are weighed and calibrated, if they are others. device, backend: for the default ones, see
     `digits.Detector`. min_confidence: below it a reading is `unsure`; by default the threshold chosen on validation
-    data. threads: processor threads to use, all by default; those of OpenCV are a setting of the whole process. quick:
-    leave it at what the whole of a photograph shows, where else its parts are looked at if nothing is read surely.
+    data. threads: processor threads to use, all by default. quick: leave it at what the whole of a photograph shows,
+    where else its parts are looked at if nothing is read surely.
     """
 
     def __init__(
@@ -83,8 +82,6 @@ class Reader:
     ):
         if min_confidence is not None and not 0 <= min_confidence <= 1:
             raise ValueError(f"min_confidence must be within 0 and 1, got {min_confidence}")
-        if threads is not None:
-            cv2.setNumThreads(threads)
         self.detector = detector or Detector(device=device, backend=backend, threads=threads)
         self.recognizer = recognizer or Recognizer(device=device, backend=backend, threads=threads)
         self.quick = quick

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 from digits.core.boxes import cut_region, is_stacked
+from digits.core.resampling import resize, turn
 
 HEIGHT, WIDTH = 48, 96  # pixels of the recogniser's input
 MARGIN = 0.15  # of the digits' height, on every side
@@ -58,8 +58,7 @@ def _side_by_side(image: np.ndarray, boxes: np.ndarray, margins) -> np.ndarray:
         y2 = max(y1 + 2, min(high, box[3] + max(bottom, 0.04 * tall)))
         tile = cut_region(image, (x - reach - max(left, 0) * 0.6, y1, x + reach + max(right, 0) * 0.6, y2))
         width = max(2, round(tile.shape[1] * HEIGHT / tile.shape[0]))
-        shrink = tile.shape[0] > HEIGHT
-        tiles.append(cv2.resize(tile, (width, HEIGHT), interpolation=cv2.INTER_AREA if shrink else cv2.INTER_LINEAR))
+        tiles.append(resize(tile, (width, HEIGHT)))
     return np.concatenate(tiles, axis=1)
 
 
@@ -75,12 +74,11 @@ def _level(image: np.ndarray, boxes: np.ndarray, angle: float) -> tuple[np.ndarr
     )
     part = cut_region(image, window)
     origin = np.array([max(0, np.floor(window[0])), max(0, np.floor(window[1]))])
-    size = np.array([part.shape[1], part.shape[0]])
-    turn = cv2.getRotationMatrix2D(tuple(float(v) for v in size / 2), float(np.degrees(angle)), 1.0)
-    turned = cv2.warpAffine(part, turn, tuple(int(v) for v in size), borderMode=cv2.BORDER_REPLICATE)
-    centres = ((boxes[:, :2] + boxes[:, 2:]) / 2 - origin) @ turn[:, :2].T + turn[:, 2]
+    middle = np.array(part.shape[1::-1]) / 2
+    across, up = np.cos(angle), np.sin(angle)
+    centres = ((boxes[:, :2] + boxes[:, 2:]) / 2 - origin - middle) @ np.array([[across, -up], [up, across]]) + middle
     half = (boxes[:, 2:] - boxes[:, :2]) / 2
-    return turned, np.concatenate([centres - half, centres + half], 1)
+    return turn(part, float(np.degrees(angle))), np.concatenate([centres - half, centres + half], 1)
 
 
 def letterbox(crop: np.ndarray) -> np.ndarray:
@@ -91,8 +89,7 @@ def letterbox(crop: np.ndarray) -> np.ndarray:
     """
     height, width = crop.shape[:2]
     w = max(1, min(WIDTH, round(width * HEIGHT / height)))
-    shrink = height > HEIGHT or width > WIDTH
-    small = cv2.resize(crop, (w, HEIGHT), interpolation=cv2.INTER_AREA if shrink else cv2.INTER_LINEAR)
+    small = resize(crop, (w, HEIGHT))
     if w == WIDTH:
         return small
     framed = np.empty((HEIGHT, WIDTH, 3), np.uint8)

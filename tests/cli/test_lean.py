@@ -1,4 +1,4 @@
-"""The plain install reads, without PyTorch and all that comes with it."""
+"""The plain install reads, without PyTorch, OpenCV and all that training takes."""
 
 import subprocess
 import sys
@@ -6,7 +6,7 @@ import sys
 import pytest
 
 TRAINING_STACK = [
-    *("torch", "torchvision", "albumentations", "pycocotools", "safetensors", "h5py", "matplotlib", "yaml"),
+    *("torch", "torchvision", "cv2", "albumentations", "pycocotools", "safetensors", "h5py", "matplotlib", "yaml"),
     *("tensorboard", "pydantic", "tomli_w", "onnx", "scipy", "captum", "optuna", "sklearn"),
 ]
 CODE = f"""
