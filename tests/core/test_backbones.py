@@ -21,6 +21,12 @@ def test_stages_halve_the_picture_one_after_the_other(name):
     assert sizes == sorted(set(sizes), reverse=True) and sizes[-1] == 4
 
 
+def test_stages_are_told_apart_where_the_network_is():
+    features = NumberNet().features
+    here = [len(stage) for stage in by_resolution(features)]
+    assert [len(stage) for stage in by_resolution(features.to("meta"))] == here  # a device that every machine has
+
+
 @pytest.mark.parametrize("name", ["nothing", "vit_b_16", "regnet_y_400mf", "swin_t", "r3d_18"])
 def test_what_is_no_backbone(name):
     with pytest.raises(WeightsError, match=f"{name}: not a backbone"):
