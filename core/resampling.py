@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image
 
-_STRIP = 32  # rows made at a time, so that what lies between the two passes stays in the processor's cache
+_STRIP = 16  # rows made at a time, so that what lies between the two passes stays in the processor's cache
 
 
 def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -47,7 +47,7 @@ def _means(image: np.ndarray, width: int, height: int) -> np.ndarray:
     small = np.empty((height, width, image.shape[2]), np.uint8)
     for top in range(0, height, _STRIP):
         strip = slice(top, top + _STRIP)
-        narrowed = _weighted(image, rows[:, strip], of_rows[:, strip]).swapaxes(0, 1)
+        narrowed = _weighted(image, rows[strip], of_rows[strip]).swapaxes(0, 1)
         means = _weighted(np.ascontiguousarray(narrowed), columns, of_columns)
         small[strip] = np.rint(means, out=means).swapaxes(0, 1)
     return small
@@ -57,19 +57,15 @@ def _means(image: np.ndarray, width: int, height: int) -> np.ndarray:
 def _shares(length: int, count: int) -> tuple[np.ndarray, np.ndarray]:
     """How `count` equal stretches cover `length` pixels.
 
-    Returns the pixels of every stretch, int64 (K, count), and the share that each has of it, float32 (K, count).
+    Returns the pixels of every stretch, int64 (count, K), and the share that each has of it, float32 (count, K).
     """
-    edges = np.arange(count + 1) * (length / count)
-    pixels = edges[:-1].astype(np.int64) + np.arange(int(np.ceil(length / count)) + 1)[:, None]
+    edges = np.arange(count + 1)[:, None] * (length / count)
+    pixels = edges[:-1].astype(np.int64) + np.arange(int(np.ceil(length / count)) + 1)
     covered = np.minimum(pixels + 1, edges[1:]) - np.maximum(pixels, edges[:-1])
     return np.minimum(pixels, length - 1), (covered.clip(0) * count / length).astype(np.float32)
 
 
 def _weighted(lines: np.ndarray, places: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Sums of K of the lines (N, L, 3), weighted: float32 (M, L, 3) for places and weights (K, M)."""
-    weights = weights[..., None, None]
-    total = lines[places[0]] * weights[0]
-    term = np.empty_like(total)
-    for place, weight in zip(places[1:], weights[1:], strict=True):
-        total += np.multiply(lines[place], weight, out=term)
-    return total
+    """Sums of K of the lines (N, L, 3), weighted: float32 (M, L, 3) for places and weights (M, K)."""
+    chosen = lines[places].reshape(*places.shape, -1).astype(np.float32)
+    return np.einsum("mk,mkl->ml", weights, chosen).reshape(len(places), *lines.shape[1:])
