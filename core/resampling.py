@@ -62,7 +62,7 @@ def _shares(length: int, count: int) -> tuple[np.ndarray, np.ndarray]:
     edges = np.arange(count + 1)[:, None] * (length / count)
     pixels = edges[:-1].astype(np.int64) + np.arange(int(np.ceil(length / count)) + 1)
     covered = np.minimum(pixels + 1, edges[1:]) - np.maximum(pixels, edges[:-1])
-    return np.minimum(pixels, length - 1), (covered.clip(0) * count / length).astype(np.float32, copy=False)
+    return np.minimum(pixels, length - 1), (covered.clip(0) * count / length).astype(np.float32)
 
 
 def _weighted(lines: np.ndarray, places: np.ndarray, weights: np.ndarray) -> np.ndarray:
