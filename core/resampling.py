@@ -14,8 +14,8 @@ def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """An image, RGB uint8 (H, W, 3), at another size (width, height), as uint8 (height, width, 3).
 
     Made smaller, every pixel is the mean of the area it stands for; made larger, it lies linearly between its
-    neighbours. These are OpenCV's INTER_AREA and INTER_LINEAR, to a grey level. The image itself is returned if it has
-    that size.
+    neighbours; each direction by itself. These are OpenCV's INTER_AREA and INTER_LINEAR, to a grey level. The image
+    itself is returned if it has that size.
     """
     high, wide = image.shape[:2]
     smaller = min(wide, size[0]), min(high, size[1])
