@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image
 
-_STRIP = 16  # rows made at a time, so that what lies between the two passes stays in the processor's cache
+_STRIP = 112  # rows read at a time: memory is bounded, and what is between the passes stays in the cache
 
 
 def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -45,8 +45,9 @@ def _means(image: np.ndarray, width: int, height: int) -> np.ndarray:
     rows, of_rows = _shares(image.shape[0], height)
     columns, of_columns = _shares(image.shape[1], width)
     small = np.empty((height, width, image.shape[2]), np.uint8)
-    for top in range(0, height, _STRIP):
-        strip = slice(top, top + _STRIP)
+    step = max(1, _STRIP // rows.shape[1])
+    for top in range(0, height, step):
+        strip = slice(top, top + step)
         narrowed = _weighted(image, rows[strip], of_rows[strip]).swapaxes(0, 1)
         means = _weighted(np.ascontiguousarray(narrowed), columns, of_columns)
         small[strip] = np.rint(means, out=means).swapaxes(0, 1)
