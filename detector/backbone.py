@@ -83,13 +83,17 @@ class PyramidBackbone(nn.Module):
         self.fpn = FeaturePyramidNetwork(_LEVEL_CHANNELS, out_channels)
 
     def forward(self, x: Tensor) -> OrderedDict[str, Tensor]:
+        return self.fpn(self.levels(x))
+
+    def levels(self, x: Tensor) -> OrderedDict[str, Tensor]:
+        """The features that the pyramid is made of, by stride, as `forward` has them."""
         levels = OrderedDict()
         x = self.stem(x.contiguous(memory_format=torch.channels_last))
         for i, block in enumerate(self.blocks):
             x = block(x)
             if i in _LEVELS:
                 levels[_LEVELS[i]] = x
-        return self.fpn(levels)
+        return levels
 
     def stages(self) -> list[nn.Module]:
         """The features, from the image inwards, a stage a resolution."""
@@ -137,13 +141,17 @@ class TorchvisionPyramid(nn.Module):
         self.fpn = FeaturePyramidNetwork([channels[i] for i in self.keys], out_channels)
 
     def forward(self, x: Tensor) -> OrderedDict[str, Tensor]:
+        return self.fpn(self.levels(x))
+
+    def levels(self, x: Tensor) -> OrderedDict[str, Tensor]:
+        """The features that the pyramid is made of, see `PyramidBackbone.levels`."""
         levels = OrderedDict()
         x = x.contiguous(memory_format=torch.channels_last)
         for i, stage in enumerate(self.body):
             x = stage(x)
             if i in self.keys:
                 levels[self.keys[i]] = x
-        return self.fpn(levels)
+        return levels
 
     def train(self, mode: bool = True):
         super().train(mode)

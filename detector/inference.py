@@ -56,7 +56,12 @@ class OneView(nn.Module):
         height, width = view.shape[:2]
         x = (view.permute(2, 0, 1).float() - self.mean) * self.gain
         x = F.pad(x[None], (0, -width % _MULTIPLE, 0, -height % _MULTIPLE))
-        return list(self.model.backbone(x).values())
+        height, width = x.shape[2:]
+        backbone, fpn = self.model.backbone, self.model.backbone.fpn
+        merged = [inner(level) for inner, level in zip(fpn.inner_blocks, backbone.levels(x).values(), strict=True)]
+        for k in range(len(merged) - 2, -1, -1):
+            merged[k] = merged[k] + _doubled(merged[k + 1], height // _STRIDES[k], width // _STRIDES[k])
+        return [layer(level) for layer, level in zip(fpn.layer_blocks, merged, strict=True)]
 
     def _proposals(self, maps: list[Tensor], corner: Tensor) -> tuple[Tensor, Tensor]:
         """The best anchors of every level, moved to where they fit, before and after suppression within the level."""
@@ -109,6 +114,16 @@ class OneView(nn.Module):
             pooled.append(roi_align(features, rois, pool.output_size, 1 / _STRIDES[k], pool.sampling_ratio))
             order.append(here)
         return torch.cat(pooled), torch.cat(order)
+
+
+def _doubled(level: Tensor, height: int, width: int) -> Tensor:
+    """A map (B, C, H, W) twice as high and wide, its pixels repeated; height and width are those it gets.
+
+    Rows and columns are chosen in the layout that convolutions in integers work in, where the channels of a pixel lie
+    together. Its own size is not asked for, since for that the whole map would be turned to floating point.
+    """
+    rows, columns = ((0.5 * torch.arange(side, device=level.device)).long() for side in (height, width))
+    return level.permute(0, 2, 3, 1)[:, :, columns][:, rows].permute(0, 3, 1, 2)
 
 
 def _corner(view: Tensor) -> Tensor:
