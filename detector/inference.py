@@ -43,50 +43,54 @@ class OneView(nn.Module):
             self.register_buffer(name, value, persistent=False)
 
     def forward(self, view: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        maps, corner = self._maps(view), _corner(view)
-        _, proposals = self._proposals(maps, corner)
-        return self._digits(maps, proposals, corner)
+        maps = self._maps(view)
+        _, proposals = self._proposals(view, maps)
+        return self._digits(view, maps, proposals)
 
     def proposals(self, view: Tensor) -> tuple[Tensor, Tensor]:
         """What the first stage suggests in a view, boxes (N, 4): the best of every level, and what suppression left."""
-        return self._proposals(self._maps(view), _corner(view))
+        return self._proposals(view, self._maps(view))
 
     def _maps(self, view: Tensor) -> list[Tensor]:
         """The pyramid of a view, the finest level first."""
-        height, width = view.shape[:2]
+        height, width = _padded(view)
         x = (view.permute(2, 0, 1).float() - self.mean) * self.gain
-        x = F.pad(x[None], (0, -width % _MULTIPLE, 0, -height % _MULTIPLE))
-        height, width = x.shape[2:]
+        x = F.pad(x[None], (0, width - view.shape[1], 0, height - view.shape[0]))
         backbone, fpn = self.model.backbone, self.model.backbone.fpn
         merged = [inner(level) for inner, level in zip(fpn.inner_blocks, backbone.levels(x).values(), strict=True)]
         for k in range(len(merged) - 2, -1, -1):
             merged[k] = merged[k] + _doubled(merged[k + 1], height // _STRIDES[k], width // _STRIDES[k])
         return [layer(level) for layer, level in zip(fpn.layer_blocks, merged, strict=True)]
 
-    def _proposals(self, maps: list[Tensor], corner: Tensor) -> tuple[Tensor, Tensor]:
+    def _proposals(self, view: Tensor, maps: list[Tensor]) -> tuple[Tensor, Tensor]:
         """The best anchors of every level, moved to where they fit, before and after suppression within the level."""
         rpn, kinds = self.model.rpn, self.anchors.shape[1]
         most = rpn.pre_nms_top_n()
+        scorer, mover = rpn.head.cls_logits, rpn.head.bbox_pred
         anchors, moves, logits, levels = [], [], [], []
-        for k, (objectness, deltas) in enumerate(zip(*rpn.head(maps), strict=True)):
-            width = objectness.shape[3]
-            area = objectness.shape[2] * width
+        for k, level in enumerate(maps):
+            width = _padded(view)[1] // _STRIDES[k]
+            # as products, pixel by pixel, whose sums stay whole where all else is in integers
+            pixels = rpn.head.conv(level).permute(0, 2, 3, 1).reshape(-1, scorer.in_channels)
+            objectness = F.linear(pixels, scorer.weight.flatten(1), scorer.bias).flatten()
+            deltas = F.linear(pixels, mover.weight.flatten(1), mover.bias)  # (h * w, 4 * kinds)
             # as if followed by many that are sure to be nothing, since the smallest maps hold fewer than are taken
-            best, index = F.pad(objectness.flatten(), (0, most), value=-100.0).topk(most)
-            kind, place = (index // area).clamp(max=kinds - 1), index % area
+            best, index = F.pad(objectness, (0, most), value=-100.0).topk(most)
+            index = index.clamp(max=objectness.shape[0] - 1)
+            place, kind = index // kinds, index % kinds
             shift = torch.stack([place % width, place // width], 1) * _STRIDES[k]
             anchors.append(self.anchors[k][kind] + torch.cat([shift, shift], 1))
-            moves.append(deltas.view(kinds, 4, -1)[kind, :, place])
+            moves.append(deltas.view(-1, 4)[index])
             logits.append(best)
             levels.append(torch.full_like(best, k))
-        boxes = _moved(torch.cat(anchors), torch.cat(moves), rpn.box_coder, corner)
+        boxes = _moved(torch.cat(anchors), torch.cat(moves), rpn.box_coder, _corner(view))
         scores, levels = torch.cat(logits).sigmoid(), torch.cat(levels)
         kept = ((scores > rpn.score_thresh) & _wide(boxes)).nonzero().flatten()
         boxes = boxes[kept]
         best = _suppress(boxes, scores[kept], levels[kept], rpn.nms_thresh)[: rpn.post_nms_top_n()]
         return boxes, boxes[best]
 
-    def _digits(self, maps: list[Tensor], proposals: Tensor, corner: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _digits(self, view: Tensor, maps: list[Tensor], proposals: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The second stage: what digit, if any, each proposal (N, 4) holds."""
         heads = self.model.roi_heads
         pooled, order = self._pooled(maps, proposals)
@@ -95,7 +99,7 @@ class OneView(nn.Module):
         scores = logits.softmax(1)[:, 1:]
         row, digit = (scores > heads.score_thresh).nonzero().unbind(1)
         moves = moves.view(-1, logits.shape[1], 4)[row, digit + 1]
-        boxes, scores = _moved(proposals[row], moves, heads.box_coder, corner), scores[row, digit]
+        boxes, scores = _moved(proposals[row], moves, heads.box_coder, _corner(view)), scores[row, digit]
         kept = _wide(boxes).nonzero().flatten()
         boxes, scores, digit = boxes[kept], scores[kept], digit[kept]
         best = _suppress(boxes, scores, digit, heads.nms_thresh)[: heads.detections_per_img]
@@ -116,11 +120,16 @@ class OneView(nn.Module):
         return torch.cat(pooled), torch.cat(order)
 
 
+def _padded(view: Tensor) -> tuple[int, int]:
+    """Height and width of a view (h, w, 3) that is padded. To ask its maps would turn integers to floating point."""
+    height, width = view.shape[:2]
+    return height + -height % _MULTIPLE, width + -width % _MULTIPLE
+
+
 def _doubled(level: Tensor, height: int, width: int) -> Tensor:
     """A map (B, C, H, W) twice as high and wide, its pixels repeated; height and width are those it gets.
 
-    Rows and columns are chosen in the layout that convolutions in integers work in, where the channels of a pixel lie
-    together. Its own size is not asked for, since for that the whole map would be turned to floating point.
+    Rows and columns are chosen in the layout that convolutions in integers work in: the channels of a pixel together.
     """
     rows, columns = ((0.5 * torch.arange(side, device=level.device)).long() for side in (height, width))
     return level.permute(0, 2, 3, 1)[:, :, columns][:, rows].permute(0, 3, 1, 2)
