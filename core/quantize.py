@@ -9,7 +9,6 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import onnx
-from onnx import numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
@@ -35,8 +34,9 @@ def quantized(model: onnx.ModelProto, inputs: Iterable[np.ndarray], first: int =
     """The model with its convolutions, and products of each pixel, in 8-bit integers; all else stays as it is.
 
     inputs: arrays of its one input, over which the range of every activation is measured. first: convolutions, from
-    the picture on, that stay in floating point. Weights get a scale a channel, see `rounding.round_weights`. What a
-    product gives is not rounded: boxes need more than 8 bits.
+    the picture on, that stay in floating point: they have few channels, and what they lose all others miss. Weights
+    get a scale a channel, see `rounding.round_weights`. What a product gives is not rounded: boxes need more than 8
+    bits.
     """
     inputs = list(inputs)
     with TemporaryDirectory() as folder:
@@ -64,7 +64,7 @@ def quantized(model: onnx.ModelProto, inputs: Iterable[np.ndarray], first: int =
             )
         finally:
             logging.disable(logging.NOTSET)
-        return _whole_pixels(onnx.load(whole))
+        return onnx.load(whole)
 
 
 def _as_scaled(scales: np.ndarray) -> list[dict]:
@@ -104,41 +104,3 @@ def _convolutional(graph: onnx.GraphProto, first: int) -> list[str]:
             read.update(node.input)
             names.append(node.name)
     return names[::-1]
-
-
-def _whole_pixels(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model without normalisation of its pixels, where quantising them afterwards gives back what they were.
-
-    They are whole numbers from 0 to 255 and become so again, so that their way through floating point is left out.
-    """
-    graph = model.graph
-    makers = {output: node for node in graph.node for output in node.output}
-    values = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
-    last = next(node for node in graph.node if node.op_type == "QuantizeLinear")
-    way = [last]  # to the picture
-    while way[-1].input[0] in makers:
-        way.append(makers[way[-1].input[0]])
-    if not {"Cast"} <= {node.op_type for node in way[1:]} <= {"Cast", "Mul", "Pad", "Sub", "Transpose", "Unsqueeze"}:
-        return model
-    pixels = np.arange(256, dtype=np.float32)
-    for node in reversed(way):
-        if node.op_type in ("Mul", "Sub"):
-            amount = values[node.input[1]]
-            if amount.size > 1:  # one a channel
-                return model
-            pixels = pixels * amount.item() if node.op_type == "Mul" else pixels - amount.item()
-    scale, zero = (values[name].item() for name in last.input[1:])
-    if not np.array_equal(np.rint(pixels / scale).clip(-zero, 255 - zero) + zero, np.arange(256)):
-        return model
-    name = graph.input[0].name
-    for node in reversed(way):
-        if node.op_type in ("Cast", "Mul", "Sub", "QuantizeLinear"):
-            graph.node.remove(node)
-        else:
-            node.input[0], name = name, node.output[0]
-            if node.op_type == "Pad":
-                node.input[2] = last.input[2]
-            final = node
-    final.output[0] = last.output[0]
-    del graph.value_info[:]  # of types that some had before
-    return model

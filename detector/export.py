@@ -14,6 +14,10 @@ from digits.detector.equalise import equalise
 from digits.detector.inference import OneView
 from digits.detector.model import build_detector
 
+_FIRST = (
+    3  # convolutions, all that work at stride 2 without many channels, whose errors would cost more than their time
+)
+
 
 @torch.no_grad()
 def export_detector(weights: str | Path, path: str | Path, views: Iterable[np.ndarray] | None = None) -> None:
@@ -37,4 +41,5 @@ def export_detector(weights: str | Path, path: str | Path, views: Iterable[np.nd
         ("boxes", "scores", "labels"),
         {"image": {0: "height", 1: "width"}, "boxes": found, "scores": found, "labels": found},
         views,
+        _FIRST,
     )
