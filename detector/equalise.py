@@ -39,7 +39,7 @@ def equalise(model: FasterRCNN, views: Iterable[np.ndarray]) -> None:
         hook.remove()
     for makers, readers in streams:
         width = torch.stack([widths[reader] for reader in readers]).amax(0)
-        gain = (width.max() / width.clamp(min=1e-6)).clamp(max=_MOST)
+        gain = (width.max() / width.clamp(min=1e-6)).clamp(1.0, _MOST)
         for maker in makers:
             maker.weight *= gain[:, None, None, None]
             maker.bias *= gain
