@@ -13,7 +13,8 @@ import onnx
 import onnxruntime
 from onnx import NodeProto, numpy_helper
 
-_SAMPLES = 30_000  # pixels of all the pictures together, at which a layer's inputs are looked at
+_SAMPLES = 30_000  # pixels of all the pictures together, at which a layer's inputs are looked at …
+_OF_ONE = 500  # … and at most so many of one: its pixels resemble each other
 _DAMPING = 0.01  # of the mean variance: inputs that hardly vary do not decide
 
 
@@ -80,15 +81,16 @@ def _statistics(
     session = onnxruntime.InferenceSession(watched.SerializeToString(), providers=["CPUExecutionProvider"])
     rng = np.random.default_rng(0)
     sums: dict[str, list] = {node.input[1]: [0, 0.0, 0.0] for node in layers}
+    count = min(_SAMPLES // len(inputs), _OF_ONE)
     for picture in inputs:
         found = dict(zip(maps, session.run(maps, {model.graph.input[0].name: picture}), strict=True))
         for node in layers:
-            patches = _patches(found[node.input[0]], node, kernels[node.input[1]], _SAMPLES // len(inputs), rng)
+            patches = _patches(found[node.input[0]], node, kernels[node.input[1]], count, rng)
             total = sums[node.input[1]]
             total[0] += patches.shape[1]
             total[1] += patches.sum(1)
             total[2] += patches.transpose(0, 2, 1) @ patches
-    return {name: (mean / count, moments / count) for name, (count, mean, moments) in sums.items()}
+    return {name: (mean / seen, moments / seen) for name, (seen, mean, moments) in sums.items()}
 
 
 def _patches(x: np.ndarray, node: NodeProto, kernel: tuple[int, ...], count: int, rng) -> np.ndarray:
