@@ -14,9 +14,7 @@ from digits.detector.equalise import equalise
 from digits.detector.inference import OneView
 from digits.detector.model import build_detector
 
-_FIRST = (
-    3  # convolutions, all that work at stride 2 without many channels, whose errors would cost more than their time
-)
+_FIRST = 3  # convolutions, up to the first map of 16 channels: what integers would lose there, all others miss
 
 
 @torch.no_grad()

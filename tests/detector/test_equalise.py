@@ -15,9 +15,8 @@ VIEW = np.random.default_rng(1).integers(0, 256, (96, 128, 3)).astype(np.uint8)
 @torch.no_grad()
 def seen(model):
     """What an untrained or trained model makes of a view: its maps, and what it suggests."""
-    one = OneView(model).eval()
     view = torch.from_numpy(VIEW)
-    return [*one._maps(view), *one.proposals(view)]
+    return [*model.backbone(view.permute(2, 0, 1)[None] / 128 - 1).values(), *OneView(model).eval().proposals(view)]
 
 
 @pytest.mark.parametrize("name", ["trained", LITE0, "mobilenet_v3_small"])
