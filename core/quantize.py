@@ -100,7 +100,7 @@ def _convolutional(graph: onnx.GraphProto, first: int) -> list[str]:
     read: set[str] = set()  # by a layer that is found
     names = []
     for node in reversed(found[start:]):
-        if node.op_type in _LAYERS or node.output[0] in read:
+        if node.op_type in (*_LAYERS, "Gather") or node.output[0] in read:
             read.update(node.input)
             names.append(node.name)
     return names[::-1]

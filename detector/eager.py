@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,7 @@ class EagerNetwork:
             torch.set_num_threads(threads)
 
     @torch.inference_mode()
-    def find(self, views: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    def find(self, views: Iterable[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """What is in each of some views, RGB uint8 (h, w, 3): boxes float32 (N, 4), scores (N,), digits int64 (N,)."""
         # one by one: a batch pads each to the largest, which is slower and changes what is seen at its edges
         found = (self._one_view(self._on_device(view)) for view in views)

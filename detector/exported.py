@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ class ExportedNetwork:
         self._network = Network(path, "detector", threads)
         self.header = self._network.header
 
-    def find(self, views: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    def find(self, views: Iterable[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """What is in each of some views, RGB uint8 (h, w, 3): boxes float32 (N, 4), scores (N,), digits int64 (N,)."""
         found = self._network.run_each(np.ascontiguousarray(view) for view in views)
         return [(boxes, scores, labels - 1) for boxes, scores, labels in found]

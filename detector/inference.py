@@ -12,7 +12,9 @@ from torch.nn import functional as F
 from torch.onnx.operators import shape_as_tensor
 from torchvision.models.detection import FasterRCNN
 from torchvision.models.detection._utils import BoxCoder
-from torchvision.ops import nms, roi_align
+from torchvision.ops import nms
+
+from digits.detector.pooling import pooled
 
 _STRIDES = (4, 8, 16, 32)
 _MULTIPLE = 32  # pixels: sides are padded to multiples of it
@@ -38,6 +40,7 @@ class OneView(nn.Module):
             "mean": mean,
             "gain": 1 / deviation,
             "anchors": torch.stack(model.rpn.anchor_generator.cell_anchors),  # (levels, kinds, 4)
+            "strides": torch.tensor(_STRIDES),
         }
         for name, value in constants.items():
             self.register_buffer(name, value, persistent=False)
@@ -67,24 +70,26 @@ class OneView(nn.Module):
         rpn, kinds = self.model.rpn, self.anchors.shape[1]
         most = rpn.pre_nms_top_n()
         scorer, mover = rpn.head.cls_logits, rpn.head.bbox_pred
-        anchors, moves, logits, levels = [], [], [], []
-        for k, level in enumerate(maps):
-            width = _padded(view)[1] // _STRIDES[k]
+        index, moves, logits = [], [], []
+        for level in maps:
             # as products, pixel by pixel, whose sums stay whole where all else is in integers
             pixels = rpn.head.conv(level).permute(0, 2, 3, 1).reshape(-1, scorer.in_channels)
             objectness = F.linear(pixels, scorer.weight.flatten(1), scorer.bias).flatten()
             deltas = F.linear(pixels, mover.weight.flatten(1), mover.bias)  # (h * w, 4 * kinds)
             # as if followed by many that are sure to be nothing, since the smallest maps hold fewer than are taken
-            best, index = F.pad(objectness, (0, most), value=-100.0).topk(most)
-            index = index.clamp(max=objectness.shape[0] - 1)
-            place, kind = index // kinds, index % kinds
-            shift = torch.stack([place % width, place // width], 1) * _STRIDES[k]
-            anchors.append(self.anchors[k][kind] + torch.cat([shift, shift], 1))
-            moves.append(deltas.view(-1, 4)[index])
+            best, place = F.pad(objectness, (0, most), value=-100.0).topk(most)
+            place = place.clamp(max=objectness.shape[0] - 1)
+            index.append(place)
+            moves.append(deltas.view(-1, 4)[place])
             logits.append(best)
-            levels.append(torch.full_like(best, k))
-        boxes = _moved(torch.cat(anchors), torch.cat(moves), rpn.box_coder, _corner(view))
-        scores, levels = torch.cat(logits).sigmoid(), torch.cat(levels)
+        levels = torch.arange(len(maps), device=view.device).repeat_interleave(most)
+        stride, index = self.strides[levels], torch.cat(index)
+        pixel, kind = index // kinds, index % kinds
+        wide = _padded(view)[1] // stride
+        shift = torch.stack([pixel % wide, pixel // wide], 1) * stride[:, None]
+        anchors = self.anchors[levels, kind] + torch.cat([shift, shift], 1)
+        boxes = _moved(anchors, torch.cat(moves), rpn.box_coder, _corner(view))
+        scores = torch.cat(logits).sigmoid()
         kept = ((scores > rpn.score_thresh) & _wide(boxes)).nonzero().flatten()
         boxes = boxes[kept]
         best = _suppress(boxes, scores[kept], levels[kept], rpn.nms_thresh)[: rpn.post_nms_top_n()]
@@ -93,9 +98,9 @@ class OneView(nn.Module):
     def _digits(self, view: Tensor, maps: list[Tensor], proposals: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The second stage: what digit, if any, each proposal (N, 4) holds."""
         heads = self.model.roi_heads
-        pooled, order = self._pooled(maps, proposals)
+        features, order = self._pooled(view, maps, proposals)
         proposals = proposals[order]
-        logits, moves = heads.box_predictor(heads.box_head(pooled))
+        logits, moves = heads.box_predictor(heads.box_head(features))
         scores = logits.softmax(1)[:, 1:]
         row, digit = (scores > heads.score_thresh).nonzero().unbind(1)
         moves = moves.view(-1, logits.shape[1], 4)[row, digit + 1]
@@ -105,19 +110,17 @@ class OneView(nn.Module):
         best = _suppress(boxes, scores, digit, heads.nms_thresh)[: heads.detections_per_img]
         return boxes[best], scores[best], digit[best] + 1
 
-    def _pooled(self, maps: list[Tensor], proposals: Tensor) -> tuple[Tensor, Tensor]:
+    def _pooled(self, view: Tensor, maps: list[Tensor], proposals: Tensor) -> tuple[Tensor, Tensor]:
         """Proposals pooled, each from the level of its size (Lin et al. 2017), and in what order they come."""
         pool = self.model.roi_heads.box_roi_pool
         size = (proposals[:, 2:] - proposals[:, :2]).prod(1).sqrt()
         level = (torch.log2(size / pool.canonical_scale) + pool.canonical_level + 1e-6).floor()
-        level = (level - 2).clamp(0, len(maps) - 1)  # level 2 is the one of stride 4
-        pooled, order = [], []
-        for k, features in enumerate(maps):
-            here = (level == k).nonzero().flatten()
-            rois = F.pad(proposals[here], (1, 0))  # the index of the image
-            pooled.append(roi_align(features, rois, pool.output_size, 1 / _STRIDES[k], pool.sampling_ratio))
-            order.append(here)
-        return torch.cat(pooled), torch.cat(order)
+        level = (level - 2).clamp(0, len(maps) - 1).long()  # level 2 is the one of stride 4
+        height, width = _padded(view)
+        sizes = torch.stack([width // self.strides, height // self.strides], 1)
+        boxes = proposals / self.strides[level][:, None]
+        pixels = [each.permute(0, 2, 3, 1).reshape(-1, self.model.backbone.out_channels) for each in maps]
+        return pooled(pixels, sizes, boxes, level, pool.output_size[0], pool.sampling_ratio)
 
 
 def _padded(view: Tensor) -> tuple[int, int]:

@@ -164,7 +164,7 @@ class Detector(Backed):
         spots = find_spots(wide.boxes, wide.scores, width, height, scale)
         kept = np.ones(len(wide), bool)
         parts = []
-        views = [_scaled(spot.cut(image), spot.scale) for spot in spots]
+        views = (_scaled(spot.cut(image), spot.scale) for spot in spots)
         for spot, (boxes, scores, labels) in zip(spots, self._network.find(views), strict=True):
             kept &= ~spot.covers(wide.boxes)
             boxes = boxes / np.float32(spot.scale) + np.float32(spot.window[:2] * 2)
@@ -178,7 +178,7 @@ class Detector(Backed):
         """At the whole of an image, each look answering for its heights."""
         full = self.scale(image)
         closest = _scaled(image, full)
-        views = [_scaled(closest, reduction) for reduction, _, _ in _LOOKS]
+        views = (_scaled(closest, reduction) for reduction, _, _ in _LOOKS)  # while the first is looked at
         parts = []
         for (reduction, low, high), (boxes, scores, labels) in zip(_LOOKS, self._network.find(views), strict=True):
             found = Detections(boxes / np.float32(full * reduction), scores, labels)
