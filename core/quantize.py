@@ -85,7 +85,8 @@ def _limits(graph: onnx.GraphProto, names: set[str]) -> dict[str, int]:
 
 
 def _convolutional(graph: onnx.GraphProto, first: int) -> list[str]:
-    """Names of the convolutions, the `first` left out, of products with their maps, and of what lies between them."""
+    """Names of the convolutions, the `first` left out, of products with their maps, of what lies between them, and of
+    what picks pixels of a map: those alone need to leave integers."""
     found: list[onnx.NodeProto] = []
     inside = set()  # maps that convolutions make, and what is made of nothing else
     for node in graph.node:

@@ -28,15 +28,16 @@ def pooled(
     """
     size = sizes[level]
     shares, pixels = _shares(boxes[:, :2], boxes[:, 2:], size, grid, samples)
-    places = (pixels[:, 1] * size[:, :1])[:, :, None] + pixels[:, 0][:, None]  # (N, K, K), a row after the other
+    places = pixels[:, 0][:, :, None] + (pixels[:, 1] * size[:, :1])[:, None]  # (N, columns, rows)
     order, windows = [], []
     for k, features in enumerate(maps):
         here = (level == k).nonzero().flatten()
         order.append(here)
         windows.append(features[places[here]])
-    order, windows = torch.cat(order), torch.cat(windows)  # (N, K, K, C)
+    order, windows = torch.cat(order), torch.cat(windows)  # (N, columns, rows, C)
     of_columns, of_rows = shares[order].unbind(1)
-    lines = (of_rows @ windows.flatten(2)).unflatten(2, (-1, windows.shape[3]))  # (N, grid, K, C)
+    # without reshaping, which ONNX Runtime would make into one that fails where there are no boxes
+    lines = (of_rows[:, None] @ windows).permute(0, 2, 1, 3)  # (N, grid, columns, C)
     return (of_columns[:, None] @ lines).permute(0, 3, 1, 2), order
 
 

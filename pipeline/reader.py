@@ -24,7 +24,7 @@ from digits.pipeline.fuse import Fusion, Seen, confidence, features, fuse, same_
 from digits.pipeline.merge import NumberRegion, candidates
 from digits.pipeline.results import Digit, Reading, Scene
 from digits.recognizer import Recognizer, Transcription
-from digits.recognizer.crops import cut_number, cut_with_room
+from digits.recognizer.crops import cut_both
 
 CALIBRATION = "calibration.json"
 _AT_ONCE = 2  # photographs of many that are read at once; as many are in memory
@@ -153,7 +153,7 @@ class Reader:
     @staticmethod
     def cut(image: np.ndarray, regions: Sequence[NumberRegion]) -> list[np.ndarray]:
         """What is shown of an image (H, W, 3) to the recogniser: of every region two crops, close and with room."""
-        return [cut(image, region.digit_boxes) for region in regions for cut in (cut_number, cut_with_room)]
+        return [crop for region in regions for crop in cut_both(image, region.digit_boxes)]
 
     @staticmethod
     def pair(transcriptions: Iterable[Transcription]) -> list[Seen]:

@@ -24,12 +24,7 @@ def cut_number(image: np.ndarray, boxes: np.ndarray, margins=(MARGIN,) * 4) -> n
     tall = float(np.median(boxes[:, 3] - boxes[:, 1]))
     if is_stacked(boxes):
         return _side_by_side(image, boxes, margins)
-    if len(boxes) > 1:
-        centres = (boxes[:, :2] + boxes[:, 2:]) / 2
-        run, rise = centres[-1] - centres[0]
-        angle = float(np.arctan2(rise, run))
-        if _LEVEL < abs(angle) < np.deg2rad(60):
-            image, boxes = _level(image, boxes, angle)
+    image, boxes = _levelled(image, boxes)
     x1, y1 = boxes[:, :2].min(0)
     x2, y2 = boxes[:, 2:].max(0)
     left, top, right, bottom = (m * tall for m in margins)
@@ -40,6 +35,14 @@ def cut_with_room(image: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     """The same number, cut so widely that a digit before it or after it would be seen too; see `cut_number`."""
     along, across = _ROOM
     return cut_number(image, boxes, (across, along) * 2 if is_stacked(np.asarray(boxes)) else (along, across) * 2)
+
+
+def cut_both(image: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A number as `cut_number` and as `cut_with_room` cut it; a slanted line is turned once for both."""
+    boxes = np.asarray(boxes, np.float64)
+    if not is_stacked(boxes):
+        image, boxes = _levelled(image, boxes)
+    return cut_number(image, boxes), cut_with_room(image, boxes)
 
 
 def _side_by_side(image: np.ndarray, boxes: np.ndarray, margins) -> np.ndarray:
@@ -62,10 +65,13 @@ def _side_by_side(image: np.ndarray, boxes: np.ndarray, margins) -> np.ndarray:
     return np.concatenate(tiles, axis=1)
 
 
-def _level(image: np.ndarray, boxes: np.ndarray, angle: float) -> tuple[np.ndarray, np.ndarray]:
-    """The surroundings of a slanted line, turned by -angle, and its boxes there."""
-    tall = float(np.median(boxes[:, 3] - boxes[:, 1]))
-    pad = 1.0 * tall
+def _levelled(image: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The surroundings of a slanted line, turned level, and its boxes there; of a level one, what was given."""
+    run, rise = (boxes[-1, :2] + boxes[-1, 2:] - boxes[0, :2] - boxes[0, 2:]) / 2
+    angle = float(np.arctan2(rise, run))
+    if not _LEVEL < abs(angle) < np.deg2rad(60):
+        return image, boxes
+    pad = float(np.median(boxes[:, 3] - boxes[:, 1]))
     window = (
         boxes[:, 0].min() - pad,
         boxes[:, 1].min() - pad,

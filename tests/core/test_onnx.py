@@ -41,6 +41,13 @@ def test_scores_and_boxes_of_the_first_stage_are_not_rounded():
     assert not [node for node in graph.node if node.op_type == "QuantizeLinear" and node.input[0] in given]
 
 
+def test_pixels_are_picked_in_integers():
+    """Rows and columns for three larger maps, and of four maps what boxes cover: no map is turned to floating point."""
+    graph = onnx.load(shipped_model("detector", ".int8.onnx")).graph
+    rounded = {node.input[0] for node in graph.node if node.op_type == "QuantizeLinear"}
+    assert len([node for node in graph.node if node.op_type == "Gather" and node.output[0] in rounded]) == 10
+
+
 def without_header(folder):
     path = folder / "bare.onnx"
     model = onnx.load(shipped_model("recognizer"))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from digits.core.boxes import cut_region, is_stacked
-from digits.recognizer.crops import HEIGHT, WIDTH, cut_number, cut_with_room, letterbox
+from digits.recognizer.crops import HEIGHT, WIDTH, cut_both, cut_number, cut_with_room, letterbox
 
 
 def numbered(height=120, width=200):
@@ -72,14 +72,35 @@ def test_a_stack_is_laid_side_by_side_top_digit_first():
     assert thirds == [80, 160, 240]
 
 
-def test_a_slanted_line_is_turned_level():
+def slanted():
+    """Squares that rise by 30 degrees, and their boxes."""
     image = np.zeros((200, 200, 3), np.uint8)
     boxes = []
-    for i in range(4):  # squares that rise by 30 degrees
+    for i in range(4):
         x, y = 40 + i * 30, 140 - round(i * 30 * np.tan(np.deg2rad(30)))
         image[y - 8 : y + 8, x - 8 : x + 8] = 255
         boxes.append([x - 8, y - 8, x + 8, y + 8])
-    crop = cut_number(image, np.array(boxes), (0.2, 0.2, 0.2, 0.2))
+    return image, np.array(boxes)
+
+
+@pytest.mark.parametrize(
+    ("image", "boxes"),
+    [
+        slanted(),
+        (numbered(), np.array([[80, 40, 90, 60], [95, 40, 105, 60]])),
+        (numbered(), np.array([[90, 20, 100, 40], [90, 45, 100, 65]])),
+        (numbered(), np.array([[90, 20, 100, 40]])),
+    ],
+    ids=["slanted", "level", "stacked", "one digit"],
+)
+def test_both_cuts_are_those_that_are_cut_one_by_one(image, boxes):
+    for one, other in zip(cut_both(image, boxes), (cut_number(image, boxes), cut_with_room(image, boxes)), strict=True):
+        assert np.array_equal(one, other)
+
+
+def test_a_slanted_line_is_turned_level():
+    image, boxes = slanted()
+    crop = cut_number(image, boxes, (0.2, 0.2, 0.2, 0.2))
     assert crop.shape[1] > 3 * crop.shape[0]
     lit = np.argwhere(crop[..., 0] > 128)
     left, right = lit[lit[:, 1] < crop.shape[1] / 3], lit[lit[:, 1] > crop.shape[1] * 2 / 3]
