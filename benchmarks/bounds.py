@@ -83,6 +83,8 @@ class Watched:
             return getattr(self._network, name)
 
         def noted(*arguments):
+            # views that are scaled one by one as they are looked at: here first, to be counted afterwards
+            arguments = [each if isinstance(each, np.ndarray) else list(each) for each in arguments]
             result, took = timed(getattr(self._network, name), *arguments)
             self.calls.append((arguments, took))
             return result
