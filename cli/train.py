@@ -242,22 +242,19 @@ def thin(sources, weights, share, limit, threads, out, quiet):
     _prepare(threads)
     from digits.core.errors import DatasetError
     from digits.core.progress import shown
-    from digits.core.resources import shipped
-    from digits.core.weights import restore, save_weights
+    from digits.core.weights import save_weights
     from digits.datasets.sources import open_source
     from digits.detector import Detector
-    from digits.detector.model import build_detector
     from digits.detector.thinning import thinned
 
-    path = weights or shipped("digits.detector.weights", "detector.safetensors")
-    whole, header = restore(path, "detector", build_detector)
+    detector = Detector(weights, "cpu", backend="torch")
     opened = [open_source(source, quiet=quiet).part("train").limited(limit) for source in sources]
-    pictures = [(pictures, i) for pictures in opened for i in range(len(pictures))]
+    pictures = [(source, i) for source in opened for i in range(len(source))]
     if not pictures:
         raise DatasetError("no pictures to look at, of those that are for training")
-    view = Detector(path, "cpu", backend="torch").view
-    views = (view(source[i].image, 0)[0] for source, i in shown(pictures, "pictures", len(pictures), quiet))
-    model, architecture = thinned(whole, header["architecture"], views, share)
+    each = shown(pictures, "pictures", len(pictures), quiet)
+    views = (detector.view(source[i].image, 0)[0] for source, i in each)
+    model, architecture = thinned(detector.eager.model, detector.header["architecture"], views, share)
     training = {"thinned": str(weights or "shipped"), "share": share, "pictures": len(pictures)}
     save_weights(out, model, {"kind": "detector", "architecture": architecture, "training": training, "metrics": {}})
     click.echo(out)

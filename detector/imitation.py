@@ -36,7 +36,7 @@ def imitation_losses(model: FasterRCNN, whole: FasterRCNN, images: Sequence[Tens
         "loss_pyramid": torch.stack(off).mean(),
         "loss_objectness": _divergence(objectness, sure) / (1 + sure.sum()),
         "loss_rpn_box_reg": _apart(moves, moved, sure),
-        "loss_classifier": F.kl_div(scores.log_softmax(1), classes, reduction="batchmean"),
+        "loss_classifier": F.kl_div(scores.log_softmax(1), classes, reduction="sum") / max(1, len(scores)),
         "loss_box_reg": _apart(boxes, told[1], classes[:, 1:]),
     }
 
@@ -53,7 +53,7 @@ def _told(model: FasterRCNN, maps, proposals, sizes) -> tuple[Tensor, Tensor]:
     """Logits of the classes (N, C), and moves (N, C - 1, 4) for all but the background, of proposals."""
     heads = model.roi_heads
     logits, moves = heads.box_predictor(heads.box_head(heads.box_roi_pool(maps, proposals, sizes)))
-    return logits, moves.view(len(moves), -1, 4)[:, 1:]
+    return logits, moves.view(*logits.shape, 4)[:, 1:]
 
 
 def _divergence(logits: Tensor, expected: Tensor) -> Tensor:

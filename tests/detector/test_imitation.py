@@ -23,6 +23,13 @@ def test_who_sees_the_same_loses_nothing(whole, images):
     assert all(float(loss) == pytest.approx(0, abs=1e-4) for loss in losses.values())
 
 
+def test_where_nothing_is_proposed_losses_are_numbers(whole):
+    model = build_detector(widths=[16] * 16)
+    losses = imitation_losses(model, whole, [torch.full((3, 64, 96), 0.35)])
+    assert losses["loss_classifier"] == losses["loss_box_reg"] == 0  # of no proposal
+    assert all(torch.isfinite(loss) for loss in losses.values()) and losses["loss_pyramid"] > 0
+
+
 def test_imitating_brings_the_other_one_closer(torch_reader, whole, images):
     torch.manual_seed(0)
     model = build_detector(**torch_reader.detector.header["architecture"]).train()
