@@ -28,13 +28,13 @@ def imitation_losses(model: FasterRCNN, whole: FasterRCNN, images: Sequence[Tens
         suggested, told = _rpn(whole, expected), _told(whole, expected, proposals, batch.image_sizes)
     maps = model.backbone(batch.tensors)
     off = [F.mse_loss(maps[key], each) / each.var() for key, each in expected.items()]
-    (objectness, moves), (sure, moved) = _rpn(model, maps), suggested
-    sure = sure.sigmoid()
+    (objectness, moves), (expected_objectness, moved) = _rpn(model, maps), suggested
+    sure = expected_objectness.sigmoid()
     scores, boxes = _told(model, maps, proposals, batch.image_sizes)
     classes = told[0].softmax(1)
     return {
         "loss_pyramid": torch.stack(off).mean(),
-        "loss_objectness": _divergence(objectness, sure) / (1 + sure.sum()),
+        "loss_objectness": _divergence(objectness, expected_objectness) / (1 + sure.sum()),
         "loss_rpn_box_reg": _apart(moves, moved, sure),
         "loss_classifier": F.kl_div(scores.log_softmax(1), classes, reduction="sum") / max(1, len(scores)),
         "loss_box_reg": _apart(boxes, told[1], classes[:, 1:]),
@@ -57,9 +57,10 @@ def _told(model: FasterRCNN, maps, proposals, sizes) -> tuple[Tensor, Tensor]:
 
 
 def _divergence(logits: Tensor, expected: Tensor) -> Tensor:
-    """Kullback-Leibler's, of yes or no, summed up."""
-    least = F.binary_cross_entropy(expected, expected, reduction="sum")
-    return F.binary_cross_entropy_with_logits(logits, expected, reduction="sum") - least
+    """Kullback-Leibler's, of yes or no, summed up; both given as logits."""
+    sure = expected.sigmoid()
+    entropy = F.binary_cross_entropy_with_logits(expected, sure, reduction="sum")
+    return F.binary_cross_entropy_with_logits(logits, sure, reduction="sum") - entropy
 
 
 def _apart(moves: Tensor, expected: Tensor, weight: Tensor) -> Tensor:

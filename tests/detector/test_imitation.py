@@ -17,8 +17,10 @@ def images(make_photo):
     return [torch.from_numpy(photo.copy()).permute(2, 0, 1) / 255 for photo in photos]
 
 
-def test_who_sees_the_same_loses_nothing(whole, images):
-    losses = imitation_losses(whole, whole, images)
+@pytest.mark.parametrize("half", [False, True], ids=["fp32", "bf16"])
+def test_who_sees_the_same_loses_nothing(half, whole, images):
+    with torch.autocast("cpu", torch.bfloat16, enabled=half):
+        losses = imitation_losses(whole, whole, images)
     assert len(losses) == 5
     assert all(float(loss) == pytest.approx(0, abs=1e-4) for loss in losses.values())
 
