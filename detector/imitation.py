@@ -46,14 +46,14 @@ def _rpn(model: FasterRCNN, maps: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
     objectness, moves = model.rpn.head(list(maps.values()))
     kinds = objectness[0].shape[1]
     moves = [each.unflatten(1, (kinds, 4)).permute(0, 1, 3, 4, 2).reshape(-1, 4) for each in moves]
-    return torch.cat([each.flatten() for each in objectness]), torch.cat(moves)
+    return torch.cat([each.flatten() for each in objectness]).float(), torch.cat(moves).float()
 
 
 def _told(model: FasterRCNN, maps, proposals, sizes) -> tuple[Tensor, Tensor]:
     """Logits of the classes (N, C), and moves (N, C - 1, 4) for all but the background, of proposals."""
     heads = model.roi_heads
     logits, moves = heads.box_predictor(heads.box_head(heads.box_roi_pool(maps, proposals, sizes)))
-    return logits, moves.view(*logits.shape, 4)[:, 1:]
+    return logits.float(), moves.float().view(*logits.shape, 4)[:, 1:]
 
 
 def _divergence(logits: Tensor, expected: Tensor) -> Tensor:
