@@ -145,9 +145,12 @@ Ends with 0 if a number was read, 1 if none was or all are unsure, 2 if an input
     help="What computes: PyTorch, on any device; ONNX Runtime, exactly so; or it in 8-bit integers, the fastest.",
 )
 @click.option(
-    "--quick",
-    is_flag=True,
-    help="Where nothing is read surely, do not look closer for small numbers: a third of the time.",
+    "--effort",
+    type=click.Choice(["quick", "normal", "thorough"]),
+    default="normal",
+    show_default=True,
+    help="How closely to look: closer until a number is read surely, but not at parts of the photograph, where the "
+    "smallest are found; until one is read surely; or as closely as can be, for small numbers beside large ones.",
 )
 @click.option("--threads", type=click.IntRange(1), metavar="N", help="Processor threads. [default: all]")
 @click.option("--quiet", is_flag=True, help="No progress bar, no notes on stderr.")
@@ -164,7 +167,7 @@ def read(
     calibration,
     device,
     backend,
-    quick,
+    effort,
     threads,
     quiet,
     verbose,
@@ -192,7 +195,7 @@ def read(
         fusion=Fusion.load(calibration) if calibration else None,
         min_confidence=min_confidence,
         threads=threads,
-        quick=quick,
+        effort=effort,
     )
     results = reader.read_all((item.source for item in items if item.error is None), skip_errors=True)
     bar = _progress(len(items), quiet)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +15,15 @@ from digits.detector.spots import find_spots
 
 LONG_SIDE = 720  # photographs are looked at with their longer side at this many pixels …
 _SHORTEST = 640  # … and small ones enlarged to this, at most twofold
-# The network is at its best with digits of 8 to 90 pixels, so a photograph is looked at three times: at full scale for
-# small digits and reduced for larger ones. Each look answers for a range of heights, in pixels at full scale; where two
-# overlap, merging settles it. The reduced ones cost a fifth of the first. Wherever small digits were suspected, a
-# closer look follows, scaled so that they have the height which is found best; it costs a tenth of the first.
-_LOOKS = ((1.0, 0.0, 95.0), (0.4, 55.0, 240.0), (0.16, 140.0, float("inf")))
+# The network is at its best with digits of 8 to 90 pixels, so a photograph is looked at in several scales. Each look
+# answers for a range of heights, in pixels at full scale; where two overlap, merging settles it. The reduced ones
+# together cost a third of the first, and go before it: at a glance they answer for small digits too. Wherever digits
+# were suspected that are smaller than is best, a closer look follows, scaled so that they have the height which is
+# found best; it costs a tenth of the first.
+_CLOSEST = (1.0, 0.0, 95.0)
+_GLANCE = ((0.5, 0.0, 190.0), (0.16, 140.0, float("inf")))
+_LARGE = 55.0  # pixels at full scale: digits higher than this are as good at a glance
+_LOOKS = (_CLOSEST, *((reduction, max(low, _LARGE), high) for reduction, low, high in _GLANCE))
 
 
 @dataclass(frozen=True)
@@ -123,40 +127,57 @@ class Detector(Backed):
         network = self.eager
         stages: dict[str, list[np.ndarray]] = {"before_nms": [], "after_nms": []}
         full = self.scale(image)
-        closest = _scaled(image, full)
-        for reduction, low, high in _LOOKS:
-            scale = full * reduction
-            for stage, boxes in network.propose(_scaled(closest, reduction)).items():
+        for (reduction, low, high), view in zip(_LOOKS, self._views(image, _LOOKS), strict=True):
+            for stage, boxes in network.propose(view).items():
                 tall = (boxes[:, 3] - boxes[:, 1]) / reduction
-                stages[stage].append(boxes[(tall >= low) & (tall < high)] / np.float32(scale))
-        wide = self._wide_looks(image)
+                stages[stage].append(boxes[(tall >= low) & (tall < high)] / np.float32(full * reduction))
+        wide = self._look(image, _LOOKS)
         for spot in find_spots(wide.boxes, wide.scores, *image.shape[1::-1], full):
             for stage, boxes in network.propose(_scaled(spot.cut(image), spot.scale)).items():
                 boxes = boxes / np.float32(spot.scale) + np.float32(spot.window[:2] * 2)
                 stages[stage].append(boxes[spot.covers(boxes)])
         return {stage: np.concatenate(parts) for stage, parts in stages.items()}
 
-    def look_closer(self, image: np.ndarray, found: Detections) -> Detections:
-        """Detections in an image (H, W, 3), best first, for which its parts are looked at as well.
+    def looks(self, image: np.ndarray) -> Iterator[Detections]:
+        """Detections in an image (H, W, 3), best first, from ever closer looks: a glance, at all of it, at its parts.
 
-        found: what `predict` found in it. It stands for large digits; small ones are those that the parts show, twice
-        as high. Takes about twice the time of `predict`.
+        Each stands by itself. The second is what `predict` finds, the third has small digits from the parts, which show
+        them twice as high. Nothing is looked at before it is asked for: the second takes about as long as the first,
+        the third four times.
         """
-        height, width = image.shape[:2]
-        small = SMALL * max(height, width)
-        parts = find_parts(width, height)
-        views = [part.cut(image) for part in parts]
-        scale = min(map(self.scale, views))
-        fine = []
-        for part, view in zip(parts, views, strict=True):
-            # one after the other: each keeps all cores busy, and several at once take as many times the memory
-            [(boxes, scores, labels)] = self._network.find([_scaled(view, scale)])
-            here = Detections(boxes / np.float32(scale) + np.float32(part.window[:2] * 2), scores, labels)
-            fine.append(here[part.holds(here.boxes) & (here.heights < small)])
-        return Detections.joined([found[found.heights >= small], self._at_spots(image, Detections.joined(fine), scale)])
+        scale = self.scale(image)
+        near = min(scale, 1.0)
+        reduced = _scaled(image, near)  # a large photograph once for all
+        glance = self._look(reduced, _GLANCE, near)
+        yield self._at_spots(image, glance, scale * _GLANCE[0][0])
+        large = glance[glance.heights * scale >= _LARGE]
+        whole = self._at_spots(image, Detections.joined([self._look(reduced, [_CLOSEST], near), large]), scale)
+        yield whole
+        yield self._in_parts(image, whole)
 
     def _predict_one(self, image: np.ndarray) -> Detections:
-        return self._at_spots(image, self._wide_looks(image), self.scale(image))
+        return self._at_spots(image, self._look(image, _LOOKS), self.scale(image))
+
+    def _look(self, image: np.ndarray, looks: Sequence[tuple[float, float, float]], near: float = 1.0) -> Detections:
+        """At the whole of a photograph, each look answering for its heights.
+
+        image: the photograph, scaled by `near`, to no less than the closest look asks for.
+        """
+        full = self.scale(image)
+        parts = []
+        found = self._network.find(self._views(image, looks))
+        for (reduction, low, high), (boxes, scores, labels) in zip(looks, found, strict=True):
+            tall = (boxes[:, 3] - boxes[:, 1]) / reduction
+            here = Detections(boxes / np.float32(full * reduction * near), scores, labels)
+            parts.append(here[(tall >= low) & (tall < high)])
+        return Detections.joined(parts)
+
+    def _views(self, image: np.ndarray, looks: Sequence[tuple[float, float, float]]) -> Iterator[np.ndarray]:
+        """What the looks see of an image, each made from the one before, while that is looked at."""
+        full, scale = self.scale(image), 1.0
+        for reduction, _, _ in looks:
+            image, scale = _scaled(image, full * reduction / scale), full * reduction
+            yield image
 
     def _at_spots(self, image: np.ndarray, wide: Detections, scale: float) -> Detections:
         """What a closer look answers for takes the place of what was seen there before, at `scale`."""
@@ -174,14 +195,17 @@ class Detector(Backed):
         found.boxes[:, 1::2] = found.boxes[:, 1::2].clip(0, height)
         return found
 
-    def _wide_looks(self, image: np.ndarray) -> Detections:
-        """At the whole of an image, each look answering for its heights."""
-        full = self.scale(image)
-        closest = _scaled(image, full)
-        views = (_scaled(closest, reduction) for reduction, _, _ in _LOOKS)  # while the first is looked at
-        parts = []
-        for (reduction, low, high), (boxes, scores, labels) in zip(_LOOKS, self._network.find(views), strict=True):
-            found = Detections(boxes / np.float32(full * reduction), scores, labels)
-            tall = found.heights * full
-            parts.append(found[(tall >= low) & (tall < high)])
-        return Detections.joined(parts)
+    def _in_parts(self, image: np.ndarray, found: Detections) -> Detections:
+        """Small digits from the parts of an image, large ones as `found` in the whole."""
+        height, width = image.shape[:2]
+        small = SMALL * max(height, width)
+        parts = find_parts(width, height)
+        views = [part.cut(image) for part in parts]
+        scale = min(map(self.scale, views))
+        fine = []
+        for part, view in zip(parts, views, strict=True):
+            # one after the other: each keeps all cores busy, and several at once take as many times the memory
+            [(boxes, scores, labels)] = self._network.find([_scaled(view, scale)])
+            here = Detections(boxes / np.float32(scale) + np.float32(part.window[:2] * 2), scores, labels)
+            fine.append(here[part.holds(here.boxes) & (here.heights < small)])
+        return Detections.joined([found[found.heights >= small], self._at_spots(image, Detections.joined(fine), scale)])

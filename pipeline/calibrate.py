@@ -24,12 +24,11 @@ _LENGTH_WEIGHTS = (0.0, 0.5, 1.0, 2.0, 3.0)
 
 @dataclass(frozen=True)
 class _Picture:
-    """A validation picture: its size, the numbers that stand there, and what its whole and its parts show."""
+    """A validation picture: its size, the numbers that stand there, and what ever closer looks show."""
 
     size: tuple[int, int]
     numbers: list[tuple[str, np.ndarray]]
-    whole: Look
-    parts: Look
+    looks: list[Look]
 
     def truth_of(self, box: np.ndarray) -> str:
         """The number whose box meets IoU 0.5 with `box`; "" if there is none."""
@@ -47,9 +46,8 @@ def _numbers(sample: Sample) -> list[tuple[str, np.ndarray]]:
 
 
 def _looked_at(reader: Reader, image: np.ndarray, numbers) -> _Picture:
-    found = reader.detector.predict([image])[0]
-    looks = (reader.look_at(image, each) for each in (found, reader.detector.look_closer(image, found)))
-    return _Picture(image.shape[1::-1], numbers, *looks)
+    looks = [reader.look_at(image, found) for found in reader.detector.looks(image)]
+    return _Picture(image.shape[1::-1], numbers, looks)
 
 
 def _logistic(rows: np.ndarray, right: np.ndarray, ridge: float = 1.0) -> np.ndarray:
@@ -63,16 +61,16 @@ def _logistic(rows: np.ndarray, right: np.ndarray, ridge: float = 1.0) -> np.nda
 
 
 def _outcomes(pictures: list[_Picture], fusion: Fusion) -> tuple[np.ndarray, np.ndarray]:
-    """Features (N, K) of the regions in which the whole shows a text, and whether it is right, float (N,)."""
+    """Features (N, K) of the regions in which any look shows a text, and whether it is right, float (N,)."""
     rows, right = [], []
     for picture in pictures:
-        regions, seen = picture.whole.regions, picture.whole.seen
-        fused = [fuse(each.close, region.evidence, fusion) for each, region in zip(seen, regions, strict=True)]
-        rows_of = features(fused, seen, regions)
-        for row, each, region in zip(rows_of, fused, regions, strict=True):
-            if each.text:
-                rows.append(row)
-                right.append(each.text == picture.truth_of(region.box))
+        for regions, seen in ((look.regions, look.seen) for look in picture.looks):
+            fused = [fuse(each.close, region.evidence, fusion) for each, region in zip(seen, regions, strict=True)]
+            rows_of = features(fused, seen, regions)
+            for row, each, region in zip(rows_of, fused, regions, strict=True):
+                if each.text:
+                    rows.append(row)
+                    right.append(each.text == picture.truth_of(region.box))
     return np.array(rows).reshape(-1, len(FEATURES)), np.array(right, float)
 
 
@@ -95,15 +93,15 @@ def _told(reader: Reader, picture: _Picture, look: Look) -> _Told:
     return [(r.confidence, r.text == picture.truth_of(look.regions[i].box)) for i, r in readings.items()]
 
 
-def _at(threshold: float, told: list[tuple[_Told, _Told]]) -> list[_Told]:
-    """What is told of every picture: what its whole shows or, if nothing of that is sure enough, its parts."""
-    return [whole if any(sure >= threshold for sure, _ in whole) else parts for whole, parts in told]
+def _at(threshold: float, told: list[list[_Told]]) -> list[_Told]:
+    """What is told of every picture: what the first look shows that shows anything sure enough, or else the last."""
+    return [next((look for look in looks if any(sure >= threshold for sure, _ in look)), looks[-1]) for looks in told]
 
 
-def _threshold(told: list[tuple[_Told, _Told]], precision: float) -> float:
+def _threshold(told: list[list[_Told]], precision: float) -> float:
     """The lowest at which the share `precision` of the readings above it is right; 1 if there is none."""
     # rounded down, lest the last reading that is sure enough falls below it
-    for threshold in sorted({np.floor(sure * 1e4) / 1e4 for both in told for look in both for sure, _ in look}):
+    for threshold in sorted({np.floor(sure * 1e4) / 1e4 for looks in told for look in looks for sure, _ in look}):
         right = [right for of_picture in _at(threshold, told) for sure, right in of_picture if sure >= threshold]
         if right and np.mean(right) >= precision:
             return float(threshold)
@@ -133,7 +131,7 @@ def calibrate(
     _, fusion = max((_fitted(pictures, *weights) for weights in grid), key=lambda scored: scored[0])
 
     reader = Reader(detector, recognizer, fusion=fusion)
-    told = [tuple(_told(reader, picture, look) for look in (picture.whole, picture.parts)) for picture in pictures]
+    told = [[_told(reader, picture, look) for look in picture.looks] for picture in pictures]
     threshold = _threshold(told, precision)
     told = _at(threshold, told)
     right = [right for of_picture in told for _, right in of_picture]

@@ -27,16 +27,18 @@ from digits.recognizer import Recognizer, Transcription
 from digits.recognizer.crops import cut_both
 
 CALIBRATION = "calibration.json"
+EFFORTS = ("quick", "normal", "thorough")
+_WHOLE = 2  # looks of a detector, after which come those at parts
 _AT_ONCE = 2  # photographs of many that are read at once; as many are in memory
 _MAX_REGIONS = 24  # a photograph's best regions; more than this many numbers is noise
 
 
 class DetectorLike(Protocol):
-    """Anything that finds digits as `Detector` does; `look_closer` may return what was found."""
+    """Anything that finds digits as `Detector` does; `looks` may yield no more than what `predict` finds."""
 
     def predict(self, images: list[np.ndarray]) -> list[Detections]: ...
 
-    def look_closer(self, image: np.ndarray, found: Detections) -> Detections: ...
+    def looks(self, image: np.ndarray) -> Iterable[Detections]: ...
 
 
 class RecognizerLike(Protocol):
@@ -64,8 +66,9 @@ class Reader:
     detector, recognizer: objects with the methods of `DetectorLike` and `RecognizerLike`; those that ship by default.
     fusion: how the two are weighed and calibrated, if they are others. device, backend: for the default ones, see
     `digits.Detector`. min_confidence: below it a reading is `unsure`; by default the threshold chosen on validation
-    data. threads: processor threads to use, all by default. quick: leave it at what the whole of a photograph shows,
-    where else its parts are looked at if nothing is read surely.
+    data. threads: processor threads to use, all by default. effort: a photograph is looked at ever closer, at a glance,
+    at all of it, at its parts, until a number is read surely (`normal`), never at its parts (`quick`), or always at all
+    (`thorough`), which finds the small numbers beside a large one.
     """
 
     def __init__(
@@ -78,13 +81,15 @@ class Reader:
         min_confidence: float | None = None,
         threads: int | None = None,
         backend: str = "auto",
-        quick: bool = False,
+        effort: str = "normal",
     ):
+        if effort not in EFFORTS:
+            raise ValueError(f"effort must be one of {', '.join(EFFORTS)}, got {effort!r}")
         if min_confidence is not None and not 0 <= min_confidence <= 1:
             raise ValueError(f"min_confidence must be within 0 and 1, got {min_confidence}")
         self.detector = detector or Detector(device=device, backend=backend, threads=threads)
         self.recognizer = recognizer or Recognizer(device=device, backend=backend, threads=threads)
-        self.quick = quick
+        self.effort = effort
         self._at_once = min(_AT_ONCE, threads or _AT_ONCE)
         self.fusion = fusion or Fusion.load(shipped("digits.pipeline", CALIBRATION))
         self.min_confidence = self.fusion.threshold if min_confidence is None else min_confidence
@@ -126,15 +131,15 @@ class Reader:
             pool.shutdown(cancel_futures=True)
 
     def look(self, image: np.ndarray) -> Look:
-        """What is seen in an upright photograph, RGB uint8 (H, W, 3).
-
-        Where nothing is read surely, small numbers are looked for in its parts, unless the reader is a quick one.
-        """
-        found = self.detector.predict([image])[0]
-        looked = self.look_at(image, found)
-        if self.quick or any(reading.status == "read" for reading in looked.readings.values()):
-            return looked
-        return self.look_at(image, self.detector.look_closer(image, found))
+        """What is seen in an upright photograph, RGB uint8 (H, W, 3), looked at as closely as it takes."""
+        looks = islice(self.detector.looks(image), _WHOLE if self.effort == "quick" else None)
+        if self.effort == "thorough":
+            looks = deque(looks, 1)  # the closest one
+        for found in looks:
+            looked = self.look_at(image, found)
+            if any(reading.status == "read" for reading in looked.readings.values()):
+                break
+        return looked
 
     def look_at(self, image: np.ndarray, found: Detections) -> Look:
         """What is seen in an image (H, W, 3), given the digits that the detector found in it."""

@@ -1,9 +1,9 @@
-"""Small numbers, for which a photograph is looked at in parts."""
+"""Ever closer looks, and the parts of a photograph in which small numbers are found."""
 
 import numpy as np
 import pytest
 
-from digits import Detections, Detector, Reader
+from digits import Detector, Reader
 from digits.detector.parts import SMALL, find_parts
 
 
@@ -38,57 +38,81 @@ def test_which_parts_hold_a_digit(box, holding):
     assert [i for i, part in enumerate(parts) if part.holds(np.float32([box]))[0]] == holding
 
 
-NOTHING = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
+@pytest.fixture
+def two_numbers(make_photo):
+    """A photograph of 4.3 megapixels with 1428 in its middle, 11 pixels high, and 25 in a corner, 300 pixels high."""
+    photo = np.array(make_photo("1428", (2400, 1800), 11))
+    photo[:800, :900] = np.asarray(make_photo("25", (900, 800), 300))
+    return photo
 
 
-def test_small_digits_are_those_of_the_parts_and_large_ones_as_found_before(reader, make_photo):
-    photo = np.asarray(make_photo("1428", (2400, 1800), 11))
-    large = Detections(np.float32([[100, 100, 180, 200]]), np.float32([0.4]), np.array([7]))
-    small = Detections(np.float32([[100, 100, 108, 110]]), np.float32([0.4]), np.array([7]))
-    found = reader.detector.look_closer(photo, Detections.joined([small, large]))
-    assert np.all(np.diff(found.scores) <= 0)
-    kept = [box.tolist() for box in found.boxes]
-    assert large.boxes[0].tolist() in kept and small.boxes[0].tolist() not in kept
-    sure = found[found.scores > 0.5]
-    assert sorted(sure.labels[np.argsort(sure.boxes[:, 0])]) == [1, 2, 4, 8]
-    middles = (sure.boxes[:, :2] + sure.boxes[:, 2:]) / 2
-    assert np.abs(middles - [1200, 900]).max() < 40
+def test_ever_closer_looks(reader, two_numbers):
+    """Small digits are those of the parts, large ones as found before."""
+    shown = []
+    for found in reader.detector.looks(two_numbers):
+        assert np.all(np.diff(found.scores) <= 0)
+        sure = found[found.scores > 0.5]
+        sure = sure[np.argsort(sure.boxes[:, 0])]
+        small = sure.heights < 30
+        shown.append("".join(map(str, [*sure.labels[~small], *sure.labels[small]])))
+        middles = (sure.boxes[small, :2] + sure.boxes[small, 2:]) / 2
+        assert np.all(np.abs(middles - [1200, 900]) < 40)
+    assert shown == ["25", "25", "251428"]
+
+
+def test_the_second_look_is_what_predict_finds(reader, two_numbers):
+    _, looked, _ = reader.detector.looks(two_numbers)
+    [found] = reader.detector.predict([two_numbers])
+    assert looked.labels.tolist() == found.labels.tolist()
+    np.testing.assert_allclose(looked.boxes, found.boxes, atol=0.5)
+    np.testing.assert_allclose(looked.scores, found.scores, atol=0.01)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (2, 900, 3), (900, 1, 3)])
-def test_the_parts_of_slivers(reader, shape):
-    assert isinstance(reader.detector.look_closer(np.zeros(shape, np.uint8), NOTHING), Detections)
+def test_looks_at_slivers(reader, shape):
+    assert len([*reader.detector.looks(np.zeros(shape, np.uint8))]) == 3
 
 
 class Counting:
-    """A detector that notes how it was asked."""
+    """A detector that notes how closely it was asked to look."""
 
     def __init__(self, detector: Detector):
         self.detector, self.asked = detector, []
 
-    def predict(self, images):
-        self.asked.append("whole")
-        return self.detector.predict(images)
-
-    def look_closer(self, image, found):
-        self.asked.append("parts")
-        return self.detector.look_closer(image, found)
+    def looks(self, image):
+        for name, found in zip(("glance", "whole", "parts"), self.detector.looks(image), strict=True):
+            self.asked.append(name)
+            yield found
 
 
 @pytest.mark.parametrize(
-    ("text", "height", "quick", "asked", "expected"),
+    ("text", "height", "effort", "asked", "expected"),
     [
-        ("1428", 11, False, ["whole", "parts"], "1428"),  # three pixels of what the whole is scaled to
-        ("1428", 11, True, ["whole"], ""),
-        ("1428", 300, False, ["whole"], "1428"),
-        ("", 11, False, ["whole", "parts"], ""),
+        ("1428", 11, "normal", "glance whole parts", ["1428"]),  # three pixels of what the whole is scaled to
+        ("1428", 11, "quick", "glance whole", []),
+        ("1428", 25, "normal", "glance whole", ["1428"]),  # four pixels at a glance
+        ("1428", 300, "normal", "glance", ["1428"]),
+        ("", 11, "normal", "glance whole parts", []),
+        ("", 11, "quick", "glance whole", []),
+        ("1428", 300, "thorough", "glance whole parts", ["1428"]),
     ],
 )
-def test_parts_are_looked_at_where_nothing_is_read_surely(reader, make_photo, text, height, quick, asked, expected):
+def test_looks_are_as_close_as_it_takes(reader, make_photo, text, height, effort, asked, expected):
     detector = Counting(reader.detector)
-    scene = Reader(detector, reader.recognizer, quick=quick).read(make_photo(text, (2400, 1800), height))
-    assert (scene.text, detector.asked) == (expected, asked)
+    scene = Reader(detector, reader.recognizer, effort=effort).read(make_photo(text, (2400, 1800), height))
+    assert ([r.text for r in scene.readings], " ".join(detector.asked)) == (expected, asked)
     for reading in scene.readings:
         x1, y1, x2, y2 = reading.box
         assert x1 < 1200 < x2
         assert y1 < 900 < y2
+
+
+@pytest.mark.parametrize(("effort", "expected"), [("normal", ["25"]), ("thorough", ["25", "1428"])])
+def test_small_numbers_beside_a_large_one_take_effort(reader, two_numbers, effort, expected):
+    scene = Reader(reader.detector, reader.recognizer, effort=effort).read(two_numbers)
+    assert [r.text for r in scene.readings if r.status == "read"] == expected
+
+
+def test_an_unknown_effort():
+    with pytest.raises(ValueError, match="effort must be one of quick, normal, thorough, got 'huge'"):
+        Reader(effort="huge")

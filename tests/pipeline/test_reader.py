@@ -22,8 +22,8 @@ class StubDetector:
     def predict(self, images):
         return [Detections(self.boxes, self.scores, self.labels) for _ in images]
 
-    def look_closer(self, image, found):
-        return found
+    def looks(self, image):
+        return self.predict([image])
 
 
 class StubRecognizer:
