@@ -28,33 +28,32 @@ def pooled(
     along a cell of the grid.
     """
     size = sizes[level]
-    shares, pixels = _shares(boxes[:, :2], boxes[:, 2:], size, grid, samples)
-    places = pixels[:, 0][:, :, None] + (pixels[:, 1] * size[:, :1])[:, None]  # (N, columns, rows)
-    order, windows = [], []
+    of_columns, x = _shares(boxes[:, 0], boxes[:, 2], size[:, :1], grid, samples)
+    of_rows, y = _shares(boxes[:, 1], boxes[:, 3], size[:, 1:], grid, samples)
+    places = x[:, :, None] + (y * size[:, :1])[:, None]  # (N, columns, rows)
+    order, lines = [], []
     for k, features in enumerate(maps):
         here = (level == k).nonzero().flatten()
         order.append(here)
-        windows.append(features[places[here]])
-    order, windows = torch.cat(order), torch.cat(windows)  # (N, columns, rows, C)
-    of_columns, of_rows = shares[order].unbind(1)
+        lines.append(of_rows[here][:, None] @ features[places[here]])  # (n, columns, grid, C)
+    order = torch.cat(order)
     # without reshaping, which ONNX Runtime would make into one that fails where there are no boxes
-    lines = (of_rows[:, None] @ windows).permute(0, 2, 1, 3)  # (N, grid, columns, C)
-    return (of_columns[:, None] @ lines).permute(0, 3, 1, 2), order
+    lines = torch.cat(lines).permute(0, 2, 1, 3)  # (N, grid, columns, C)
+    return (of_columns[order][:, None] @ lines).permute(0, 3, 1, 2), order
 
 
 def _shares(start: Tensor, end: Tensor, size: Tensor, grid: int, samples: int) -> tuple[Tensor, Tensor]:
-    """How boxes, from start to end (N, 2), are seen of maps of that size (N, 2): x and y, each by itself.
+    """How boxes, in one direction from start to end (N,), are seen of maps of that size (N, 1).
 
-    Returns the share that each of K pixels has in the cells, float32 (N, 2, grid, K), and which these pixels are, int64
-    (N, 2, K).
+    Returns the share that each of K pixels has in the cells, float32 (N, grid, K), and which these pixels are, int64
+    (N, K).
     """
     steps = (torch.arange(grid * samples, device=start.device) + 0.5) / (grid * samples)
-    points = start[:, :, None] + (end - start).clamp(min=1.0)[:, :, None] * steps
-    size = size[:, :, None]
+    points = start[:, None] + (end - start).clamp(min=1.0)[:, None] * steps
     inside = points <= size  # what measures less than a pixel is seen as one, and may reach beyond
     points = points.clamp(min=0).minimum(size - 1)
-    first = points[:, :, :1].floor()
-    count = F.pad((points[:, :, -1:].floor() - first).flatten(), (0, 1)).max().clamp(max=_LONGEST - 2) + 2
+    first = points[:, :1].floor()
+    count = F.pad((points[:, -1:].floor() - first).flatten(), (0, 1)).max().clamp(max=_LONGEST - 2) + 2
     pixels = first + torch.arange(count, device=start.device)
-    near = (1 - (points[..., None] - pixels[:, :, None]).abs()).clamp(min=0) * inside[..., None]
-    return sum(near[:, :, k::samples] for k in range(samples)) / samples, pixels.minimum(size - 1).long()
+    near = (1 - (points[..., None] - pixels[:, None]).abs()).clamp(min=0) * inside[..., None]
+    return sum(near[:, k::samples] for k in range(samples)) / samples, pixels.minimum(size - 1).long()
