@@ -131,7 +131,7 @@ class Detector(Backed):
             for stage, boxes in network.propose(view).items():
                 tall = (boxes[:, 3] - boxes[:, 1]) / reduction
                 stages[stage].append(boxes[(tall >= low) & (tall < high)] / np.float32(full * reduction))
-        wide = self._look(image, _LOOKS)
+        wide = self._whole(image, self._look(image, _GLANCE))
         for spot in find_spots(wide.boxes, wide.scores, *image.shape[1::-1], full):
             for stage, boxes in network.propose(_scaled(spot.cut(image), spot.scale)).items():
                 boxes = boxes / np.float32(spot.scale) + np.float32(spot.window[:2] * 2)
@@ -146,29 +146,28 @@ class Detector(Backed):
         the third four times.
         """
         scale = self.scale(image)
-        near = min(scale, 1.0)
-        reduced = _scaled(image, near)  # a large photograph once for all
-        glance = self._look(reduced, _GLANCE, near)
+        glance = self._look(image, _GLANCE)
         yield self._at_spots(image, glance, scale * _GLANCE[0][0])
-        large = glance[glance.heights * scale >= _LARGE]
-        whole = self._at_spots(image, Detections.joined([self._look(reduced, [_CLOSEST], near), large]), scale)
+        whole = self._at_spots(image, self._whole(image, glance), scale)
         yield whole
         yield self._in_parts(image, whole)
 
     def _predict_one(self, image: np.ndarray) -> Detections:
-        return self._at_spots(image, self._look(image, _LOOKS), self.scale(image))
+        return self._at_spots(image, self._whole(image, self._look(image, _GLANCE)), self.scale(image))
 
-    def _look(self, image: np.ndarray, looks: Sequence[tuple[float, float, float]], near: float = 1.0) -> Detections:
-        """At the whole of a photograph, each look answering for its heights.
+    def _whole(self, image: np.ndarray, glance: Detections) -> Detections:
+        """Small digits from the closest look at the whole of an image, large ones as seen at a glance."""
+        large = glance[glance.heights * self.scale(image) >= _LARGE]
+        return Detections.joined([self._look(image, [_CLOSEST]), large])
 
-        image: the photograph, scaled by `near`, to no less than the closest look asks for.
-        """
+    def _look(self, image: np.ndarray, looks: Sequence[tuple[float, float, float]]) -> Detections:
+        """At the whole of an image, each look answering for its heights."""
         full = self.scale(image)
         parts = []
         found = self._network.find(self._views(image, looks))
         for (reduction, low, high), (boxes, scores, labels) in zip(looks, found, strict=True):
             tall = (boxes[:, 3] - boxes[:, 1]) / reduction
-            here = Detections(boxes / np.float32(full * reduction * near), scores, labels)
+            here = Detections(boxes / np.float32(full * reduction), scores, labels)
             parts.append(here[(tall >= low) & (tall < high)])
         return Detections.joined(parts)
 
