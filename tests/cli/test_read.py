@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from digits.cli import main
+from digits.pipeline.reader import EFFORTS
 
 
 @pytest.fixture
@@ -141,12 +142,24 @@ def test_verbose_and_quiet(run, photos):
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["--device", "abacus", "a.jpg"], ["--threads", "0", "a.jpg"], ["--colour", "a.jpg"]]
+    "arguments",
+    [
+        [],
+        ["--device", "abacus", "a.jpg"],
+        ["--threads", "0", "a.jpg"],
+        ["--effort", "huge", "a.jpg"],
+        ["--colour", "a.jpg"],
+    ],
 )
 def test_wrong_usage(run, arguments):
     done = run(*arguments)
     assert done.exit_code == 2
     assert done.stdout == "" and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("effort", EFFORTS)
+def test_every_effort_reads_what_is_plain(run, photos, effort):
+    assert run(photos / "a.jpg", "--effort", effort, "--json").exit_code == 0
 
 
 def test_a_missing_device_is_one_line(run, photos):
