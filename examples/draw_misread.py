@@ -30,7 +30,7 @@ def fittings(size: tuple[int, int]) -> Image.Image:
     font = ImageFont.load_default(132)
     draw.text((284, 330), NUMBER, font=font, anchor="mm", fill=255)
     _, top, right, bottom = draw.textbbox((284, 330), NUMBER, font=font, anchor="mm")
-    x = right + 40
+    x = right + 30
     draw.rounded_rectangle((x - 7, top - 2, x + 7, bottom + 2), 6, fill=255)
     for y in (top + 2, bottom - 2):
         draw.ellipse((x - 12, y - 12, x + 12, y + 12), fill=255)
