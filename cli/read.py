@@ -149,8 +149,9 @@ Ends with 0 if a number was read, 1 if none was or all are unsure, 2 if an input
     type=click.Choice(["quick", "normal", "thorough"]),
     default="normal",
     show_default=True,
-    help="How closely to look: closer until a number is read surely, but not at parts of the photograph, where the "
-    "smallest are found; until one is read surely; or as closely as can be, for small numbers beside large ones.",
+    help="How closely to look. normal: ever closer, until a number is read surely; quick: likewise, but never at parts "
+    "of the photograph, where the smallest numbers are found; thorough: as closely as can be, for small numbers beside "
+    "large ones.",
 )
 @click.option("--threads", type=click.IntRange(1), metavar="N", help="Processor threads. [default: all]")
 @click.option("--quiet", is_flag=True, help="No progress bar, no notes on stderr.")
