@@ -66,9 +66,9 @@ class Reader:
     detector, recognizer: objects with the methods of `DetectorLike` and `RecognizerLike`; those that ship by default.
     fusion: how the two are weighed and calibrated, if they are others. device, backend: for the default ones, see
     `digits.Detector`. min_confidence: below it a reading is `unsure`; by default the threshold chosen on validation
-    data. threads: processor threads to use, all by default. effort: with `normal` a photograph is looked at ever closer,
-    at a glance, at all of it, at its parts, until a number is read surely; with `quick` likewise, but never at its parts;
-    with `thorough` always as closely as can be, which finds small numbers beside a large one.
+    data. threads: processor threads to use, all by default. effort: with `normal` a photograph is looked at ever
+    closer, at a glance, at all of it, at its parts, until a number is read surely; with `quick` likewise, but never at
+    its parts; with `thorough` always as closely as can be, which finds small numbers beside a large one.
     """
 
     def __init__(
