@@ -17,9 +17,9 @@ LONG_SIDE = 720  # photographs are looked at with their longer side at this many
 _SHORTEST = 640  # … and small ones enlarged to this, at most twofold
 # The network is at its best with digits of 8 to 90 pixels, so a photograph is looked at in several scales. Each look
 # answers for a range of heights, in pixels at full scale; where two overlap, merging settles it. The reduced ones
-# together cost a third of the first, and go before it: at a glance they answer for small digits too. Wherever digits
+# together cost half of the first, and go before it: at a glance they answer for small digits too. Wherever digits
 # were suspected that are smaller than is best, a closer look follows, scaled so that they have the height which is
-# found best; it costs a tenth of the first.
+# found best; it costs an eighth of the first.
 _CLOSEST = (1.0, 0.0, 95.0)
 _GLANCE = ((0.5, 0.0, 190.0), (0.16, 140.0, float("inf")))
 _LARGE = 55.0  # pixels at full scale: digits higher than this are as good at a glance
@@ -142,8 +142,7 @@ class Detector(Backed):
         """Detections in an image (H, W, 3), best first, from ever closer looks: a glance, at all of it, at its parts.
 
         Each stands by itself. The second is what `predict` finds, the third has small digits from the parts, which show
-        them twice as high. Nothing is looked at before it is asked for: the second takes about as long as the first,
-        the third four times.
+        them twice as high. Nothing is looked at before it is asked for, and each takes longer than the one before.
         """
         scale = self.scale(image)
         glance = self._look(image, _GLANCE)
