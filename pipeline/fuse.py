@@ -16,10 +16,12 @@ from digits.pipeline.merge import NumberRegion
 from digits.recognizer import Transcription
 
 # What the confidence is calibrated from, see `features`.
-FEATURES = ("text", "with_room", "detection", "rival", "whole", "lone_digit", "always")
+FEATURES = ("text", "with_room", "detection", "rival", "whole", "beside", "lone_digit", "always")
 _FLOOR = 0.05  # a class that the detector did not name is unlikely, not impossible
 _NO_RIVAL = -5.0  # log odds: of a text that nobody believes in
 _SAME_PLACE = 0.3  # of the smaller box: regions that share so much hold one number
+_NOT_SEEN = -2.0  # log odds: of about the faintest digit that is taken for one
+_LIKE = 2.0  # largest ratio of the heights of a number's digits and of one that may belong to it
 
 
 class Seen(NamedTuple):
@@ -80,26 +82,47 @@ def fuse(seen: Transcription, evidence: np.ndarray, fusion: Fusion) -> Transcrip
 
 
 def features(fused: Sequence[Transcription], seen: Sequence[Seen], regions: Sequence[NumberRegion]) -> np.ndarray:
-    """What tells how likely the readings of a photograph's regions are right, float64 (N, 7), as `FEATURES` names it.
+    """What tells how likely the readings of a photograph's regions are right, float64 (N, 8), as `FEATURES` names it.
 
     text: log odds of the fused text. with_room: of the same text where the number is cut with room at both ends: part
     of a number is read otherwise there. detection: of the mean score of the digits. rival: of the likeliest text that
     is read in a region in the same place and contradicts it: neither is a part of the other. whole: of the likeliest
-    that this one is a part of; that parts of a text are read too says nothing against it. lone_digit: whether the
+    that this one is a part of; that parts of a text are read too says nothing against it. beside: of the score of the
+    surest digit that stands next to this number and is none of it: a part of it may be missing. lone_digit: whether the
     detector saw one digit only: branches and door handles pass for one, rarely for a row. always: 1.
     """
     boxes = np.array([region.box for region in regions]).reshape(-1, 4)
     texts = [each.text for each in fused]
     odds = np.array([_log_odds(each.confidence) for each in fused])
+    beside = _beside(regions, boxes)
     rows = np.zeros((len(regions), len(FEATURES)))
-    for row, region, each, text, own in zip(rows, regions, seen, texts, odds, strict=True):
+    for row, region, each, text, own, next_to in zip(rows, regions, seen, texts, odds, beside, strict=True):
         here = same_place(region.box, boxes)
         longer = np.array([text != other and text in other for other in texts]) & here
         rivals = np.array([text not in other and other not in text for other in texts]) & here
         against = (odds[which].max(initial=_NO_RIVAL) for which in (rivals, longer))
         roomy = _log_odds(each.with_room.probability_of(text))
-        row[:] = own, roomy, _log_odds(region.score), *against, len(region.digit_boxes) == 1, 1.0
+        row[:] = own, roomy, _log_odds(region.score), *against, next_to, len(region.digit_boxes) == 1, 1.0
     return rows
+
+
+def _beside(regions: Sequence[NumberRegion], boxes: np.ndarray) -> np.ndarray:
+    """Of each region, (N,), the log odds of the surest digit next to its box, not a digit's height away."""
+    if not regions:
+        return np.zeros(0)
+    digits = np.concatenate([region.digit_boxes for region in regions])
+    scores = np.concatenate([region.evidence.max(1) for region in regions])
+    first, last = digits[:, :2], digits[:, 2:]
+    talls = digits[:, 3] - digits[:, 1]
+    tall = np.array([np.ptp(region.digit_boxes[:, 1::2], 1).mean() for region in regions])[:, None]
+    # how far they are from a box to the sides, and up or down, (N, M, 2); less than nothing beside it
+    far = np.maximum(first - boxes[:, None, 2:], boxes[:, None, :2] - last)
+    centre = (first + last) / 2
+    inside = ((centre > boxes[:, None, :2]) & (centre < boxes[:, None, 2:])).all(2)
+    near = ~inside & (far.min(2) < 0) & (far.max(2) < tall)
+    near &= np.maximum(talls, tall) < _LIKE * np.minimum(talls, tall)
+    surest = np.where(near, scores, 0.0).max(1)
+    return np.array([max(_NOT_SEEN, _log_odds(float(score))) for score in surest])
 
 
 def same_place(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
@@ -108,7 +131,7 @@ def same_place(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
 
 
 def confidence(of: np.ndarray, fusion: Fusion) -> np.ndarray:
-    """Probability that the whole string is right, for features (..., 7)."""
+    """Probability that the whole string is right, for features (..., 8)."""
     weights = np.array([fusion.weights.get(name, 0.0) for name in FEATURES])
     return 1 / (1 + np.exp(-(of @ weights).clip(-30, 30)))
 

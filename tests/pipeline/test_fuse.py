@@ -23,9 +23,9 @@ def evidence(text: str, score: float = 0.9) -> np.ndarray:
     return np.float32([np.eye(10)[int(c)] * score for c in text])
 
 
-def region(seen: np.ndarray, x: float = 0.0) -> NumberRegion:
-    boxes = np.float32([[x + 25 * i, 0, x + 25 * i + 20, 40] for i in range(len(seen))])
-    box = np.float32([x, 0, boxes[-1, 2], 40])
+def region(seen: np.ndarray, x: float = 0.0, y: float = 0.0, tall: float = 40.0) -> NumberRegion:
+    boxes = np.float32([[x + 25 * i, y, x + 25 * i + 20, y + tall] for i in range(len(seen))])
+    box = np.float32([x, y, boxes[-1, 2], y + tall])
     return NumberRegion(box, boxes, seen, float(seen.max(1).mean()), False)
 
 
@@ -102,6 +102,32 @@ def test_features_of_the_first_region(texts, regions, expected):
     assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-5)
     assert found["text"] == found["with_room"] == pytest.approx(np.log(0.8 / 0.2))
     assert found["always"] == 1
+
+
+# beside a number of two digits, whose box is (100, 100, 145, 140)
+BESIDE_CASES = {
+    "to the right": ([region(evidence("5"), 175, 100)], np.log(9)),
+    "to the left, lower": ([region(evidence("5"), 45, 130)], np.log(9)),
+    "below": ([region(evidence("5"), 125, 150)], np.log(9)),
+    "above, shifted": ([region(evidence("5"), 85, 55)], np.log(9)),
+    "the end of a number beside": ([region(evidence("35"), 40, 100)], np.log(9)),
+    "the surest of two": ([region(evidence("5", 0.8), 160, 100), region(evidence("6", 0.3), 110, 145)], np.log(4)),
+    "too faint": ([region(evidence("5", 0.05), 160, 100)], -2),
+    "further than a digit is high": ([region(evidence("5"), 186, 100)], -2),
+    "across a corner": ([region(evidence("5"), 155, 150)], -2),
+    "half as high": ([region(evidence("5"), 160, 100, tall=19)], -2),
+    "twice as high": ([region(evidence("5"), 160, 100, tall=82)], -2),
+    "a digit of its own": ([region(evidence("5"), 126, 100)], -2),
+    "nothing": ([], -2),
+}
+
+
+@pytest.mark.parametrize(("others", "expected"), BESIDE_CASES.values(), ids=BESIDE_CASES)
+def test_a_digit_beside_a_number_may_be_a_part_of_it(others, expected):
+    regions = [region(evidence("30"), 100, 100), *others]
+    read = [opinion("30")] * len(regions)
+    rows = features(read, [Seen(each, each) for each in read], regions)
+    assert rows[0, FEATURES.index("beside")] == pytest.approx(expected, abs=1e-5)
 
 
 def test_a_part_of_a_number_is_another_number_where_there_is_room():
