@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
 import numpy as np
 from PIL import Image
 
 _STRIP = 112  # rows read at a time: memory is bounded, and what is between the passes stays in the cache
+_ALONE = 2**19  # values of an image, of which fewer are done before another thread has started
 
 
-def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def resize(image: np.ndarray, size: tuple[int, int], threads: int = 1) -> np.ndarray:
     """An image, RGB uint8 (H, W, 3), at another size (width, height), as uint8 (height, width, 3).
 
     Made smaller, every pixel is the mean of the area it stands for; made larger, it lies linearly between its
     neighbours; each direction by itself. These are OpenCV's INTER_AREA and INTER_LINEAR, to a grey level. The image
-    itself is returned if it has that size.
+    itself is returned if it has that size. threads: that make it smaller, at most.
     """
     high, wide = image.shape[:2]
     smaller = min(wide, size[0]), min(high, size[1])
     if smaller != (wide, high):
-        image = _means(image, *smaller)
+        image = _means(image, *smaller, threads)
     if smaller != size:
         image = np.array(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))  # a copy, to be written to
     return image
@@ -40,17 +42,27 @@ def turn(image: np.ndarray, degrees: float) -> np.ndarray:
     return np.array(turned)
 
 
-def _means(image: np.ndarray, width: int, height: int) -> np.ndarray:
+def _means(image: np.ndarray, width: int, height: int, threads: int) -> np.ndarray:
     """The means of height × width equal areas of an image (H, W, 3), fewer than it has pixels, rounded to uint8."""
     rows, of_rows = _shares(image.shape[0], height)
     columns, of_columns = _shares(image.shape[1], width)
     small = np.empty((height, width, image.shape[2]), np.uint8)
     step = max(1, _STRIP // rows.shape[1])
-    for top in range(0, height, step):
+
+    def fill(top: int) -> None:
         strip = slice(top, top + step)
         narrowed = _weighted(image, rows[strip], of_rows[strip]).swapaxes(0, 1)
         means = _weighted(np.ascontiguousarray(narrowed), columns, of_columns)
         small[strip] = np.rint(means, out=means).swapaxes(0, 1)
+
+    tops = range(0, height, step)
+    if threads == 1 or image.size < _ALONE:
+        for top in tops:
+            fill(top)
+    else:
+        with ThreadPoolExecutor(threads, "digits-resize") as pool:
+            for _ in pool.map(fill, tops):
+                pass
     return small
 
 

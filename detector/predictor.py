@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,10 +72,6 @@ class Detections:
         }
 
 
-def _scaled(image: np.ndarray, scale: float) -> np.ndarray:
-    return resize(image, (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))))
-
-
 class Detector(Backed):
     """Finds digits.
 
@@ -97,6 +94,7 @@ class Detector(Backed):
     ):
         super().__init__("detector", weights, device, backend, threads)
         self.long_side = long_side
+        self._threads = threads or os.cpu_count() or 1
 
     def predict(self, images: Sequence[np.ndarray]) -> list[Detections]:
         """Detections in each image, RGB uint8 (H, W, 3) of any size, best first."""
@@ -115,7 +113,7 @@ class Detector(Backed):
         """
         full = self.scale(image)
         reduction = next(reduction for reduction, _, high in _LOOKS if tall * full < high)
-        return _scaled(_scaled(image, full), reduction), full * reduction
+        return self._scaled(self._scaled(image, full), reduction), full * reduction
 
     def propose(self, image: np.ndarray) -> dict[str, np.ndarray]:
         """Boxes that the region proposal network suggests in an image (H, W, 3), before digits are told apart.
@@ -133,7 +131,7 @@ class Detector(Backed):
                 stages[stage].append(boxes[(tall >= low) & (tall < high)] / np.float32(full * reduction))
         wide = self._whole(image, self._look(image, _GLANCE))
         for spot in find_spots(wide.boxes, wide.scores, *image.shape[1::-1], full):
-            for stage, boxes in network.propose(_scaled(spot.cut(image), spot.scale)).items():
+            for stage, boxes in network.propose(self._scaled(spot.cut(image), spot.scale)).items():
                 boxes = boxes / np.float32(spot.scale) + np.float32(spot.window[:2] * 2)
                 stages[stage].append(boxes[spot.covers(boxes)])
         return {stage: np.concatenate(parts) for stage, parts in stages.items()}
@@ -174,8 +172,12 @@ class Detector(Backed):
         """What the looks see of an image, each made from the one before, while that is looked at."""
         full, scale = self.scale(image), 1.0
         for reduction, _, _ in looks:
-            image, scale = _scaled(image, full * reduction / scale), full * reduction
+            image, scale = self._scaled(image, full * reduction / scale), full * reduction
             yield image
+
+    def _scaled(self, image: np.ndarray, scale: float) -> np.ndarray:
+        size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
+        return resize(image, size, self._threads)
 
     def _at_spots(self, image: np.ndarray, wide: Detections, scale: float) -> Detections:
         """What a closer look answers for takes the place of what was seen there before, at `scale`."""
@@ -183,7 +185,7 @@ class Detector(Backed):
         spots = find_spots(wide.boxes, wide.scores, width, height, scale)
         kept = np.ones(len(wide), bool)
         parts = []
-        views = (_scaled(spot.cut(image), spot.scale) for spot in spots)
+        views = (self._scaled(spot.cut(image), spot.scale) for spot in spots)
         for spot, (boxes, scores, labels) in zip(spots, self._network.find(views), strict=True):
             kept &= ~spot.covers(wide.boxes)
             boxes = boxes / np.float32(spot.scale) + np.float32(spot.window[:2] * 2)
@@ -203,7 +205,7 @@ class Detector(Backed):
         fine = []
         for part, view in zip(parts, views, strict=True):
             # one after the other: each keeps all cores busy, and several at once take as many times the memory
-            [(boxes, scores, labels)] = self._network.find([_scaled(view, scale)])
+            [(boxes, scores, labels)] = self._network.find([self._scaled(view, scale)])
             here = Detections(boxes / np.float32(scale) + np.float32(part.window[:2] * 2), scores, labels)
             fine.append(here[part.holds(here.boxes) & (here.heights < small)])
         return Detections.joined([found[found.heights >= small], self._at_spots(image, Detections.joined(fine), scale)])

@@ -49,6 +49,12 @@ def test_a_picture_narrower_and_taller_is_a_mean_one_way_and_linear_the_other(sh
     assert np.abs(expected - resize(image, size)).max() <= 2
 
 
+@pytest.mark.parametrize("shape", [(500, 400), (1500, 2100)])
+def test_several_threads_make_the_same_of_a_picture(shape):
+    image = noise(*shape)
+    assert (resize(image, (350, 260), threads=3) == resize(image, (350, 260))).all()
+
+
 def test_a_picture_of_the_right_size_is_not_copied():
     image = smooth(30, 40)
     assert resize(image, (40, 30)) is image
