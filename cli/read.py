@@ -150,7 +150,7 @@ Ends with 0 if a number was read, 1 if none was or all are unsure, 2 if an input
     default="normal",
     show_default=True,
     help="How closely to look. normal: ever closer, until a number is read surely; quick: likewise, but never at parts "
-    "of the photograph, where the smallest numbers are found; thorough: as closely as can be, for small numbers beside "
+    "of the photograph, where the smallest numbers are found; thorough: in all these ways, for small numbers beside "
     "large ones.",
 )
 @click.option("--threads", type=click.IntRange(1), metavar="N", help="Processor threads. [default: all]")

@@ -68,7 +68,8 @@ class Reader:
     `digits.Detector`. min_confidence: below it a reading is `unsure`; by default the threshold chosen on validation
     data. threads: processor threads to use, all by default. effort: with `normal` a photograph is looked at ever
     closer, at a glance, at all of it, at its parts, until a number is read surely; with `quick` likewise, but never at
-    its parts; with `thorough` always as closely as can be, which finds small numbers beside a large one.
+    its parts; with `thorough` in all these ways, whose findings are weighed together: it finds small numbers beside a
+    large one.
     """
 
     def __init__(
@@ -132,14 +133,19 @@ class Reader:
 
     def look(self, image: np.ndarray) -> Look:
         """What is seen in an upright photograph, RGB uint8 (H, W, 3), looked at as closely as it takes."""
-        looks = islice(self.detector.looks(image), _WHOLE if self.effort == "quick" else None)
+        looks = (self.look_at(image, found) for found in self.detector.looks(image))
         if self.effort == "thorough":
-            looks = deque(looks, 1)  # the closest one
-        for found in looks:
-            looked = self.look_at(image, found)
+            return self._together(list(looks), *image.shape[1::-1])
+        for looked in islice(looks, _WHOLE if self.effort == "quick" else None):
             if any(reading.status == "read" for reading in looked.readings.values()):
                 break
         return looked
+
+    def _together(self, looks: Sequence[Look], width: int, height: int) -> Look:
+        """Several looks as if they were one: what is seen in one speaks for or against what is seen in another."""
+        regions = [region for look in looks for region in look.regions]
+        seen = [each for look in looks for each in look.seen]
+        return Look(regions, seen, self.weigh(regions, seen, width, height))
 
     def look_at(self, image: np.ndarray, found: Detections) -> Look:
         """What is seen in an image (H, W, 3), given the digits that the detector found in it."""

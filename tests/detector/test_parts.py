@@ -111,6 +111,21 @@ def test_small_numbers_beside_a_large_one_take_effort(reader, two_numbers, effor
     assert [r.text for r in scene.readings if r.status == "read"] == expected
 
 
+def test_thorough_is_what_any_look_shows(reader, two_numbers):
+    class Apart:
+        """A detector that sees the large number in its first look only, the small one in its last."""
+
+        def looks(self, image):
+            *_, found = reader.detector.looks(image)
+            large = found.heights > 100
+            yield found[large]
+            yield found[large & ~large]
+            yield found[~large]
+
+    scene = Reader(Apart(), reader.recognizer, effort="thorough").read(two_numbers)
+    assert [r.text for r in scene.readings if r.status == "read"] == ["25", "1428"]
+
+
 def test_an_unknown_effort():
     with pytest.raises(ValueError, match="effort must be one of quick, normal, thorough, got 'huge'"):
         Reader(effort="huge")
