@@ -133,23 +133,22 @@ class Reader:
 
     def look(self, image: np.ndarray) -> Look:
         """What is seen in an upright photograph, RGB uint8 (H, W, 3), looked at as closely as it takes."""
-        looks = (self.look_at(image, found) for found in self.detector.looks(image))
+        looks = self.detector.looks(image)
         if self.effort == "thorough":
-            return self._together(list(looks), *image.shape[1::-1])
-        for looked in islice(looks, _WHOLE if self.effort == "quick" else None):
+            # as if in one look: what is seen in one speaks for or against what is seen in another
+            regions = {each.digit_boxes.tobytes(): each for found in looks for each in self._regions(found)}
+            return self._look_into(image, list(regions.values()))
+        for found in islice(looks, _WHOLE if self.effort == "quick" else None):
+            looked = self.look_at(image, found)
             if any(reading.status == "read" for reading in looked.readings.values()):
                 break
         return looked
 
-    def _together(self, looks: Sequence[Look], width: int, height: int) -> Look:
-        """Several looks as if they were one: what is seen in one speaks for or against what is seen in another."""
-        regions = [region for look in looks for region in look.regions]
-        seen = [each for look in looks for each in look.seen]
-        return Look(regions, seen, self.weigh(regions, seen, width, height))
-
     def look_at(self, image: np.ndarray, found: Detections) -> Look:
         """What is seen in an image (H, W, 3), given the digits that the detector found in it."""
-        regions = self._regions(found)
+        return self._look_into(image, self._regions(found))
+
+    def _look_into(self, image: np.ndarray, regions: list[NumberRegion]) -> Look:
         crops = self.cut(image, regions)
         seen = self.pair(self.recognizer.predict(crops) if crops else [])
         return Look(regions, seen, self.weigh(regions, seen, *image.shape[1::-1]))
