@@ -217,50 +217,6 @@ def search(path, space, trials, settings, out, quiet):
 
 
 @train.command()
-@click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--detector", "weights", type=_FILE, metavar="FILE", help="[default: what ships]")
-@click.option("--share", default=0.8, show_default=True, type=click.FloatRange(0, 1, min_open=True),
-              help="Of the cost of the layers concerned that stays.")  # fmt: skip
-@click.option("--limit", default=60, show_default=True, type=click.IntRange(1), metavar="N",
-              help="Look at so many pictures of each source.")  # fmt: skip
-@_threads
-@click.option("--out", type=_FILE, required=True, metavar="FILE", help="Weights to write.")
-@_quiet
-def thin(sources, weights, share, limit, threads, out, quiet):
-    """Leave out channels of a detector that the others can stand in for, so that it is faster.
-
-    SOURCES are folders of photographs, or any other source, to see which channels those are. Some of what the detector
-    loses is won back by training it to see as the whole one does:
-
-    \b
-    Example:
-      digits train thin DATA/campus DATA/icdar2003 --out thin.safetensors
-      digits train detector --config configs/detector-thin.toml --set data.root=DATA --out runs/thin
-    """
-    if not out.parent.is_dir():
-        raise click.UsageError(f"--out {out}: no such folder")
-    _prepare(threads)
-    from digits.core.errors import DatasetError
-    from digits.core.progress import shown
-    from digits.core.weights import save_weights
-    from digits.datasets.sources import open_source
-    from digits.detector import Detector
-    from digits.detector.thinning import thinned
-
-    detector = Detector(weights, "cpu", backend="torch")
-    opened = [open_source(source, quiet=quiet).part("train").limited(limit) for source in sources]
-    pictures = [(source, i) for source in opened for i in range(len(source))]
-    if not pictures:
-        raise DatasetError("no pictures to look at, of those that are for training")
-    each = shown(pictures, "pictures", len(pictures), quiet)
-    views = (detector.view(source[i].image, 0)[0] for source, i in each)
-    model, architecture = thinned(detector.eager.model, detector.header["architecture"], views, share)
-    training = {"thinned": str(weights or "shipped"), "share": share, "pictures": len(pictures)}
-    save_weights(out, model, {"kind": "detector", "architecture": architecture, "training": training, "metrics": {}})
-    click.echo(out)
-
-
-@train.command()
 @click.argument("kind", type=click.Choice(["detector", "recognizer"]))
 @click.argument("first", type=_FILE)
 @click.argument("second", type=_FILE)

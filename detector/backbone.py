@@ -8,7 +8,7 @@ its statistics would be frozen anyway; folded, there is nothing to freeze and le
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
@@ -30,7 +30,7 @@ _BLOCKS = [
     *[(6, 5, 2, 192), (6, 5, 1, 192), (6, 5, 1, 192), (6, 5, 1, 192)],
     (6, 3, 1, 320),
 ]
-WIDTHS = [expansion * inside for (expansion, *_), inside in zip(_BLOCKS, [32] + [b[-1] for b in _BLOCKS], strict=False)]
+_STEM = 32  # channels of the first layer
 _LEVELS = {2: "0", 4: "1", 10: "2", 15: "3"}  # index of the last block at stride 4, 8, 16, 32
 _LEVEL_CHANNELS = [24, 40, 112, 320]
 _BN_EPS = 1e-3
@@ -50,15 +50,13 @@ class DepthwiseConv(nn.Conv2d):
 
 
 class InvertedResidual(nn.Module):
-    """Expand to `wide` channels, filter each, project; added to its input where the shapes allow.
+    """Expand, filter each channel, project (Sandler et al. 2018); added to its input where the shapes allow."""
 
-    expanded: whether it does expand. The first block does not, and nothing is added.
-    """
-
-    def __init__(self, inside: int, wide: int, expanded: bool, kernel: int, stride: int, outside: int):
+    def __init__(self, inside: int, expansion: int, kernel: int, stride: int, outside: int):
         super().__init__()
         layers: list[nn.Module] = []
-        if expanded:
+        wide = expansion * inside
+        if expansion > 1:
             layers += [_conv(inside, wide), nn.ReLU6(inplace=True)]
         layers += [
             DepthwiseConv(wide, wide, kernel, stride, kernel // 2, groups=wide),
@@ -66,26 +64,22 @@ class InvertedResidual(nn.Module):
             _conv(wide, outside),
         ]
         self.layers = nn.Sequential(*layers)
-        self.residual = expanded and stride == 1 and inside == outside
+        self.residual = stride == 1 and inside == outside
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.layers(x) if self.residual else self.layers(x)
 
 
 class PyramidBackbone(nn.Module):
-    """RGB (B, 3, H, W) to four maps of `out_channels` at strides 4, 8, 16 and 32, keyed "0" to "3".
+    """RGB (B, 3, H, W) to four maps of `out_channels` at strides 4, 8, 16 and 32, keyed "0" to "3"."""
 
-    widths: of the 16 blocks, the channels that are filtered; EfficientNet-Lite0's by default.
-    """
-
-    def __init__(self, out_channels: int = 64, widths: Sequence[int] | None = None):
+    def __init__(self, out_channels: int = 64):
         super().__init__()
         self.out_channels = out_channels
-        widths = widths or WIDTHS
-        self.stem = nn.Sequential(_conv(3, widths[0], 3, 2), nn.ReLU6(inplace=True))
-        blocks, inside = [], widths[0]
-        for (expansion, kernel, stride, outside), wide in zip(_BLOCKS, widths, strict=True):
-            blocks.append(InvertedResidual(inside, wide, expansion > 1, kernel, stride, outside))
+        self.stem = nn.Sequential(_conv(3, _STEM, 3, 2), nn.ReLU6(inplace=True))
+        blocks, inside = [], _STEM
+        for expansion, kernel, stride, outside in _BLOCKS:
+            blocks.append(InvertedResidual(inside, expansion, kernel, stride, outside))
             inside = outside
         self.blocks = nn.ModuleList(blocks)
         self.fpn = FeaturePyramidNetwork(_LEVEL_CHANNELS, out_channels)
@@ -186,16 +180,14 @@ class TorchvisionPyramid(nn.Module):
         return list(self.body)
 
 
-def build_pyramid(
-    name: str, channels: int, pretrained: str | None = None, widths: Sequence[int] | None = None
-) -> PyramidBackbone | TorchvisionPyramid:
+def build_pyramid(name: str, channels: int, pretrained: str | None = None) -> PyramidBackbone | TorchvisionPyramid:
     """A pyramid by the name of its backbone: "efficientnet_lite0", or a model of torchvision.
 
-    pretrained: None, "imagenet", or a file of weights of the backbone. widths: see `PyramidBackbone`; of no other.
+    pretrained: None, "imagenet", or a file of weights of the backbone.
     """
     if name != LITE0:
         return TorchvisionPyramid(name, channels, pretrained)
-    pyramid = PyramidBackbone(channels, widths)
+    pyramid = PyramidBackbone(channels)
     if pretrained is not None:
         pyramid.load_imagenet(_lite0_weights() if pretrained == IMAGENET else pretrained)
     return pyramid

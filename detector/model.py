@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torchvision.models.detection import FasterRCNN
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.rpn import RPNHead
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.ops import MultiScaleRoIAlign
-from torchvision.ops.misc import Conv2dNormActivation
 
 from digits.detector.backbone import LITE0, build_pyramid
 
@@ -46,16 +45,14 @@ def build_detector(
     pool: int = 7,
     hidden: int = 256,
     *,
-    widths: Sequence[int] | None = None,
-    rpn_width: int | None = None,
     pretrained: str | None = None,
 ) -> FasterRCNN:
     """A detector whose heads are untrained. Images are given at the scale they are to be looked at: it does not resize.
 
-    backbone, pretrained, widths: see `build_pyramid`; channels: width of the pyramid; pool: side of the pooled grid of
-    a proposal; hidden: width of the box head; rpn_width: that of the region proposal network, by default the pyramid's.
+    backbone, pretrained: see `build_pyramid`; channels: width of the pyramid; pool: side of the pooled grid of
+    a proposal; hidden: width of the box head.
     """
-    pyramid = build_pyramid(backbone, channels, pretrained, widths)
+    pyramid = build_pyramid(backbone, channels, pretrained)
     anchors = AnchorGenerator(_ANCHOR_SIZES, (_ANCHOR_RATIOS,) * len(_ANCHOR_SIZES))
     # Canonical scale 96 sends digits up to about 68 px high to the finest level, where a pooled cell is 1-3 px wide.
     roi_pool = MultiScaleRoIAlign(["0", "1", "2", "3"], pool, 2, canonical_scale=96, canonical_level=4)
@@ -65,7 +62,7 @@ def build_detector(
     model = FasterRCNN(
         pyramid,
         rpn_anchor_generator=anchors,
-        rpn_head=_rpn_head(channels, rpn_width or channels, anchors.num_anchors_per_location()[0]),
+        rpn_head=RPNHead(channels, anchors.num_anchors_per_location()[0]),
         rpn_pre_nms_top_n_train=400,
         rpn_post_nms_top_n_train=200,
         rpn_pre_nms_top_n_test=150,  # a level
@@ -83,11 +80,3 @@ def build_detector(
     )
     model.transform = NormaliseOnly(*(_LITE0_NORM if backbone == LITE0 else _IMAGENET_NORM))
     return model
-
-
-def _rpn_head(channels: int, width: int, anchors: int) -> RPNHead:
-    """torchvision's, whose hidden maps may have fewer channels than the pyramid."""
-    head = RPNHead(width, anchors)
-    if width != channels:
-        head.conv = nn.Sequential(Conv2dNormActivation(channels, width, 3, norm_layer=None))
-    return head

@@ -24,7 +24,6 @@ from digits.datasets.pictures import Pictures, Record
 from digits.datasets.synthesis import Synthesizer
 from digits.datasets.transforms import DetectionTransform
 from digits.detector.backbone import LITE0
-from digits.detector.imitation import imitation_losses
 from digits.detector.model import build_detector
 from digits.training.config import Config, Loss
 from digits.training.data import (
@@ -115,7 +114,6 @@ class DetectorTask(Task):
         self.watched = open_examples(config, "validation", usable, quiet)
         check_apart(self.examples, self.watched)
         self.architecture, self.model = _network(config)
-        self._teacher = _teacher(config, self.model)
         streams = [self._stream(config, k, each) for k, each in enumerate(self.examples)]
         self.train = Mixture(streams, config.data.shares())
         makers = [maker for each in self.watched for maker in _whole(each)]
@@ -141,9 +139,6 @@ class DetectorTask(Task):
         return {"images": list(images), "targets": list(targets), "ids": [sample.image_id for sample in examples]}
 
     def losses(self, batch: dict) -> dict[str, Tensor]:
-        if self._teacher is not None:
-            whole = self._teacher.to(batch["images"][0].device)
-            return imitation_losses(self.model, whole, batch["images"])
         weight = None if self._weight is None else self._weight.to(batch["images"][0].device)
         return detection_losses(self.model, batch, self._loss, weight)
 
@@ -204,30 +199,11 @@ def _network(config: Config) -> tuple[dict, nn.Module]:
     architecture = {} if name == LITE0 else {"backbone": name}
     if start is None:
         return architecture, build_detector(name, pretrained=config.model.pretrained)
-    model, header = _shipped_or(start)
+    path = shipped("digits.detector.weights", "detector.safetensors") if start == "shipped" else start
+    model, header = restore(path, "detector", build_detector)
     architecture = header["architecture"]
     if architecture.get("backbone", LITE0) != name:
         raise WeightsError(f"{start}: of the backbone {architecture.get('backbone', LITE0)}, not {name}")
     if name != LITE0:
         model.backbone.keep_statistics = True
     return architecture, model
-
-
-def _teacher(config: Config, model: nn.Module) -> nn.Module | None:
-    """The network that the trained one imitates, if any."""
-    path = config.model.teacher
-    if path is None:
-        return None
-    teacher, _ = _shipped_or(path)
-    if teacher.backbone.out_channels != model.backbone.out_channels:
-        raise WeightsError(f"{path}: has a pyramid of another width, which cannot be imitated")
-    return teacher
-
-
-def _shipped_or(path: str) -> tuple[nn.Module, dict]:
-    """The network of a weights file, or of the one that ships, and its header."""
-    return restore(
-        shipped("digits.detector.weights", "detector.safetensors") if path == "shipped" else path,
-        "detector",
-        build_detector,
-    )

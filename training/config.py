@@ -102,14 +102,12 @@ class Model(_Section):
     """backbone: this project's (detector: efficientnet_lite0; recogniser: residual, lenet) or a model of torchvision.
 
     pretrained: "imagenet", or a file of weights of the backbone, relative to where the command runs. start: whole
-    weights of this project to go on from, a file, or "shipped" for those in the package. teacher: likewise, of a
-    detector with the same pyramid that is to be imitated; the annotations are not used then.
+    weights of this project to go on from, a file, or "shipped" for those in the package.
     """
 
     backbone: str | None = None
     pretrained: str | None = None
     start: str | None = None
-    teacher: str | None = None
 
     @model_validator(mode="after")
     def _one_start(self) -> Model:
@@ -199,12 +197,6 @@ class Config(_Section):
     stages: tuple[Stage, ...] = Field(min_length=1)
     stop: Stop = Stop()
     machine: Machine = Machine()
-
-    @model_validator(mode="after")
-    def _who_imitates(self) -> Config:
-        if self.kind != "detector" and self.model.teacher is not None:
-            raise ValueError("model.teacher is for detectors")
-        return self
 
     def path(self, name: str) -> Path:
         """A path of the data section, from `data.root`."""

@@ -12,10 +12,9 @@ from PIL import Image
 
 from digits import Detections, Detector, Recognizer
 from digits.cli import main
-from digits.core.weights import load_weights, save_weights
+from digits.core.weights import load_weights
 from digits.datasets.pictures import read_negatives
 from digits.datasets.synthesis import Synthesizer
-from digits.detector.model import build_detector
 from digits.pipeline.fuse import Fusion
 from digits.training.data import load_sources
 
@@ -237,76 +236,6 @@ def test_sources_of_every_format(scenes, tmp_path, kind, source, learnable):
         assert len(log_of(tmp_path / "run", "loss")) == 1
     else:
         assert "nothing in it that a detector can learn from" in done.stderr
-
-
-@pytest.fixture(scope="module")
-def small_detector(tmp_path_factory):
-    """Weights of a detector with few channels."""
-    path = tmp_path_factory.mktemp("small") / "small.safetensors"
-    architecture = {"widths": [32] * 16, "rpn_width": 32}
-    torch.manual_seed(0)
-    header = {"kind": "detector", "architecture": architecture, "training": {}, "metrics": {}}
-    save_weights(path, build_detector(**architecture), header)
-    return path
-
-
-def test_a_thinner_detector_learns_to_see_as_the_whole_one_does(scenes, data, small_detector, tmp_path):
-    thin = tmp_path / "thin.safetensors"
-    done = run(
-        *["thin", scenes / "coco", "--detector", small_detector, "--share", 0.6, "--limit", 4, "--out", thin, "--quiet"]
-    )
-    assert done.exit_code == 0 and done.stdout.strip() == str(thin)
-    (tmp_path / "d.toml").write_text(DETECTOR)
-    settings = [
-        "--set",
-        f"data.root={data}",
-        "--set",
-        f"model.start={thin}",
-        "--set",
-        f"model.teacher={small_detector}",
-    ]
-    done = run("detector", "--config", tmp_path / "d.toml", *settings, "--out", tmp_path / "run")
-    assert done.exit_code == 0, done.output
-    logged = log_of(tmp_path / "run", "loss_pyramid")
-    assert len(logged) == 2 and all(np.isfinite(logged))
-    made = Detector(tmp_path / "run" / "detector.safetensors", "cpu")
-    widths = made.header["architecture"]["widths"]
-    assert set(widths) <= {16, 32} and 16 in widths
-    assert [block.layers[-1].in_channels for block in made.eager.model.backbone.blocks] == widths
-    assert made.predict([np.zeros((60, 80, 3), np.uint8)])[0].boxes.shape[1] == 4
-
-
-def test_what_cannot_be_made_thinner_is_said_in_one_line(scenes, small_detector, tmp_path):
-    (tmp_path / "empty").mkdir()
-    out = tmp_path / "thin.safetensors"
-    for arguments, message in [
-        ([tmp_path / "gone"], "no such file or folder"),
-        ([tmp_path / "empty"], "empty"),
-        ([scenes / "coco", "--out", tmp_path / "gone" / "thin.safetensors"], "no such folder"),
-        ([scenes / "coco", "--detector", scenes / "coco" / "instances.json"], "not a readable weights file"),
-    ]:
-        refused = run("thin", "--detector", small_detector, "--out", out, *arguments, "--quiet")
-        assert refused.exit_code == 2 and message in refused.stderr and "Traceback" not in refused.output
-    assert not out.exists()
-
-
-def test_only_what_has_the_same_pyramid_can_be_imitated(data, small_detector, tmp_path):
-    other = tmp_path / "other.safetensors"
-    architecture = {"widths": [16] * 16, "channels": 16}
-    header = {"kind": "detector", "architecture": architecture, "training": {}, "metrics": {}}
-    save_weights(other, build_detector(**architecture), header)
-    (tmp_path / "d.toml").write_text(DETECTOR)
-    settings = [
-        "--set",
-        f"data.root={data}",
-        "--set",
-        f"model.start={small_detector}",
-        "--set",
-        f"model.teacher={other}",
-    ]
-    refused = run("detector", "--config", tmp_path / "d.toml", *settings, "--out", tmp_path / "run")
-    assert refused.exit_code == 2 and "pyramid of another width" in refused.stderr
-    assert not (tmp_path / "run").exists()
 
 
 def test_recognizer_goes_on_from_weights(scenes, tmp_path):

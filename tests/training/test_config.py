@@ -68,7 +68,6 @@ def test_set(least, setting, place, value):
         (["data.train.0.share=0.4"], "data: the shares of data.train add up to 0.4, not 1"),
         (["data.train.0.count=4"], "data: count is for data.validation"),
         (["model.start=shipped", "model.pretrained=imagenet"], "model: pretrained and start exclude each other"),
-        (["kind=recognizer", "model.teacher=shipped"], "model.teacher is for detectors"),
         (["stages.4.rate=1"], "--set stages.4.rate=1: there is no such place"),
         (["stages.rate=1"], "--set stages.rate=1: there is no such place"),
         (["kind.of=1"], "--set kind.of=1: there is no such place"),
