@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from digits.cli.sources import list_entries, list_problems
+
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _DIR = click.Path(file_okay=False, path_type=Path)
 
@@ -140,6 +142,8 @@ def mine(sources, weights, part, limit, keep, threads, out, quiet):
     detector = Detector(weights)
     alarms = find_false_alarms(detector, opened, quiet)
     windows = write_false_alarms(alarms[:keep], detector, out, quiet)
+    for pictures in opened if not quiet else ():
+        list_problems(pictures)
     click.echo(f"{len(alarms)} false alarms in {sum(map(len, opened))} pictures; the worst {min(keep, len(alarms))} "
                f"in {out / 'crops'}, {windows} windows in {out / 'windows'}")  # fmt: skip
 
@@ -250,12 +254,14 @@ def thin(sources, weights, share, limit, threads, out, quiet):
     detector = Detector(weights, "cpu", backend="torch")
     opened = [open_source(source, quiet=quiet).part("train").limited(limit) for source in sources]
     pictures = [(source, i) for source in opened for i in range(len(source))]
-    if not pictures:
-        raise DatasetError("no pictures to look at, of those that are for training")
     each = shown(pictures, "pictures", len(pictures), quiet)
-    views = (detector.view(source[i].image, 0)[0] for source, i in each)
+    views = [detector.view(sample.image, 0)[0] for source, i in each for sample in source.readable([i])]
+    for source in opened if not quiet else ():
+        list_problems(source)
+    if not views:
+        raise DatasetError("no pictures to look at, of those that are for training")
     model, architecture = thinned(detector.eager.model, detector.header["architecture"], views, share)
-    training = {"thinned": str(weights or "shipped"), "share": share, "pictures": len(pictures)}
+    training = {"thinned": str(weights or "shipped"), "share": share, "pictures": len(views)}
     save_weights(out, model, {"kind": "detector", "architecture": architecture, "training": training, "metrics": {}})
     click.echo(out)
 
@@ -311,6 +317,7 @@ def calibrate(data, fonts, detector_weights, recognizer_weights, precision, thre
     from digits.training.data import load_sources
 
     sources = load_sources(data, fonts, part="validation")
+    list_entries(sources.problems)
     scenes = Synthesizer(sources, seed=3, scene_size=(480, 640))
     fusion, report = fit(Detector(detector_weights), Recognizer(recognizer_weights), scenes, precision, composed)
     fusion.save(out)
