@@ -40,7 +40,7 @@ def _prepare(threads: int | None) -> None:
 
 @click.group()
 def train() -> None:
-    """Train the detector or the recogniser, and calibrate the two together.
+    """Train detector or recogniser, and calibrate the two together.
 
     What is trained, from which data and how, is said in a TOML file; ready ones are in configs/ of the project, and
     training/README.md explains their keys. A run has a folder of its own. It can be stopped or killed at any moment and
@@ -85,7 +85,7 @@ def _trainer(kind: str, summary: str):
 
 _trainer(
     "detector",
-    """Train the digit detector; writes RUN/detector.safetensors.
+    """Train the detector; writes RUN/detector.safetensors.
 
     \b
     Examples:
@@ -96,7 +96,7 @@ _trainer(
 )
 _trainer(
     "recognizer",
-    """Train the number recogniser; writes RUN/recognizer.safetensors.
+    """Train the recogniser; writes RUN/recognizer.safetensors.
 
     \b
     Examples:
@@ -118,10 +118,11 @@ _trainer(
 @click.option("--out", type=_DIR, required=True, metavar="DIR", help="Folder to write, new or empty.")
 @_quiet
 def mine(sources, weights, part, limit, keep, threads, out, quiet):
-    """Find what a detector takes for numbers in pictures that have none, for the next training to learn from.
+    """Find what a detector takes for numbers where there are none.
 
-    SOURCES are folders of pictures, or any other source that has pictures without numbers. Writes DIR/windows/, to be
-    a source of a detector's configuration, and DIR/crops/, its `mined` negatives of a recogniser.
+    The next training learns from it. SOURCES are folders of pictures, or any other source that has pictures without
+    numbers. Writes DIR/windows/, to be a source of a detector's configuration, and DIR/crops/, its `mined` negatives of
+    a recogniser.
 
     \b
     Example:
@@ -153,7 +154,7 @@ def mine(sources, weights, part, limit, keep, threads, out, quiet):
 @click.option("--out", type=_FILE, default="training.png", show_default=True, metavar="FILE",
               help="Where the plot goes: .png, .svg or .pdf.")  # fmt: skip
 def plot(runs, out):
-    """Draw the curves of RUNS, one or several to compare, from their logs.
+    """Draw the curves of RUNS, one or several to compare.
 
     \b
     Example:
@@ -172,9 +173,10 @@ def plot(runs, out):
 @click.option("--out", type=_DIR, required=True, metavar="DIR", help="A folder a run, and the comparison.")
 @_quiet
 def grid(configs, vary, settings, out, quiet):
-    """Train a set of configurations and compare them: accuracy, size and speed, as comparison.md and comparison.png.
+    """Train a set of configurations and compare them.
 
-    Called again, it goes on where it was stopped: what is finished stays.
+    Accuracy, size and speed are compared, in comparison.md and comparison.png. Called again, it goes on where it was
+    stopped: what is finished stays.
 
     \b
     Examples:
@@ -194,7 +196,8 @@ def grid(configs, vary, settings, out, quiet):
 @_set
 @click.option("--out", type=_DIR, required=True, metavar="DIR", help="A folder a trial, study.db and best.toml.")
 @_quiet
-def search(path, space, trials, settings, out, quiet):
+@click.pass_context
+def search(ctx, path, space, trials, settings, out, quiet):
     """Search for good settings with Optuna. Trials that lag behind are ended early; called again, it goes on.
 
     \b
@@ -210,6 +213,7 @@ def search(path, space, trials, settings, out, quiet):
     Example:
       digits train search --config configs/smoke.toml --space configs/space.toml --trials 12 --out runs/search
     """
+    ctx.meta["extra"] = "search"
     from digits.training.config import load_config
     from digits.training.search import BEST_CONFIG, load_space
     from digits.training.search import search as run
@@ -231,10 +235,10 @@ def search(path, space, trials, settings, out, quiet):
 @click.option("--out", type=_FILE, required=True, metavar="FILE", help="Weights to write.")
 @_quiet
 def thin(sources, weights, share, limit, threads, out, quiet):
-    """Leave out channels of a detector that the others can stand in for, so that it is faster.
+    """Leave out channels of a detector, so that it is faster.
 
-    SOURCES are folders of photographs, or any other source, to see which channels those are. Some of what the detector
-    loses is won back by training it to see as the whole one does:
+    Those go that the others can stand in for. SOURCES are folders of photographs, or any other source, to see which
+    channels those are. Some of what the detector loses is won back by training it to see as the whole one does:
 
     \b
     Example:
@@ -273,9 +277,10 @@ def thin(sources, weights, share, limit, threads, out, quiet):
 @click.option("--share", default=0.5, show_default=True, type=click.FloatRange(0, 1), help="Of the second.")
 @click.option("--out", type=_FILE, required=True, metavar="FILE", help="Weights to write.")
 def average(kind, first, second, share, out):
-    """The mean of two weights files: of a network that was trained on, SECOND, and what it started from, FIRST.
+    """Write the mean of two weights files.
 
-    It often does better than either, since less is forgotten.
+    That of a network that was trained on, SECOND, and of what it started from, FIRST, often does better than either,
+    since less is forgotten.
 
     \b
     Example:
@@ -301,7 +306,9 @@ def average(kind, first, second, share, out):
 @click.option("--composed", default=400, show_default=True, type=click.IntRange(1), help="Scenes to draw.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="FILE", help="calibration.json")
 def calibrate(data, fonts, detector_weights, recognizer_weights, precision, threads, composed, out):
-    """Fit how detector and recogniser are weighed, and the threshold of `unsure`, on validation data.
+    """Fit how the two are weighed, and when a reading is unsure.
+
+    On validation data: how the opinions of detector and recogniser are weighed, and the threshold of `unsure`.
 
     \b
     Example:

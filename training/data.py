@@ -151,6 +151,17 @@ def check_apart(examples: Sequence[Examples], watched: Sequence[Examples]) -> No
         )
 
 
+def _located(config: Config, name: str) -> Path:
+    """A path of the data section; DatasetError, which says where such paths begin, if there is nothing."""
+    path = config.path(name)
+    if not path.exists():
+        raise DatasetError(
+            f"{path}: no such file or folder; paths of data begin at data.root, which is {config.data.root}: "
+            "--set data.root=FOLDER changes it"
+        )
+    return path
+
+
 def open_examples(config: Config, use: str, usable: Callable[[Record], bool], quiet: bool = False) -> list[Examples]:
     """The sources of `data.train` or `data.validation`, as `use` says.
 
@@ -160,12 +171,13 @@ def open_examples(config: Config, use: str, usable: Callable[[Record], bool], qu
     opened = []
     for source in getattr(config.data, use):
         if source.synthetic is not None:
-            fonts, mined = (None if path is None else config.path(path) for path in (source.fonts, source.mined))
+            fonts, mined = (path and _located(config, path) for path in (source.fonts, source.mined))
             part = source.part or use
-            data = load_sources(config.path(source.synthetic), fonts, part=part, mined=mined)
+            backgrounds = _located(config, f"{source.synthetic}/negatives")
+            data = load_sources(backgrounds.parent, fonts, part=part, mined=mined)
         else:
-            images = None if source.images is None else config.path(source.images)
-            pictures = open_source(config.path(source.source), images, format=source.format, quiet=quiet)
+            images = source.images and _located(config, source.images)
+            pictures = open_source(_located(config, source.source), images, format=source.format, quiet=quiet)
             part = pictures if source.part is None else pictures.part(source.part)
             useless = [record.image_id for record in part.records if not usable(record)]
             problems = [Problem(image_id, f"nothing that a {config.kind} can learn from") for image_id in useless]
