@@ -91,7 +91,7 @@ _trainer(
     Examples:
       digits train detector --config configs/detector.toml --set data.root=DATA --out runs/detector
       digits train detector --resume --out runs/detector
-      torchrun --nproc-per-node 2 -m digits.cli train detector --config configs/detector.toml --out runs/detector
+      torchrun --nproc-per-node 2 -m digits.cli train detector --resume --out runs/detector
     """,
 )
 _trainer(
@@ -180,8 +180,8 @@ def grid(configs, vary, settings, out, quiet):
 
     \b
     Examples:
-      digits train grid a.toml b.toml --out runs/grid
-      digits train grid smoke.toml --vary 'model.backbone=lenet|resnet18' --vary 'loss.focal=0|2' --out runs/grid
+      digits train grid a.toml b.toml --set data.root=DATA --out runs/grid
+      digits train grid a.toml --set data.root=DATA --vary 'model.backbone=lenet|resnet18' --vary 'seed=1|2' --out grid
     """
     from digits.training.grid import plan, train_grid
 
@@ -211,7 +211,7 @@ def search(ctx, path, space, trials, settings, out, quiet):
 
     \b
     Example:
-      digits train search --config configs/smoke.toml --space configs/space.toml --trials 12 --out runs/search
+      digits train search --config configs/smoke.toml --set data.root=DATA --space configs/space.toml --out runs/search
     """
     ctx.meta["extra"] = "search"
     from digits.training.config import load_config
@@ -312,7 +312,7 @@ def calibrate(data, fonts, detector_weights, recognizer_weights, precision, thre
 
     \b
     Example:
-      digits train calibrate --data data/ --out pipeline/calibration.json
+      digits train calibrate --data DATA --out pipeline/calibration.json
     """
     if not out.parent.is_dir():
         raise click.UsageError(f"--out {out}: no such folder")
