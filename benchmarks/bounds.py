@@ -1,10 +1,10 @@
 """Prints where the time of a photograph goes, beside what the arithmetic of its networks would take.
 
-    python benchmarks/bounds.py --photos PHOTOS
+    python benchmarks/bounds.py --photos DATA/wild/images
 
-PHOTOS is a folder of photographs; they are read reduced to 640 pixels on the longer side, as `speed.py` does. The rate
-of the cores is that of one large convolution, 256 to 256 channels, 3×3, in the same ONNX Runtime and the same kind of
-number; the multiplications of a step are counted by PyTorch. Needs the extra `train`.
+The photographs are read reduced to 640 pixels on the longer side, as `speed.py` does. The rate of the cores is that of
+one large convolution, 256 to 256 channels, 3×3, in the same ONNX Runtime and the same kind of number; the
+multiplications of a step are counted by PyTorch. Needs the extra `train`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Prints how many house numbers are read where each is a small part of a large photograph.
 
-    python benchmarks/large.py --data ../shared/data
+    python benchmarks/large.py --data DATA
 
 Photographs of `wild/` are enlarged or reduced so that the digits of their number have a given height, and put somewhere
 into a picture without numbers that is as large as a camera's; such pictures alone come last. DATA needs wild/

@@ -1,6 +1,6 @@
 """Prints the figures of MODEL_CARD.md, measured on the real data in one run.
 
-    python benchmarks/measure.py --data ../shared/data
+    python benchmarks/measure.py --data DATA
 
 DATA needs wild/ (annotations.json, images/), svhn_test_grey/ (labels.csv, images/), negatives/ and
 icdar2003/text_without_digits/. The first two are only ever measured on; of the others, the test part is used, which

@@ -1,10 +1,10 @@
 """Times this reader's backends and other engines in one run, and prints README's table of it.
 
-    python benchmarks/speed.py --photos PHOTOS --python rapidocr=/envs/rapidocr/bin/python
+    python benchmarks/speed.py --photos DATA/wild/images --python rapidocr=/envs/rapidocr/bin/python
 
-PHOTOS is a folder of photographs. They are read reduced to 640 pixels on the longer side, one after the other for the
-latency, and over and over as a folder for the rest; one of them, enlarged to 12 megapixels, is for the memory. Engines
-and --python are those of `compare.py`; every engine runs in processes of its own without network.
+The photographs are read reduced to 640 pixels on the longer side, one after the other for the latency, and over and
+over as a folder for the rest; one of them, enlarged to 12 megapixels, is for the memory. Engines and --python are those
+of `compare.py`; every engine runs in processes of its own without network.
 """
 
 from __future__ import annotations

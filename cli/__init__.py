@@ -21,7 +21,8 @@ logging.getLogger("digits").addHandler(logging.NullHandler())  # commands list w
 class _OneLineErrors(click.Group):
     """Prints the project's own errors on one line and ends with code 2, as click does with bad usage.
 
-    So it does where a package is missing: the plain install reads and no more.
+    So it does where a package is missing: the plain install reads and no more. A command that needs another extra than
+    "train" names it in `ctx.meta["extra"]`.
     """
 
     def invoke(self, ctx: click.Context):
@@ -34,8 +35,9 @@ class _OneLineErrors(click.Group):
         except ModuleNotFoundError as error:
             if (error.name or "digits").partition(".")[0] == "digits":
                 raise
+            extra = ctx.meta.get("extra", "train")
             failure = click.ClickException(
-                f"this needs {error.name}, which is not installed: pip install 'street-digits[train]'"
+                f"this needs {error.name}, which is not installed: pip install 'street-digits[{extra}]'"
             )
             failure.exit_code = 2
             raise failure from error

@@ -53,7 +53,7 @@ def data() -> None:
 @click.option("--url", metavar="URL", help="Another place that has the archives. [default: the official one]")
 @_quiet
 def download(name, out, parts, url, quiet):
-    """Fetch a public data set; go on where an earlier attempt stopped.
+    """Fetch a public data set, going on where it broke off.
 
     \b
     Example:
@@ -86,9 +86,10 @@ def download(name, out, parts, url, quiet):
               help="Processes that draw; they do not change what is drawn.")  # fmt: skip
 @_quiet
 def synthesize(kind, count, out, backgrounds, fonts, layout, size, seed, workers, quiet):
-    """Draw house numbers: scenes for a detector, or crops for a recogniser.
+    """Draw house numbers, as scenes or as crops.
 
-    Writes images/ and instances.json (COCO), for crops also labels.csv. The same seed gives the same pictures.
+    Scenes are for a detector, crops for a recogniser. Writes images/ and instances.json (COCO), for crops also
+    labels.csv. The same seed gives the same pictures.
 
     \b
     Examples:
@@ -249,10 +250,10 @@ def convert(source, format_, images, annotations_only, to, out, quiet):
 @_out_folder
 @_quiet
 def split(source, format_, images, annotations_only, by, out, quiet):
-    """Split a SOURCE into train (about 80 %), validation (10 %) and test (10 %): three COCO files.
+    """Split a SOURCE into train, validation and test.
 
-    The part is decided by the id alone: it is the same tomorrow, on another machine, and when pictures are added. The
-    files name the pictures where they are.
+    Writes three COCO files, of about 80, 10 and 10 % of the pictures. The part is decided by the id alone: it is the
+    same tomorrow, on another machine, and when pictures are added. The files name the pictures where they are.
 
     \b
     Example:
@@ -274,7 +275,9 @@ def split(source, format_, images, annotations_only, by, out, quiet):
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, metavar="FILE")
 @_quiet
 def layout(source, format_, images, annotations_only, out, quiet):
-    """Measure how the numbers of a SOURCE are laid out, for digits data synthesize --layout.
+    """Measure how the numbers of a SOURCE are laid out.
+
+    digits data synthesize --layout draws numbers that are laid out so.
 
     \b
     Example:

@@ -91,7 +91,7 @@ def _load_reader(detector, recognizer, calibration, device, threads):
 
 @click.group()
 def evaluate() -> None:
-    """Measure a detector, a recogniser or the whole chain, and compare two.
+    """Measure detector, recogniser or the whole chain; compare two.
 
     A report is a folder: report.html opens from disk, report.md and report.json say the same, predictions.jsonl holds
     every answer. An evaluation that was interrupted goes on when it is called again.
@@ -110,7 +110,9 @@ def evaluate() -> None:
 @_device
 @_threads
 def detector(weights, device, threads, **measured):
-    """Measure how digits are found: COCO average precision, recall of proposals and number regions, false alarms.
+    """Measure how digits are found.
+
+    COCO average precision, recall of proposals and number regions, false alarms.
 
     SOURCE holds pictures with digit boxes, and negatives if there are some: see digits data.
 
@@ -137,7 +139,9 @@ def detector(weights, device, threads, **measured):
 @_device
 @_threads
 def recognizer(weights, device, threads, **measured):
-    """Measure how numbers are read that are already cut out: exact, length and digit accuracy, coverage, calibration.
+    """Measure how numbers are read that are already cut out.
+
+    Exact, length and digit accuracy, coverage, calibration.
 
     SOURCE holds crops, or pictures with digit boxes, from which numbers are cut as the reader would.
 
@@ -164,7 +168,9 @@ def recognizer(weights, device, threads, **measured):
 @_device
 @_threads
 def pipeline(detector, recognizer, calibration, device, threads, **measured):
-    """Measure the whole chain, from photograph to number: what is right, misread, missed and made up.
+    """Measure the whole chain, from photograph to number.
+
+    What is right, misread, missed and made up.
 
     SOURCE holds photographs with numbers and their boxes, or without any.
 
@@ -193,10 +199,10 @@ def pipeline(detector, recognizer, calibration, device, threads, **measured):
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a figure, a line each.")
 @_quiet
 def compare(a, b, margin, rounds, seed, as_json, quiet):
-    """Say of every figure whether B is better than A: two reports on the same pictures.
+    """Say of every figure whether report B is better than A.
 
-    The interval is that of the paired bootstrap, 95 %; p is of McNemar's exact test. A verdict of `open` says that
-    these pictures are too few to tell.
+    Both are on the same pictures. The interval is that of the paired bootstrap, 95 %; p is of McNemar's exact test. A
+    verdict of `open` says that these pictures are too few to tell.
 
     \b
     Example:
@@ -221,9 +227,10 @@ def compare(a, b, margin, rounds, seed, as_json, quiet):
 @_quiet
 @click.pass_context
 def predict(ctx, order, images, out, format_, detector, recognizer, calibration, device, threads, quiet):
-    """Answer a blind test set: the number of each picture, one a line, in the order given.
+    """Answer a blind test set.
 
-    The list may hold labels; they are not looked at. A number is always given if there is any, however unsure.
+    Writes the number of each picture, one a line, in the order given. The list may hold labels; they are not looked at.
+    A number is always given if there is any, however unsure.
 
     \b
     Examples:

@@ -61,6 +61,7 @@ def explain(ctx, photo, out, passes, seed, as_json, detector, recognizer, calibr
     Needs Captum: pip install 'street-digits[explain]'.
     """
     target = _target(photo, out)
+    ctx.meta["extra"] = "explain"
     from digits.core.errors import DigitsError
     from digits.core.images import load_image
     from digits.detector import Detector

@@ -38,7 +38,7 @@ _RANGES = 64  # photographs that the ranges of 8-bit integers are measured on
     help="Photographs to compare on: a file or a folder. [default: drawn scenes]",
 )
 def export(format_, out, detector, recognizer, ranges, check):
-    """Write both networks for ONNX Runtime, and compare them with PyTorch.
+    """Write both networks for ONNX Runtime and compare with PyTorch.
 
     DIR gets detector.onnx and recognizer.onnx (opset 17, weights in half precision). Into the first goes a picture of
     any size, RGB uint8 (height, width, 3), and suppressed boxes come out; into the second any number of crops,

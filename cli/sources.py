@@ -31,12 +31,17 @@ def open_pictures(source: Path, format_: str | None, images: Path | None, annota
 
 
 def list_problems(pictures, most: int = 10) -> None:
-    """What was left out, counted and listed on stderr."""
-    if pictures.problems:
-        click.echo(f"{len(pictures.problems)} entries left out:", err=True)
-    for image_id, reason in pictures.problems[:most]:
-        click.echo(f"  {image_id}: {reason}", err=True)
-    if len(pictures.problems) > most:
-        click.echo(f"  and {len(pictures.problems) - most} more", err=True)
+    """What was left out of pictures, counted and listed on stderr."""
+    list_entries(pictures.problems, most)
     if not len(pictures) and any("missing" in reason for _, reason in pictures.problems):
         click.echo("say with --images where the pictures are, or --annotations-only to do without", err=True)
+
+
+def list_entries(problems, most: int = 10) -> None:
+    """Entries that were left out, counted and listed on stderr."""
+    if problems:
+        click.echo(f"{len(problems)} entries left out:", err=True)
+    for image_id, reason in problems[:most]:
+        click.echo(f"  {image_id}: {reason}", err=True)
+    if len(problems) > most:
+        click.echo(f"  and {len(problems) - most} more", err=True)

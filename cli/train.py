@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from digits.cli.sources import list_entries, list_problems
+
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _DIR = click.Path(file_okay=False, path_type=Path)
 
@@ -38,7 +40,7 @@ def _prepare(threads: int | None) -> None:
 
 @click.group()
 def train() -> None:
-    """Train the detector or the recogniser, and calibrate the two together.
+    """Train detector or recogniser, and calibrate the two together.
 
     What is trained, from which data and how, is said in a TOML file; ready ones are in configs/ of the project, and
     training/README.md explains their keys. A run has a folder of its own. It can be stopped or killed at any moment and
@@ -83,18 +85,18 @@ def _trainer(kind: str, summary: str):
 
 _trainer(
     "detector",
-    """Train the digit detector; writes RUN/detector.safetensors.
+    """Train the detector; writes RUN/detector.safetensors.
 
     \b
     Examples:
       digits train detector --config configs/detector.toml --set data.root=DATA --out runs/detector
       digits train detector --resume --out runs/detector
-      torchrun --nproc-per-node 2 -m digits.cli train detector --config configs/detector.toml --out runs/detector
+      torchrun --nproc-per-node 2 -m digits.cli train detector --resume --out runs/detector
     """,
 )
 _trainer(
     "recognizer",
-    """Train the number recogniser; writes RUN/recognizer.safetensors.
+    """Train the recogniser; writes RUN/recognizer.safetensors.
 
     \b
     Examples:
@@ -116,10 +118,11 @@ _trainer(
 @click.option("--out", type=_DIR, required=True, metavar="DIR", help="Folder to write, new or empty.")
 @_quiet
 def mine(sources, weights, part, limit, keep, threads, out, quiet):
-    """Find what a detector takes for numbers in pictures that have none, for the next training to learn from.
+    """Find what a detector takes for numbers where there are none.
 
-    SOURCES are folders of pictures, or any other source that has pictures without numbers. Writes DIR/windows/, to be
-    a source of a detector's configuration, and DIR/crops/, its `mined` negatives of a recogniser.
+    The next training learns from it. SOURCES are folders of pictures, or any other source that has pictures without
+    numbers. Writes DIR/windows/, to be a source of a detector's configuration, and DIR/crops/, its `mined` negatives of
+    a recogniser.
 
     \b
     Example:
@@ -140,6 +143,8 @@ def mine(sources, weights, part, limit, keep, threads, out, quiet):
     detector = Detector(weights)
     alarms = find_false_alarms(detector, opened, quiet)
     windows = write_false_alarms(alarms[:keep], detector, out, quiet)
+    for pictures in opened if not quiet else ():
+        list_problems(pictures)
     click.echo(f"{len(alarms)} false alarms in {sum(map(len, opened))} pictures; the worst {min(keep, len(alarms))} "
                f"in {out / 'crops'}, {windows} windows in {out / 'windows'}")  # fmt: skip
 
@@ -149,7 +154,7 @@ def mine(sources, weights, part, limit, keep, threads, out, quiet):
 @click.option("--out", type=_FILE, default="training.png", show_default=True, metavar="FILE",
               help="Where the plot goes: .png, .svg or .pdf.")  # fmt: skip
 def plot(runs, out):
-    """Draw the curves of RUNS, one or several to compare, from their logs.
+    """Draw the curves of RUNS, one or several to compare.
 
     \b
     Example:
@@ -168,14 +173,15 @@ def plot(runs, out):
 @click.option("--out", type=_DIR, required=True, metavar="DIR", help="A folder a run, and the comparison.")
 @_quiet
 def grid(configs, vary, settings, out, quiet):
-    """Train a set of configurations and compare them: accuracy, size and speed, as comparison.md and comparison.png.
+    """Train a set of configurations and compare them.
 
-    Called again, it goes on where it was stopped: what is finished stays.
+    Accuracy, size and speed are compared, in comparison.md and comparison.png. Called again, it goes on where it was
+    stopped: what is finished stays.
 
     \b
     Examples:
-      digits train grid a.toml b.toml --out runs/grid
-      digits train grid smoke.toml --vary 'model.backbone=lenet|resnet18' --vary 'loss.focal=0|2' --out runs/grid
+      digits train grid a.toml b.toml --set data.root=DATA --out runs/grid
+      digits train grid a.toml --set data.root=DATA --vary 'model.backbone=lenet|resnet18' --vary 'seed=1|2' --out grid
     """
     from digits.training.grid import plan, train_grid
 
@@ -190,7 +196,8 @@ def grid(configs, vary, settings, out, quiet):
 @_set
 @click.option("--out", type=_DIR, required=True, metavar="DIR", help="A folder a trial, study.db and best.toml.")
 @_quiet
-def search(path, space, trials, settings, out, quiet):
+@click.pass_context
+def search(ctx, path, space, trials, settings, out, quiet):
     """Search for good settings with Optuna. Trials that lag behind are ended early; called again, it goes on.
 
     \b
@@ -204,8 +211,9 @@ def search(path, space, trials, settings, out, quiet):
 
     \b
     Example:
-      digits train search --config configs/smoke.toml --space configs/space.toml --trials 12 --out runs/search
+      digits train search --config configs/smoke.toml --set data.root=DATA --space configs/space.toml --out runs/search
     """
+    ctx.meta["extra"] = "search"
     from digits.training.config import load_config
     from digits.training.search import BEST_CONFIG, load_space
     from digits.training.search import search as run
@@ -223,9 +231,10 @@ def search(path, space, trials, settings, out, quiet):
 @click.option("--share", default=0.5, show_default=True, type=click.FloatRange(0, 1), help="Of the second.")
 @click.option("--out", type=_FILE, required=True, metavar="FILE", help="Weights to write.")
 def average(kind, first, second, share, out):
-    """The mean of two weights files: of a network that was trained on, SECOND, and what it started from, FIRST.
+    """Write the mean of two weights files.
 
-    It often does better than either, since less is forgotten.
+    That of a network that was trained on, SECOND, and of what it started from, FIRST, often does better than either,
+    since less is forgotten.
 
     \b
     Example:
@@ -251,11 +260,13 @@ def average(kind, first, second, share, out):
 @click.option("--composed", default=400, show_default=True, type=click.IntRange(1), help="Scenes to draw.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="FILE", help="calibration.json")
 def calibrate(data, fonts, detector_weights, recognizer_weights, precision, threads, composed, out):
-    """Fit how detector and recogniser are weighed, and the threshold of `unsure`, on validation data.
+    """Fit how the two are weighed, and when a reading is unsure.
+
+    On validation data: how the opinions of detector and recogniser are weighed, and the threshold of `unsure`.
 
     \b
     Example:
-      digits train calibrate --data data/ --out pipeline/calibration.json
+      digits train calibrate --data DATA --out pipeline/calibration.json
     """
     if not out.parent.is_dir():
         raise click.UsageError(f"--out {out}: no such folder")
@@ -267,6 +278,7 @@ def calibrate(data, fonts, detector_weights, recognizer_weights, precision, thre
     from digits.training.data import load_sources
 
     sources = load_sources(data, fonts, part="validation")
+    list_entries(sources.problems)
     scenes = Synthesizer(sources, seed=3, scene_size=(480, 640))
     fusion, report = fit(Detector(detector_weights), Recognizer(recognizer_weights), scenes, precision, composed)
     fusion.save(out)

@@ -102,9 +102,9 @@ def _decode(file: BinaryIO, name: str) -> np.ndarray:
 
 
 def _hint(head: bytes) -> str:
-    if head[4:12] in (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftyphevc"):
-        return "; for HEIC: pip install pillow-heif"
-    return ""
+    if head[4:12] not in (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftyphevc"):
+        return ""
+    return ", or damaged" if "HEIF" in _FORMATS else "; for HEIC: pip install 'street-digits[heic]'"
 
 
 def _to_rgb(image: Image.Image, name: str) -> np.ndarray:

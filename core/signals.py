@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import signal
+from multiprocessing import parent_process
+from threading import Thread
 
 
 def leave_to_the_parent(_: int) -> None:
-    """For DataLoader workers: a signal to the whole group reaches them too, while the parent still wants their samples.
+    """For DataLoader workers: the parent alone decides when they end, and if it is killed they end with it.
 
-    Ctrl-C is the parent's affair alone. Of SIGTERM the first is let pass; the next is the parent ending its workers.
+    A signal to the whole group reaches them too, while the parent still wants their samples. Ctrl-C is the parent's
+    affair alone. Of SIGTERM the first is let pass; the next is the parent ending its workers.
     """
 
     def let_pass(number: int, _) -> None:
@@ -16,3 +20,10 @@ def leave_to_the_parent(_: int) -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, let_pass)
+    Thread(target=_end_with_the_parent, daemon=True).start()
+
+
+def _end_with_the_parent() -> None:
+    """PyTorch's own watch lets a worker end only once its samples are taken, and a killed parent takes none."""
+    parent_process().join()
+    os._exit(1)

@@ -57,8 +57,8 @@ def download_svhn(
     Raises DatasetError if a part is unknown, there is not the space, the server cannot be reached or refuses, the
     connection breaks off, or an archive is not what it should be; nothing is then left half unpacked.
     """
-    if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
-        raise DatasetError(f"{url}: not an address; it begins with http:// or https://")
+    if not _is_address(url):
+        raise DatasetError(f"{url!r}: not an address; one is http://HOST/PATH, or https://")
     unknown = [part for part in parts if part not in archives]
     if unknown:
         raise DatasetError(f"{unknown[0]}: no part of SVHN; there are {', '.join(archives)}")
@@ -88,6 +88,15 @@ def download_svhn(
     except OSError as error:  # of the disk: _fetch puts into words what the network does
         raise DatasetError(f"{error.filename or out}: {(error.strerror or str(error)).lower()}") from None
     return [out / part for part in dict.fromkeys(parts)]
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urllib.parse.urlsplit(url)
+        plain = url.isprintable() and " " not in url
+        return plain and parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets that are not closed, a port that is no number
+        return False
 
 
 def _partial(packed: Path) -> Path:

@@ -113,13 +113,16 @@ class Pictures(Dataset):
         return self.records[index].open()
 
     def readable(self, indices: Iterable[int] | None = None) -> Iterator[Sample]:
-        """Samples one after the other; those whose picture cannot be decoded are left out and become problems."""
+        """Samples one after the other; those whose picture cannot be decoded are left out and become problems, once."""
         for index in range(len(self)) if indices is None else indices:
             try:
                 yield self[index]
             except DatasetError as error:
-                self.problems.append(Problem(self.records[index].image_id, str(error)))
-                _log.warning("%s: left out: %s", self.name, error)
+                record = self.records[index]
+                problem = Problem(record.image_id, str(error).removeprefix(f"{record.path}: "))
+                if problem not in self.problems:  # it may be drawn again and again
+                    self.problems.append(problem)
+                    _log.warning("%s: left out: %s", self.name, error)
 
     def part(self, name: str) -> Pictures:
         """Those of one part, see `part_of`, and its problems."""

@@ -24,7 +24,7 @@ import numpy as np
 from digits.core.errors import DatasetError
 from digits.datasets.items import Sample, part_of, spread
 from digits.datasets.mixture import shuffled
-from digits.datasets.pictures import Pictures, Record, list_pictures, read_negatives, read_picture
+from digits.datasets.pictures import Pictures, Problem, Record, read_negatives
 from digits.datasets.real import load_pixels, read_annotated
 from digits.datasets.sources import open_source
 from digits.datasets.synthesis import Sources, Synthesizer
@@ -54,32 +54,55 @@ def load_sources(
     """Everything below `data` that belongs to one part, see `datasets.items.part_of`.
 
     fonts: a folder of fonts, or None for those of the system. mined: a folder of false alarms, see `pipeline.mining`.
-    Raises DatasetError if pictures of this part or fonts are missing.
+    Pictures that cannot be decoded are left out and become `Sources.problems`. Raises DatasetError if pictures of this
+    part or fonts are missing.
     """
     data = Path(data)
     if not data.is_dir():
         raise DatasetError(f"{data}: no such folder")
+    problems: list[Problem] = []
+
+    def note(name: str, pictures: Pictures) -> None:
+        problems.extend(Problem(f"{name}/{image_id}", reason) for image_id, reason in pictures.problems)
 
     def annotated(name: str, group=lambda record: record.image_id) -> list[Sample]:
-        records = read_annotated(data / name).records if (data / name).is_dir() else []
-        return [record.open() for record in records if part_of(group(record)) == part]
+        if not (data / name).is_dir():
+            return []
+        whole = read_annotated(data / name)
+        records = [record for record in whole.records if part_of(group(record)) == part]
+        pictures = Pictures(whole.name, records, whole.part(part).problems)
+        samples = list(pictures.readable())
+        note(name, pictures)
+        return samples
 
-    def pictures(name: str) -> list[np.ndarray]:
-        folder = data / name
-        return load_pixels(read_negatives(folder).part(part)) if folder.is_dir() else []
+    def pixels(name: str) -> list[np.ndarray]:
+        pictures = read_negatives(data / name).part(part)
+        images = load_pixels(pictures)
+        note(name, pictures)
+        return images
 
-    backgrounds = load_pixels(read_negatives(data / "negatives").part(part))
+    def pixels_if_there(name: str) -> list[np.ndarray]:
+        return pixels(name) if (data / name).is_dir() else []
+
+    def crops(folder: str | Path) -> list[np.ndarray]:
+        pictures = read_negatives(folder)
+        images = [sample.image for sample in pictures.readable()]
+        note(Path(folder).name, pictures)
+        return images
+
+    backgrounds = pixels("negatives")
     if not backgrounds:
-        raise DatasetError(f"{data / 'negatives'}: too few pictures, none of them falls into the {part} part")
+        raise DatasetError(f"{data / 'negatives'}: none of its pictures is of the {part} part and can be read")
     plates = [s for s in annotated("iiit5k", group=_photo_of) if len(s.boxes)]
     return Sources(
         typefaces=load_typefaces(fonts),
         backgrounds=backgrounds,
         scenes=annotated("campus", group=_door_of) + annotated("icdar2003"),
         plates=plates,
-        words=pictures("iiit5k/letters"),
-        words_in_scenes=pictures("icdar2003/text_without_digits"),
-        false_alarms=[read_picture(path) for path in list_pictures(mined)] if mined else [],
+        words=pixels_if_there("iiit5k/letters"),
+        words_in_scenes=pixels_if_there("icdar2003/text_without_digits"),
+        false_alarms=crops(mined) if mined else [],
+        problems=problems,
     )
 
 
@@ -100,7 +123,7 @@ class Examples:
                 total.update(f"{record.image_id} {size} {record.width} {record.height} {record.numbers}".encode())
                 total.update(record.boxes.tobytes() + record.labels.tobytes())
             return total.hexdigest()
-        for item in (getattr(self.data, field.name) for field in fields(self.data)):
+        for item in (getattr(self.data, field.name) for field in fields(self.data) if field.compare):
             for each in item if isinstance(item, Sequence) else [item]:
                 if isinstance(each, Sample):
                     total.update(each.image.tobytes() + each.boxes.tobytes() + str(each.numbers).encode())
@@ -128,6 +151,17 @@ def check_apart(examples: Sequence[Examples], watched: Sequence[Examples]) -> No
         )
 
 
+def _located(config: Config, name: str) -> Path:
+    """A path of the data section; DatasetError, which says where such paths begin, if there is nothing."""
+    path = config.path(name)
+    if not path.exists():
+        raise DatasetError(
+            f"{path}: no such file or folder; paths of data begin at data.root, which is {config.data.root}: "
+            "--set data.root=FOLDER changes it"
+        )
+    return path
+
+
 def open_examples(config: Config, use: str, usable: Callable[[Record], bool], quiet: bool = False) -> list[Examples]:
     """The sources of `data.train` or `data.validation`, as `use` says.
 
@@ -137,14 +171,17 @@ def open_examples(config: Config, use: str, usable: Callable[[Record], bool], qu
     opened = []
     for source in getattr(config.data, use):
         if source.synthetic is not None:
-            fonts, mined = (None if path is None else config.path(path) for path in (source.fonts, source.mined))
+            fonts, mined = (path and _located(config, path) for path in (source.fonts, source.mined))
             part = source.part or use
-            data = load_sources(config.path(source.synthetic), fonts, part=part, mined=mined)
+            backgrounds = _located(config, f"{source.synthetic}/negatives")
+            data = load_sources(backgrounds.parent, fonts, part=part, mined=mined)
         else:
-            images = None if source.images is None else config.path(source.images)
-            pictures = open_source(config.path(source.source), images, format=source.format, quiet=quiet)
+            images = source.images and _located(config, source.images)
+            pictures = open_source(_located(config, source.source), images, format=source.format, quiet=quiet)
             part = pictures if source.part is None else pictures.part(source.part)
-            data = Pictures(part.name, filter(usable, part.records), pictures.problems)
+            useless = [record.image_id for record in part.records if not usable(record)]
+            problems = [Problem(image_id, f"nothing that a {config.kind} can learn from") for image_id in useless]
+            data = Pictures(part.name, filter(usable, part.records), [*part.problems, *problems])
             if not len(data):
                 raise DatasetError(f"{part.name}: nothing in it that a {config.kind} can learn from")
             if next(data.readable(), None) is None:

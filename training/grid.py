@@ -86,7 +86,7 @@ def train_grid(
     run came to an end.
     """
     out = Path(out)
-    rows, failed = [], {}
+    rows, notes, failed = [], {}, {}
     for name, config in runs.items():
         task = task_of(config.kind)
         try:
@@ -98,15 +98,17 @@ def train_grid(
             count = sum(parameter.numel() for parameter in model.parameters())
             time_each = milliseconds(model, task.example())
             rows.append({"run": name, **header["metrics"], "parameters": count, "milliseconds": time_each})
+            if passed_over := header["training"].get("left_out"):
+                notes[name] = "left out " + ", ".join(f"{n} of {source}" for source, n in passed_over.items())
         if rows:
-            write_comparison(rows, failed, out)
+            write_comparison(rows, notes | failed, out)
     if not rows:
         raise Diverged(f"{out}: nothing to compare: {next(iter(failed.values()))}")
     return rows
 
 
-def write_comparison(rows: Sequence[dict], failed: Mapping[str, str], out: Path) -> None:
-    """The table as Markdown, with the reasons of runs that failed, and as a picture: the first metric over the time."""
+def write_comparison(rows: Sequence[dict], notes: Mapping[str, str], out: Path) -> None:
+    """The table as Markdown, with notes on runs, and as a picture: the first metric over the time."""
     from matplotlib.figure import Figure
 
     metrics = [key for key in rows[0] if key not in ("run", "parameters", "milliseconds")]
@@ -116,7 +118,7 @@ def write_comparison(rows: Sequence[dict], failed: Mapping[str, str], out: Path)
         values = [f"{row[metric]:.4f}" for metric in metrics]
         cells = [row["run"], *values, f"{row['parameters'] / 1e6:.2f} M", f"{row['milliseconds']:.2f}"]
         lines.append("| " + " | ".join(cells) + " |")
-    lines += [f"\n{name}: {reason}" for name, reason in failed.items()]
+    lines += [f"\n{name}: {note}" for name, note in notes.items()]
     write_text(out / "comparison.md", "\n".join(lines) + "\n")
     if not metrics:
         return

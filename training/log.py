@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from digits.core.errors import TrainingError
 from digits.datasets.files import write_text
+from digits.training.left_out import LeftOut, sentences
 
 LOG = "log.jsonl"
 
@@ -37,6 +39,15 @@ def read_log(run: str | Path) -> list[dict]:
     return records
 
 
+def read_left_out(run: str | Path) -> list[LeftOut]:
+    """What a run has left out, by its log."""
+    return _left_out_of(read_log(run))
+
+
+def _left_out_of(records: Iterable[dict]) -> list[LeftOut]:
+    return [LeftOut(r["source"], r["left_out"], r["reason"]) for r in records if "left_out" in r]
+
+
 class RunLog:
     """Opened at the step a run goes on from: what was logged after it, before a kill, is dropped and comes again."""
 
@@ -44,6 +55,8 @@ class RunLog:
         before = read_log(run) if step and (run / LOG).exists() else []
         kept = [record for record in before if record["step"] <= step]
         write_text(run / LOG, "".join(json.dumps(record) + "\n" for record in kept))
+        self._left_out = {entry[:2]: entry for entry in _left_out_of(kept)}
+        self._quiet = quiet
         self._file = (run / LOG).open("a", encoding="utf-8")
         self._board = SummaryWriter(run / "tensorboard", purge_step=step + 1)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -56,6 +69,7 @@ class RunLog:
 
     def __exit__(self, *error) -> None:
         self._bar.stop()
+        self.tell_left_out()
         with suppress(OSError):  # a full disk has been told already, and must not hide what else has happened
             self._board.close()
             self._file.close()
@@ -68,6 +82,20 @@ class RunLog:
             self._file.flush()
             for name, value in values.items():
                 self._board.add_scalar(name, value, step)
+
+    def leave_out(self, step: int, entries: Iterable[LeftOut]) -> None:
+        """Write down what was left out, each entry once in a run."""
+        with self._written():
+            for entry in entries:
+                if self._left_out.setdefault(entry[:2], entry) is entry:
+                    record = {"step": step, "source": entry.source, "left_out": entry.image_id, "reason": entry.reason}
+                    self._file.write(json.dumps(record) + "\n")
+            self._file.flush()
+
+    def tell_left_out(self) -> None:
+        """Say on stderr how much was left out so far, a line a source."""
+        for line in sentences(self._left_out.values()) if not self._quiet else ():
+            print(line, file=sys.stderr)
 
     def picture(self, step: int, name: str, image: Image.Image) -> None:
         with self._written():

@@ -31,6 +31,7 @@ from digits.training.checkpoints import (
 )
 from digits.training.checks import check, steps_an_epoch
 from digits.training.config import Config
+from digits.training.left_out import Collate, LeftOut, left_out
 from digits.training.log import RunLog
 from digits.training.optimiser import make_optimiser, moving_average
 from digits.training.processes import Processes
@@ -75,6 +76,7 @@ class Training:
         self.sums: dict[str, float] = {}  # of the losses since the last record, and over how many steps
         self.count = 0
         self.timed = 0  # those of them that this process has seen
+        self.passed_over: list[LeftOut] = []  # by the workers of this process, not yet logged
         self.signals = Signals()
         if config.machine.compile:
             task.compile()
@@ -91,6 +93,9 @@ class Training:
         """Raises Diverged if a loss or a gradient is not finite, Interrupted if a signal stopped it."""
         self.saved = self.logged = time.monotonic()
         with self.signals.caught(), _log(self, quiet) as log:
+            if log:
+                log.leave_out(self.step, left_out(self.task))
+                log.tell_left_out()
             if self.step == 0 and self.config.model.start:
                 self._measure(log)
             for span in self.spans:
@@ -102,13 +107,15 @@ class Training:
         peaks = peak_rates(span.stage, len(self.parts.stages))
         self.parts.train(peaks)
         net = self.team.share(Objective(self.task))
-        batches = iter(self._loader(self.task.train, self._indices(span)))
+        batches = iter(self._loader(self.task.train, self._indices(span), Collate(self.task)))
         try:
             while self.step < span.last and not self.patience_is_over:
                 now = factor(self.config.optimiser, self.step - span.first, span.last - span.first)
                 for group, peak in zip(self.optimiser.param_groups, peaks, strict=True):
                     group["lr"] = peak * now
-                wishes = self._optimise(net, list(islice(batches, self.config.optimiser.accumulate)))
+                of_step = list(islice(batches, self.config.optimiser.accumulate))
+                self.passed_over += [entry for batch in of_step for entry in batch.pop("left_out")]
+                wishes = self._optimise(net, of_step)
                 self.step += 1
                 if log:
                     log.advance(self.step)
@@ -117,7 +124,7 @@ class Training:
                 if self.step % self.epoch_steps == 0:
                     self._measure(log)
                 if wishes["save"] or wishes["stop"] or self.step % self.epoch_steps == 0:
-                    self._save()
+                    self._save(log)
                 if wishes["stop"] and self.step < self.steps:
                     raise Interrupted(f"stopped at step {self.step} of {self.steps}, all saved; go on with --resume")
         finally:
@@ -198,7 +205,7 @@ class Training:
         indices = [list(mine[i : i + size]) for i in range(0, len(mine), size)]
         counts: dict[str, float] = {}
         with torch.inference_mode():
-            for batch in self._loader(self.task.validation, indices):
+            for batch in self._loader(self.task.validation, indices, self.task.collate):
                 for name, value in self.task.score(model, move(batch, self.team.device)).items():
                     counts[name] = counts.get(name, 0.0) + value
         total: dict[str, float] = {}
@@ -211,12 +218,12 @@ class Training:
         size, pieces = self.config.data.batch_size, self.config.optimiser.accumulate
         return Batches(self.step, span.last, size, pieces, self.team.rank, self.team.size)
 
-    def _loader(self, data, indices) -> DataLoader:
+    def _loader(self, data, indices, collate: Callable) -> DataLoader:
         return DataLoader(
             data,
             batch_sampler=indices,
             num_workers=self.config.data.workers,
-            collate_fn=self.task.collate,
+            collate_fn=collate,
             pin_memory=self.team.device.type == "cuda",
             worker_init_fn=leave_to_the_parent,
             generator=torch.Generator(),  # of its own: making it must not move the random state just restored
@@ -225,7 +232,10 @@ class Training:
     def _autocast(self):
         return torch.autocast(self.team.device.type, _DTYPES[self.precision], enabled=self.precision != "fp32")
 
-    def _save(self) -> None:
+    def _save(self, log: RunLog | None) -> None:
+        passed_over, self.passed_over = self.team.gather(self.passed_over), []
+        if log:
+            log.leave_out(self.step, [entry for of_process in passed_over for entry in of_process])
         randoms = self.team.gather(random_states(self.team.device))
         if self.team.first:
             learned = {name: part.state_dict() for name, part in self._learned().items()}

@@ -1,8 +1,8 @@
 """A run from its configuration to its weights, in a folder of its own.
 
 config.toml        the complete configuration
-run.json           versions, code revision, fingerprints of the data
-log.jsonl          losses, rates, speed and metrics; `digits train plot` draws them
+run.json           versions, code revision, fingerprints of the data; at the end, how much of them was left out
+log.jsonl          losses, rates, speed and metrics, which `digits train plot` draws; all that was left out, and why
 tensorboard/       the same, and pictures of what the model makes of validation examples
 last.pt            the newest checkpoint; previous.pt the one before
 best.pt            the best averaged weights so far
@@ -26,6 +26,8 @@ from digits.core.weights import save_weights
 from digits.datasets.files import write_text
 from digits.training.checkpoints import BEST, LAST, PREVIOUS, read_last, set_aside
 from digits.training.config import Config, load_config
+from digits.training.left_out import counts
+from digits.training.log import read_left_out
 from digits.training.loop import Training
 from digits.training.processes import processes
 from digits.training.provenance import provenance
@@ -84,10 +86,12 @@ def train(
         del state
         model = training.run(quiet)
         if team.first:
+            passed_over = counts(read_left_out(out))
+            _complete(out, passed_over)
             shown = config.model_dump(mode="json", exclude_none=True, exclude={"machine": True, "data": {"root"}})
             header = {
                 "kind": config.kind,
-                "training": {"config": shown, "step": training.step, **origin},
+                "training": {"config": shown, "step": training.step, **origin, "left_out": passed_over},
                 "metrics": {name: round(value, 4) for name, value in (training.best or {}).items()},
                 **task.header(model),
             }
@@ -134,6 +138,12 @@ def _check_room(out: Path, training: Training) -> None:
     needed = 3 * 4 * model + 2 * model + 20_000_000
     if free < needed:
         raise TrainingError(f"{out}: {needed / 1e6:.0f} MB are needed for checkpoints, {free / 1e6:.0f} MB are free")
+
+
+def _complete(out: Path, passed_over: dict[str, int]) -> None:
+    """Add to what the run is made of how much was left out, which is known at the end."""
+    origin = json.loads((out / ORIGIN).read_text(encoding="utf-8"))
+    write_text(out / ORIGIN, json.dumps({**origin, "left_out": passed_over}, indent=1) + "\n")
 
 
 def _claim(out: Path, config: Config, origin: dict) -> list[str]:

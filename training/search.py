@@ -65,11 +65,9 @@ def load_space(path: str | Path) -> dict[str, Range]:
 
 
 def open_study(out: Path, seed: int) -> Study:
-    """The study in a folder, made if there is none; ConfigError if Optuna is not installed."""
-    try:
-        import optuna
-    except ImportError:
-        raise ConfigError("searching needs Optuna: pip install 'street-digits[search]'") from None
+    """The study in a folder, made if there is none."""
+    import optuna
+
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
         out.mkdir(parents=True, exist_ok=True)

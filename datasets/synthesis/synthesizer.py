@@ -16,6 +16,7 @@ from digits.core.boxes import enclosing
 from digits.datasets.degrade import degrade, for_crops, for_scenes
 from digits.datasets.items import Sample, empty_boxes
 from digits.datasets.lighting import reflection
+from digits.datasets.pictures import Problem
 from digits.datasets.synthesis.fonts import Typeface
 from digits.datasets.synthesis.layout import Layout, draw_from, svhn_layout
 from digits.datasets.synthesis.lettering import random_number, random_street, random_word
@@ -43,7 +44,8 @@ class Sources:
 
     typefaces: drawn from; backgrounds: pictures without digits; scenes: whole pictures with digits boxed;
     plates: tight crops of real numbers; words: pictures of text without digits; words_in_scenes: likewise, whole;
-    false_alarms: crops that a detector took for numbers and are none; layout: what real numbers measure.
+    false_alarms: crops that a detector took for numbers and are none; layout: what real numbers measure;
+    problems: what was left out when all of this was loaded.
     """
 
     typefaces: Sequence[Typeface]
@@ -54,6 +56,7 @@ class Sources:
     words_in_scenes: Sequence[np.ndarray] = field(default_factory=list)
     false_alarms: Sequence[np.ndarray] = field(default_factory=list)
     layout: Layout = field(default_factory=svhn_layout)
+    problems: Sequence[Problem] = field(default_factory=list, compare=False)
 
     def __post_init__(self):
         if not self.typefaces or not self.backgrounds:

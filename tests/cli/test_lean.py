@@ -48,21 +48,22 @@ def test_every_command_has_help(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "extra"),
     [
-        ["read", "photo.png", "--backend", "torch"],
-        ["explain", "photo.png"],
-        ["export", "--out", "exported"],
-        ["evaluate", "pipeline", ".", "--out", "report"],
-        ["train", "detector", "--config", "run.toml", "--out", "run"],
-        ["train", "calibrate", "--data", ".", "--out", "calibration.json"],
-        ["data", "stats", "."],
+        ("read photo.png --backend torch", "train"),
+        ("explain photo.png", "explain"),
+        ("export --out exported", "train"),
+        ("evaluate pipeline . --out report", "train"),
+        ("train detector --config run.toml --out run", "train"),
+        ("train grid run.toml --out run", "train"),
+        ("train search --config run.toml --space space.toml --out run", "search"),
+        ("train calibrate --data . --out calibration.json", "train"),
+        ("data stats .", "train"),
     ],
-    ids=" ".join,
 )
-def test_the_rest_says_in_one_line_what_is_missing(photo, tmp_path, arguments):
-    done = digits(*arguments, cwd=tmp_path)
+def test_the_rest_says_in_one_line_what_is_missing(photo, tmp_path, arguments, extra):
+    done = digits(*arguments.split(), cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
-    assert "pip install 'street-digits[" in done.stderr
+    assert f"pip install 'street-digits[{extra}]'" in done.stderr
     assert [each.name for each in tmp_path.iterdir()] == ["photo.png"]

@@ -458,8 +458,12 @@ def test_calibrate_writes_what_the_reader_loads(data, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--set", "data.root=gone"], "gone: no such"),
-        (["--set", "data.train.0.fonts=gone"], "gone: no such font folder"),
+        (["--set", "data.root=gone"], "begin at data.root, which is gone: --set data.root=FOLDER"),
+        (["--set", "data.train.0.fonts=gone"], "gone: no such file or folder"),
+        (["--set", "data.train.0.mined=gone"], "gone: no such file or folder"),
+        (["--set", "data.train.1.source=gone"], "gone: no such file or folder"),
+        (["--set", "data.train.1.images=gone"], "gone: no such file or folder"),
+        (["--set", "data.validation.0.synthetic=gone"], "gone/negatives: no such file or folder"),
         (["--set", "model.start=gone.safetensors"], "gone.safetensors: no such weights file"),
         (["--set", "model.pretrained=gone.pth"], "gone.pth: no such file of pretrained weights"),
         (["--set", "model.backbone=gone"], "gone: not a backbone"),

@@ -188,7 +188,28 @@ def test_what_the_server_refuses(fetch, server, tmp_path):
     [
         ("http://127.0.0.1:9/", r"cannot reach 127\.0\.0\.1"),
         ("http://nowhere.invalid/svhn", r"cannot reach nowhere\.invalid"),
-        ("nonsense", "not an address"),
+        *[
+            (url, "not an address")
+            for url in (
+                *(
+                    "nonsense",
+                    "//127.0.0.1/",
+                    "ftp://127.0.0.1/",
+                    "http://",
+                    "https:///path",
+                    "http://user@:80/",
+                    "http://[::bad",
+                ),
+                *(
+                    "http://host:abc/",
+                    "http://host:99999/",
+                    "http://127.0.0.1:0/",
+                    "http://one two/",
+                    "http://host/\n",
+                    "http://\0/",
+                ),
+            )
+        ],
     ],
 )
 def test_no_network(tmp_path, url, message):

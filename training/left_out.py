@@ -1,0 +1,59 @@
+"""What a run passes over: entries and pictures of its sources that it cannot learn from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from digits.training.task import Task
+
+
+class LeftOut(NamedTuple):
+    """An entry or a picture, and why. source: as the configuration names it, with its place: "data.train.0 crops"."""
+
+    source: str
+    image_id: str
+    reason: str
+
+
+def left_out(task: Task) -> list[LeftOut]:
+    """All that this process has left out so far of the sources of a task."""
+    uses = {"train": task.examples, "validation": task.watched}
+    return [
+        LeftOut(f"data.{use}.{k} {each.name}", *problem)
+        for use, examples in uses.items()
+        for k, each in enumerate(examples)
+        for problem in each.data.problems
+    ]
+
+
+def counts(entries: Iterable[LeftOut]) -> dict[str, int]:
+    """How many of each source."""
+    return dict(Counter(entry.source for entry in entries))
+
+
+def sentences(entries: Iterable[LeftOut]) -> list[str]:
+    """A line a source, to be read by people."""
+    first = {entry.source: entry for entry in reversed(list(entries))}
+    return [
+        f"{source}: {count} left out, such as {first[source].image_id} ({first[source].reason})"
+        for source, count in counts(entries).items()
+    ]
+
+
+class Collate:
+    """The task's batches, each with a list, `left_out`, of what was passed over since the batch before.
+
+    Workers open the pictures, and have no other way to tell.
+    """
+
+    def __init__(self, task: Task):
+        self._task = task
+        self._told = set(left_out(task))
+
+    def __call__(self, examples: Sequence) -> dict:
+        batch = self._task.collate(examples)
+        fresh = [entry for entry in left_out(self._task) if entry not in self._told]
+        self._told.update(fresh)
+        return {**batch, "left_out": fresh}
