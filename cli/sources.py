@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from digits.cli.output import echo
+
 
 def source_options(command):
     """The argument and the options that say what is read."""
@@ -35,7 +37,7 @@ def list_problems(pictures, most: int = 10) -> None:
     if pictures.problems:
         click.echo(f"{len(pictures.problems)} entries left out:", err=True)
     for image_id, reason in pictures.problems[:most]:
-        click.echo(f"  {image_id}: {reason}", err=True)
+        echo(f"  {image_id}: {reason}", err=True)
     if len(pictures.problems) > most:
         click.echo(f"  and {len(pictures.problems) - most} more", err=True)
     if not len(pictures) and any("missing" in reason for _, reason in pictures.problems):
