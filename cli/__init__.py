@@ -11,7 +11,7 @@ from digits.cli.data import data
 from digits.cli.evaluate import evaluate
 from digits.cli.explain import explain
 from digits.cli.export import export
-from digits.cli.output import failure, prepare_streams, printable
+from digits.cli.output import INTERRUPTED, failure, prepare_streams, printable
 from digits.cli.read import read
 from digits.cli.train import train
 from digits.core.errors import DigitsError, reason
@@ -40,8 +40,7 @@ class _Digits(click.Group):
         except OSError as error:  # a full disk, a folder that is not ours: nothing that a traceback would help with
             raise failure(f"{error.filename}: {reason(error)}" if error.filename else reason(error)) from error
         except KeyboardInterrupt:
-            click.echo("interrupted", err=True)
-            ctx.exit(130)
+            raise failure("interrupted", INTERRUPTED) from None
         except ModuleNotFoundError as error:
             if (error.name or "digits").partition(".")[0] == "digits":
                 raise

@@ -17,6 +17,7 @@ import click
 
 from digits.core.errors import reason
 
+INTERRUPTED = 130  # 128 + SIGINT
 ABANDONED = 141  # 128 + SIGPIPE
 _JOINERS = "\u200c\u200d"  # words of some languages, and many emoji, are spelt with them
 
@@ -75,10 +76,10 @@ class _Notes(io.FileIO):
             return len(data)
 
 
-def failure(message: str) -> click.ClickException:
-    """What ends a command with code 2 and this line on stderr."""
+def failure(message: str, code: int = 2) -> click.ClickException:
+    """What ends a command with this code and this line on stderr."""
     ended = click.ClickException(printable(message))
-    ended.exit_code = 2
+    ended.exit_code = code
     return ended
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import click
 
-from digits.cli.output import echo, json_path, printable
+from digits.cli.output import INTERRUPTED, echo, json_path, printable
 from digits.core.backend import BACKENDS
 
 _HANDFUL = 5  # photographs from which on a progress bar is worth showing
@@ -51,35 +51,27 @@ def _in_folder(folder: str) -> list[_Item]:
     from digits.core.folders import pictures_below
 
     found, lost = pictures_below(folder)
-    items = {path: _Item(str(path), str(path.relative_to(folder))) for path in found}
-    items |= {path: _Item(str(path), path.name, f"{path}: {reason}") for path, reason in lost}
-    nothing = _Item(folder, folder, f"{folder}: no photographs in this folder")
-    return [items[path] for path in sorted(items)] or [nothing]
+    items = [_Item(str(path), str(path.relative_to(folder))) for path in found]
+    return _with_lost(items, lost) or [_Item(folder, folder, f"{folder}: no photographs in this folder")]
 
 
 def _matching(pattern: str) -> list[_Item]:
-    """The files that match, or if these are folders alone what is in them."""
-    from digits.core.streams import is_stream
+    """The files that match, or if these are folders alone the photographs in them."""
+    from digits.core.folders import files_matching
+    from digits.core.formats import is_picture_name
 
-    found = sorted(map(Path, glob.glob(pattern, recursive=True)))
-    items = [_Item(str(p), p.name, streamed=is_stream(p)) for p in found if not os.path.isdir(p)]
-    items = items or [item for folder in found for item in _in_folder(str(folder))]
-    items += [_Item(folder, folder, f"{folder}: {reason}") for folder, reason in _closed(pattern).items()]
-    return items or [_Item(pattern, pattern, f"{pattern}: no file matches")]
+    found, lost = files_matching(pattern)
+    if not found:
+        found, lost = files_matching(os.path.join(pattern, "**"))
+        found = [path for path in found if is_picture_name(path.name)]
+    items = [_Item(str(path), path.name) for path in found]
+    return _with_lost(items, lost) or [_Item(pattern, pattern, f"{pattern}: no file matches")]
 
 
-def _closed(pattern: str) -> dict[str, str]:
-    """Folders that may not be looked into where a pattern would look, and why: `glob` passes them over."""
-    from digits.core.errors import reason
-
-    place, last = os.path.split(pattern)
-    closed = _closed(place) if glob.has_magic(place) else {}
-    for folder in filter(os.path.isdir, glob.glob(pattern if last == "**" else place or ".", recursive=True)):
-        try:
-            os.scandir(folder).close()
-        except OSError as error:
-            closed[folder] = reason(error)
-    return closed
+def _with_lost(items: list[_Item], lost) -> list[_Item]:
+    """Sorted, with what could not be looked into in its place."""
+    items = items + [_Item(str(path), path.name, f"{path}: {reason}") for path, reason in lost]
+    return sorted(items, key=lambda item: Path(item.label))
 
 
 def _results(reader, items: Iterable[_Item]) -> Iterator:
@@ -293,7 +285,7 @@ def read(
     except KeyboardInterrupt:
         if not quiet:
             echo("interrupted; what is printed above is complete", err=True)
-        ctx.exit(130)
+        ctx.exit(INTERRUPTED)
     if unread and len(items) > 1 and not quiet:
         echo(f"{unread} of {len(items)} could not be read", err=True)
     ctx.exit(2 if unread or any_undrawn else 0 if any_read else 1)
