@@ -7,6 +7,7 @@ away (`| head`) ends it quietly with 141, as SIGPIPE would. A standard error tha
 from __future__ import annotations
 
 import base64
+import codecs
 import errno
 import io
 import os
@@ -28,13 +29,13 @@ def prepare_streams() -> None:
         if getattr(sys, name) is None:
             # its number must not go to the next file that is opened; reading or writing here fails, but on stderr
             number = os.open(os.devnull, access)
-            setattr(sys, name, open(number, "r" if name == "stdin" else "w"))  # noqa: SIM115 - until the end
-    sys.stdout = _guarded(sys.stdout, _Results)
-    sys.stderr = _guarded(sys.stderr, _Notes)
+            stream = open(number, "r" if name == "stdin" else "w", closefd=False)  # noqa: SIM115 - until the end
+            setattr(sys, name, stream)
+    sys.stdout, sys.stderr = _guarded(sys.stdout, _Results), _guarded(sys.stderr, _Notes)
 
 
-def _guarded(stream, kind: type[io.FileIO]):
-    """The same stream through a raw file of this kind; a terminal stays, for it is never full."""
+def _guarded(stream, kind: type[_Guarded]):
+    """The same stream, as one of this kind; a terminal stays, for it is never full."""
     if not isinstance(stream, io.TextIOWrapper):  # somebody else's, who wants it so
         return stream
     errors = "backslashreplace" if stream.errors in ("strict", "surrogateescape") else stream.errors
@@ -45,35 +46,48 @@ def _guarded(stream, kind: type[io.FileIO]):
     if stream.isatty():
         stream.reconfigure(errors=errors)
         return stream
-    raw = kind(number, "w", closefd=False)
-    return io.TextIOWrapper(io.BufferedWriter(raw), stream.encoding, errors, line_buffering=True)
+    # click takes ASCII for a sign that no language was set up, and writes UTF-8
+    encoding = "utf-8" if codecs.lookup(stream.encoding).name == "ascii" else stream.encoding
+    return kind(open(number, "wb", closefd=False), encoding, errors, line_buffering=True)
 
 
-class _Results(io.FileIO):
-    """Where results go. The first write that fails ends the command, what is left after it goes nowhere."""
+class _Guarded(io.TextIOWrapper):
+    """A standard stream that fails once: what is left, and what comes after, goes nowhere."""
 
-    failed = False
+    def write(self, text: str) -> int:
+        self._try(super().write, text)
+        return len(text)
 
-    def write(self, data) -> int:
-        if self.failed:
-            return len(data)
+    def flush(self) -> None:
+        self._try(super().flush)
+
+    def _try(self, method, *arguments) -> None:
         try:
-            return super().write(data)
+            method(*arguments)
         except OSError as error:
-            self.failed = True
-            if error.errno == errno.EPIPE:
-                raise click.exceptions.Exit(ABANDONED) from None
-            raise failure(f"standard output: {reason(error)}") from None
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.fileno())
+            os.close(nowhere)
+            self.failed(error)
+
+    def failed(self, error: OSError) -> None:
+        raise NotImplementedError
 
 
-class _Notes(io.FileIO):
-    """Where notes go. Those that cannot be written are lost, which the exit code does not depend on."""
+class _Results(_Guarded):
+    """Where results go. Without it, a command ends."""
 
-    def write(self, data) -> int:
-        try:
-            return super().write(data)
-        except OSError:
-            return len(data)
+    def failed(self, error: OSError) -> None:
+        if error.errno == errno.EPIPE:
+            raise click.exceptions.Exit(ABANDONED) from None
+        raise failure(f"standard output: {reason(error)}") from None
+
+
+class _Notes(_Guarded):
+    """Where notes go. Without it, a command goes on: its exit code says enough."""
+
+    def failed(self, error: OSError) -> None:
+        pass
 
 
 def failure(message: str, code: int = 2) -> click.ClickException:
