@@ -155,7 +155,8 @@ Examples:
   digits read 'street/*.jpg' --annotate drawn/
   camera-snapshot | digits read -
 
-Ends with 0 if a number was read, 1 if none was or all are unsure, 2 if an input could not be used."""
+Ends with 0 if a number was read, 1 if none was or all are unsure, 2 if an input could not be used or the output not be
+written, 130 after Ctrl-C, 141 if what reads the output went away."""
 )
 @click.argument("inputs", nargs=-1, required=True, metavar="PHOTO...")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a photograph, a line each.")
