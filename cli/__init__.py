@@ -11,39 +11,46 @@ from digits.cli.data import data
 from digits.cli.evaluate import evaluate
 from digits.cli.explain import explain
 from digits.cli.export import export
+from digits.cli.output import INTERRUPTED, failure, prepare_streams, printable
 from digits.cli.read import read
 from digits.cli.train import train
-from digits.core.errors import DigitsError
+from digits.core.errors import DigitsError, reason
 
 logging.getLogger("digits").addHandler(logging.NullHandler())  # commands list what was left out themselves
 
 
-class _OneLineErrors(click.Group):
-    """Prints the project's own errors on one line and ends with code 2, as click does with bad usage.
+class _Digits(click.Group):
+    """Ends every command as documented: errors on one line and code 2, as with bad usage, and 130 after Ctrl-C.
 
     So it does where a package is missing: the plain install reads and no more. A command that needs another extra than
     "train" names it in `ctx.meta["extra"]`.
     """
 
+    def main(self, *arguments, **options):
+        prepare_streams()
+        return super().main(*arguments, **options)
+
     def invoke(self, ctx: click.Context):
         try:
             return super().invoke(ctx)
+        except click.ClickException as error:
+            error.message = printable(error.message)
+            raise
         except DigitsError as error:
-            failure = click.ClickException(str(error))
-            failure.exit_code = 2
-            raise failure from error
+            raise failure(str(error)) from error
+        except OSError as error:  # a full disk, a folder that is not ours: nothing that a traceback would help with
+            raise failure(f"{error.filename}: {reason(error)}" if error.filename else reason(error)) from error
+        except KeyboardInterrupt:
+            raise failure("interrupted", INTERRUPTED) from None
         except ModuleNotFoundError as error:
             if (error.name or "digits").partition(".")[0] == "digits":
                 raise
             extra = ctx.meta.get("extra", "train")
-            failure = click.ClickException(
-                f"this needs {error.name}, which is not installed: pip install 'street-digits[{extra}]'"
-            )
-            failure.exit_code = 2
-            raise failure from error
+            missing = f"this needs {error.name}, which is not installed: pip install 'street-digits[{extra}]'"
+            raise failure(missing) from error
 
 
-@click.group(cls=_OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Digits, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="digits")
 def main() -> None:
     """Finds and reads house numbers in street photographs."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from digits.cli.output import INTERRUPTED, failure
 from digits.cli.sources import list_problems, open_pictures, source_options
 
 _BACKGROUND_BYTES = 2_000_000_000  # they are held in memory
@@ -120,7 +121,7 @@ def synthesize(kind, count, out, backgrounds, fonts, layout, size, seed, workers
     suffix = ".jpg" if kind == "scenes" else ".png"
     written = render(samples, out, suffix=suffix, workers=workers, quiet=quiet)
     if written < count:
-        raise click.ClickException(f"interrupted; {out} holds the first {written} of {count}, whole")
+        raise failure(f"interrupted; {out} holds the first {written} of {count}, whole", INTERRUPTED)
     click.echo(out)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from digits.cli.output import echo
 from digits.cli.sources import list_problems, open_pictures, source_options
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -71,7 +72,7 @@ def _report(
     result = evaluate(kind, pictures, out, predictions or load(), thresholds_of=thresholds, quiet=quiet)
     click.echo(out / "report.html")
     if result.unopened and not quiet:
-        click.echo(f"{len(result.unopened)} pictures could not be opened, such as {result.unopened[0]}", err=True)
+        echo(f"{len(result.unopened)} pictures could not be opened, such as {result.unopened[0]}", err=True)
 
 
 def _load_reader(detector, recognizer, calibration, device, threads):
@@ -245,5 +246,5 @@ def predict(ctx, order, images, out, format_, detector, recognizer, calibration,
     failed = run(reader, order, out, images, format=format_, quiet=quiet)
     click.echo(out)
     for message in failed:
-        click.echo(f"Error: {message}", err=True)
+        echo(f"Error: {message}", err=True)
     ctx.exit(2 if failed else 0)

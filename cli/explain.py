@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from digits.cli.output import echo, json_path
+
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _WEIGHTS = click.Path(path_type=Path)
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
@@ -87,11 +89,12 @@ def explain(ctx, photo, out, passes, seed, as_json, detector, recognizer, calibr
     if as_json:
         status = found[0].status if found else "none"
         height, width = image.shape[:2]
-        about = {"path": photo, "width": width, "height": height, "status": status, "picture": str(target)}
+        about = {**json_path(photo), "width": width, "height": height, "status": status}
+        about |= json_path(str(target), "picture")
         candidate = explanations[0].to_dict() if explanations and not found else None
         click.echo(json.dumps({**about, "readings": [each.to_dict() for each in found], "candidate": candidate}))
     else:
         for line in [each.sentence for each in explanations] or ["no number found"]:
-            click.echo(f"{click.format_filename(photo)}: {line}")
-        click.echo(click.format_filename(target))
+            echo(f"{photo}: {line}")
+        echo(str(target))
     ctx.exit(0 if any(each.status == "read" for each in found) else 1)

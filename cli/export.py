@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from digits.cli.output import echo
+
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _DRAWN = 6  # scenes that are compared on, if no photographs are named
 _RANGES = 64  # photographs that the ranges of 8-bit integers are measured on
@@ -87,9 +89,11 @@ def export(format_, out, detector, recognizer, ranges, check):
 
 
 def _photographs(option: str, source: Path) -> list[Path]:
-    from digits.core.images import SUFFIXES
+    from digits.core.folders import pictures_below
 
-    found = [source] if source.is_file() else sorted(p for p in source.rglob("*") if p.suffix.lower() in SUFFIXES)
+    found, lost = pictures_below(source) if source.is_dir() else ([source], [])
+    for path, reason in lost:
+        echo(f"{path}: {reason}", err=True)
     if not found:
         raise click.UsageError(f"{option} {source}: no photographs in this folder")
     return found

@@ -7,13 +7,15 @@ import io
 import json
 import os
 import sys
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
-from typing import BinaryIO
 
 import click
 
+from digits.cli.output import INTERRUPTED, echo, json_path, printable
 from digits.core.backend import BACKENDS
 
 _HANDFUL = 5  # photographs from which on a progress bar is worth showing
@@ -21,45 +23,90 @@ _HANDFUL = 5  # photographs from which on a progress bar is worth showing
 
 @dataclass(frozen=True)
 class _Item:
-    """One thing to read: how it is called, what to load, and what its annotated copy is named after."""
+    """One thing to read: how it is called, what its annotated copy is named after, and why it cannot be read."""
 
     label: str
-    source: str | BinaryIO
     name: str
     error: str | None = None
+    streamed: bool = False
 
 
-def _expand(inputs: tuple[str, ...]) -> list[_Item]:
+def _expand(inputs: tuple[str, ...]) -> Iterator[_Item]:
     """Files, folders (recursive), glob patterns and `-` in the order given, folders and patterns sorted."""
-    from digits.core.images import SUFFIXES
+    from digits.core.streams import is_stream
 
-    items: list[_Item] = []
-    for text in inputs:
-        path = Path(text)
+    for position, text in enumerate(inputs):
         if text == "-":
-            stream = io.BytesIO(sys.stdin.buffer.read())
-            stream.name = "standard input"
-            items.append(_Item("-", stream, "stdin"))
+            again = "-" in inputs[:position]
+            yield _Item("-", "stdin", "standard input: named twice, it can be read once" if again else None, not again)
         elif os.path.isdir(text):
-            found = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-            items += [_Item(str(p), str(p), str(p.relative_to(path))) for p in found]
-            if not found:
-                items.append(_Item(text, text, text, f"{text}: no photographs in this folder"))
-        elif not os.path.exists(text) and glob.has_magic(text):
-            found = sorted(p for p in map(Path, glob.glob(text, recursive=True)) if p.is_file())
-            items += [_Item(str(p), str(p), p.name) for p in found]
-            if not found:
-                items.append(_Item(text, text, text, f"{text}: no file matches"))
+            yield from _in_folder(text)
+        elif glob.has_magic(text) and not os.path.lexists(text):
+            yield from _matching(text)
         else:
-            items.append(_Item(text, text, path.name))
-    return items
+            yield _Item(text, os.path.basename(text), streamed=is_stream(text))
+
+
+def _in_folder(folder: str) -> list[_Item]:
+    from digits.core.folders import pictures_below
+
+    found, lost = pictures_below(folder)
+    items = [_Item(str(path), str(path.relative_to(folder))) for path in found]
+    return _with_lost(items, lost) or [_Item(folder, folder, f"{folder}: no photographs in this folder")]
+
+
+def _matching(pattern: str) -> list[_Item]:
+    """The files that match, or if these are folders alone the photographs in them."""
+    from digits.core.folders import files_matching
+    from digits.core.formats import is_picture_name
+
+    found, lost = files_matching(pattern)
+    if not found:
+        found, lost = files_matching(os.path.join(pattern, "**"))
+        found = [path for path in found if is_picture_name(path.name)]
+    items = [_Item(str(path), path.name) for path in found]
+    return _with_lost(items, lost) or [_Item(pattern, pattern, f"{pattern}: no file matches")]
+
+
+def _with_lost(items: list[_Item], lost) -> list[_Item]:
+    """Sorted, with what could not be looked into in its place."""
+    items = items + [_Item(str(path), path.name, f"{path}: {reason}") for path, reason in lost]
+    return sorted(items, key=lambda item: Path(item.label))
+
+
+def _results(reader, items: Iterable[_Item]) -> Iterator:
+    """What each item shows, a Scene, or why it cannot be read, an ImageError.
+
+    Streams are read by themselves, in their turn: what comes before does not wait for them, and Ctrl-C ends the wait.
+    """
+    from digits.core.errors import ImageError
+
+    for streamed, group in groupby(items, lambda item: item.streamed):
+        if streamed:
+            yield from (_read_stream(reader, item.label) for item in group)
+            continue
+        group = list(group)
+        scenes = reader.read_all((item.label for item in group if item.error is None), skip_errors=True)
+        yield from (next(scenes) if item.error is None else ImageError(item.error) for item in group)
+
+
+def _read_stream(reader, label: str):
+    from digits.core.errors import ImageError
+    from digits.core.streams import read_stream, read_to_end
+
+    name = "standard input" if label == "-" else label
+    try:
+        content = io.BytesIO(read_to_end(sys.stdin.buffer, name) if label == "-" else read_stream(label, name))
+        content.name = name
+        return reader.read(content)
+    except ImageError as error:
+        return error
 
 
 def _sentence(label: str, scene) -> str:
     """The plain-text line of a photograph."""
     from digits.pipeline.results import shown
 
-    label = click.format_filename(label)
     if scene.status == "none":
         return f"{label}: no number found"
     if scene.status == "unsure":
@@ -69,16 +116,16 @@ def _sentence(label: str, scene) -> str:
     return f"{label}: " + ", ".join(sure)
 
 
-def _annotated_path(folder: Path, name: str, taken: set[Path]) -> Path:
+def _annotated_path(folder: Path, name: str, taken: set[str]) -> Path:
     """Where the drawn-on copy goes: never twice to one place, never over a photograph that is read."""
     path = folder / name
     if path.suffix.lower() not in (".jpg", ".jpeg", ".png"):
         path = path.with_name(path.name + ".png")
     candidate, count = path, 1
-    while candidate.resolve() in taken:
+    while os.path.realpath(candidate) in taken:
         count += 1
         candidate = path.with_stem(f"{path.stem}-{count}")
-    taken.add(candidate.resolve())
+    taken.add(os.path.realpath(candidate))
     return candidate
 
 
@@ -108,7 +155,8 @@ Examples:
   digits read 'street/*.jpg' --annotate drawn/
   camera-snapshot | digits read -
 
-Ends with 0 if a number was read, 1 if none was or all are unsure, 2 if an input could not be used."""
+Ends with 0 if a number was read, 1 if none was or all are unsure, 2 if an input could not be used or the output not be
+written, 130 after Ctrl-C, 141 if what reads the output went away."""
 )
 @click.argument("inputs", nargs=-1, required=True, metavar="PHOTO...")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a photograph, a line each.")
@@ -178,7 +226,7 @@ def read(
     PHOTO is a file (JPEG, PNG, WebP, BMP, TIFF; HEIC with pillow-heif), a folder, searched recursively, a glob
     pattern, or - for a picture on standard input.
     """
-    items = _expand(inputs)
+    items = list(_expand(inputs))
     if annotate is not None:
         try:
             annotate.mkdir(parents=True, exist_ok=True)
@@ -198,38 +246,31 @@ def read(
         threads=threads,
         effort=effort,
     )
-    results = reader.read_all((item.source for item in items if item.error is None), skip_errors=True)
     bar = _progress(len(items), quiet)
     shared_screen = bar is not None and sys.stdout.isatty()
-    sources = [item.source for item in items if isinstance(item.source, str) and os.path.exists(item.source)]
-    taken = {Path(source).resolve() for source in sources}
-    any_read = any_error = False
+    taken = {os.path.realpath(item.label) for item in items if os.path.exists(item.label)}
+    any_read, any_undrawn, unread = False, False, 0
 
     def emit(line: str, err: bool = False) -> None:
         if shared_screen:
             bar.stop()
-        click.echo(line, err=err)
-        sys.stdout.flush()
+        echo(line, err)
         if shared_screen:
             bar.start()
 
     try:
         with bar or nullcontext():
             task = bar.add_task("reading", total=len(items)) if bar else None
-            for item in items:
-                result = ImageError(item.error) if item.error else next(results)
+            for item, result in zip(items, _results(reader, items), strict=True):
                 if isinstance(result, ImageError):
-                    any_error = True
+                    unread += 1
                     # in JSON the error stands in the photograph's place; in text it must not mix with results
-                    text = json.dumps({"path": item.label, "error": str(result)}) if as_json else f"Error: {result}"
-                    emit(text, err=not as_json)
+                    failed = {**json_path(item.label), "error": printable(str(result))}
+                    emit(json.dumps(failed) if as_json else f"Error: {result}", err=not as_json)
                 else:
                     any_read |= result.status == "read"
-                    emit(
-                        json.dumps({**result.to_dict(), "path": item.label})
-                        if as_json
-                        else _sentence(item.label, result)
-                    )
+                    read = {**result.to_dict(), **json_path(item.label)}
+                    emit(json.dumps(read) if as_json else _sentence(item.label, result))
                     if verbose and not quiet:
                         emit(_details(item.label, result), err=True)
                     if annotate is not None:
@@ -238,15 +279,17 @@ def read(
                             target.parent.mkdir(parents=True, exist_ok=True)
                             result.render().save(target, quality=92)
                         except (OSError, ImageError) as error:
-                            any_error = True
+                            any_undrawn = True
                             emit(f"Error: {target}: not drawn ({error})", err=True)
                 if bar:
                     bar.advance(task)
     except KeyboardInterrupt:
         if not quiet:
-            click.echo("interrupted; what is printed above is complete", err=True)
-        ctx.exit(130)
-    ctx.exit(2 if any_error else 0 if any_read else 1)
+            echo("interrupted; what is printed above is complete", err=True)
+        ctx.exit(INTERRUPTED)
+    if unread and len(items) > 1 and not quiet:
+        echo(f"{unread} of {len(items)} could not be read", err=True)
+    ctx.exit(2 if unread or any_undrawn else 0 if any_read else 1)
 
 
 def _details(label: str, scene) -> str:

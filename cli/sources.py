@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from digits.cli.output import echo
+
 
 def source_options(command):
     """The argument and the options that say what is read."""
@@ -42,6 +44,6 @@ def list_entries(problems, most: int = 10) -> None:
     if problems:
         click.echo(f"{len(problems)} entries left out:", err=True)
     for image_id, reason in problems[:most]:
-        click.echo(f"  {image_id}: {reason}", err=True)
+        echo(f"  {image_id}: {reason}", err=True)
     if len(problems) > most:
         click.echo(f"  and {len(problems) - most} more", err=True)

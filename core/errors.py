@@ -35,3 +35,8 @@ class Diverged(TrainingError):
 
 class DeviceError(DigitsError, ValueError):
     """A compute device or a backend that is not here."""
+
+
+def reason(error: OSError) -> str:
+    """What the system says went wrong, for use within a line."""
+    return (error.strerror or str(error)).lower()

@@ -5,26 +5,18 @@ from __future__ import annotations
 import io
 import os
 import warnings
-from contextlib import suppress
 from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from digits.core.errors import ImageError
-
-# Named, because Pillow opens much else, some of it with outside programs.
-_FORMATS = ["JPEG", "PNG", "WEBP", "BMP", "DIB", "TIFF"]
-with suppress(ImportError):  # optional: HEIC photographs
-    import pillow_heif
-
-    pillow_heif.register_heif_opener()
-    _FORMATS.append("HEIF")
+from digits.core.formats import FORMATS
+from digits.core.streams import is_stream, read_stream
 
 Source = str | os.PathLike | bytes | BinaryIO | Image.Image | np.ndarray
 
 MAX_PIXELS = 120_000_000  # a bit over the 100 megapixels that are promised to work
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".heic", ".heif")
 
 _STRIP = 512  # rows converted at a time
 
@@ -59,6 +51,8 @@ def load_image(source: Source, name: str | None = None) -> np.ndarray:
     if not isinstance(source, (str, os.PathLike)):
         data = source if isinstance(source, (bytes, bytearray, memoryview)) else source.read()
         return _decode(io.BytesIO(data), name)
+    if is_stream(source):
+        return _decode(io.BytesIO(read_stream(source, name)), name)
     try:
         file = open(source, "rb")  # noqa: SIM115 - closed below; only opening it may fail here
     except OSError as error:
@@ -90,7 +84,7 @@ def _decode(file: BinaryIO, name: str) -> np.ndarray:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # judged by MAX_PIXELS below
-            image = Image.open(file, formats=_FORMATS)
+            image = Image.open(file, formats=FORMATS)
     except Image.DecompressionBombError:
         raise ImageError(f"{name}: too large, over {MAX_PIXELS // 10**6} megapixels") from None
     except UnidentifiedImageError:
@@ -104,7 +98,7 @@ def _decode(file: BinaryIO, name: str) -> np.ndarray:
 def _hint(head: bytes) -> str:
     if head[4:12] not in (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftyphevc"):
         return ""
-    return ", or damaged" if "HEIF" in _FORMATS else "; for HEIC: pip install 'street-digits[heic]'"
+    return ", or damaged" if "HEIF" in FORMATS else "; for HEIC: pip install 'street-digits[heic]'"
 
 
 def _to_rgb(image: Image.Image, name: str) -> np.ndarray:

@@ -14,7 +14,8 @@ from PIL import Image
 from torch.utils.data import Dataset
 
 from digits.core.errors import DatasetError, ImageError
-from digits.core.images import SUFFIXES, load_image
+from digits.core.folders import pictures_below
+from digits.core.images import load_image
 from digits.core.progress import shown
 from digits.datasets.items import Sample, by_number, check_digits, empty_boxes, part_of, spread
 
@@ -102,9 +103,7 @@ class Pictures(Dataset):
             if unique.setdefault(record.image_id, record) is not record:
                 self.problems.append(Problem(record.image_id, "a second picture of this id"))
         self.records = list(unique.values())
-        if self.problems:
-            first = self.problems[0]
-            _log.warning("%s: %d entries left out, the first %s: %s", name, len(self.problems), *first)
+        _warn(name, self.problems)
 
     def __len__(self) -> int:
         return len(self.records)
@@ -170,13 +169,24 @@ def read_json(path: Path, kind: type):
     return content
 
 
-def list_pictures(folder: str | Path) -> list[Path]:
-    """Pictures below a folder, sorted. DatasetError if there is no folder or no picture."""
+def find_pictures(folder: str | Path) -> tuple[list[Path], list[Problem]]:
+    """Pictures below a folder, sorted, and what of the folder could not be looked into, by its path there.
+
+    Raises DatasetError if there is no folder or no picture.
+    """
     if not Path(folder).is_dir():
         raise DatasetError(f"{folder}: no such folder")
-    found = sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in SUFFIXES)
+    found, lost = pictures_below(folder)
     if not found:
-        raise DatasetError(f"{folder}: holds no picture")
+        first = f"; {lost[0].path}: {lost[0].reason}" if lost else ""
+        raise DatasetError(f"{folder}: holds no picture{first}")
+    return found, [Problem(path.relative_to(folder).as_posix(), reason) for path, reason in lost]
+
+
+def list_pictures(folder: str | Path) -> list[Path]:
+    """The pictures of `find_pictures`; what could not be looked into is counted in the log."""
+    found, problems = find_pictures(folder)
+    _warn(str(folder), problems)
     return found
 
 
@@ -185,8 +195,8 @@ def read_negatives(folder: str | Path, quiet: bool = False) -> Pictures:
 
     quiet: no progress bar. Raises DatasetError if there is no folder or no picture.
     """
-    records, problems = [], []
-    found = list_pictures(folder)
+    records = []
+    found, problems = find_pictures(folder)
     for path in shown(found, "measuring pictures", len(found), quiet):
         image_id = path.relative_to(folder).as_posix()
         try:
@@ -194,3 +204,8 @@ def read_negatives(folder: str | Path, quiet: bool = False) -> Pictures:
         except ValueError as error:
             problems.append(Problem(image_id, str(error)))
     return Pictures(str(folder), records, problems)
+
+
+def _warn(name: str, problems: Sequence[Problem]) -> None:
+    if problems:
+        _log.warning("%s: %d entries left out, the first %s: %s", name, len(problems), *problems[0])

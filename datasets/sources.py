@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from digits.core.errors import DatasetError
+from digits.core.folders import files_below
+from digits.core.formats import is_picture_name
 from digits.datasets.coco import read_coco
 from digits.datasets.crops import read_crops
 from digits.datasets.mila import read_mila
-from digits.datasets.pictures import SUFFIXES, Pictures, read_negatives
+from digits.datasets.pictures import Pictures, read_negatives
 from digits.datasets.real import read_annotated
 from digits.datasets.svhn import ANNOTATIONS, read_svhn
 from digits.datasets.yolo import read_yolo
@@ -70,9 +72,9 @@ def format_of(path: Path) -> str:
         return _format_of_json(path / "annotations.json")
     if (path / "images").is_dir() and (path / "labels").is_dir():
         return "yolo"
-    if any(path.glob("*.json")):
+    if _named(path, "*.json"):
         return "coco"
-    if any(path.glob("*.pkl")) or any(path.glob("*.pickle")):
+    if _named(path, *_ONE_OF["mila"]):
         return "mila"
     parts = [part for part in ("train", "test", "extra") if (path / part / ANNOTATIONS).is_file()]
     if parts:
@@ -85,8 +87,8 @@ def format_of(path: Path) -> str:
 
 def _negatives_unless_annotated(path: Path) -> str:
     """A folder of pictures and nothing else: annotations not understood must not make negatives of its pictures."""
-    files = [file for file in path.rglob("*") if file.is_file()]
-    pictures = {file.with_suffix("") for file in files if file.suffix.lower() in SUFFIXES}
+    files, lost = files_below(path)
+    pictures = {file.with_suffix("") for file in files if is_picture_name(file.name)}
     for file in files:
         beside_its_picture = file.suffix.lower() == ".txt" and file.with_suffix("") in pictures
         if file.suffix.lower() in _ANNOTATIONS or beside_its_picture:
@@ -95,7 +97,8 @@ def _negatives_unless_annotated(path: Path) -> str:
                 "name their file or folder, or use --format negatives if there are no numbers in the pictures"
             )
     if not pictures:
-        raise DatasetError(f"{path}: holds neither annotations nor pictures")
+        first = f"; {lost[0].path}: {lost[0].reason}" if lost else ""
+        raise DatasetError(f"{path}: holds neither annotations nor pictures{first}")
     return "negatives"
 
 
@@ -109,8 +112,13 @@ def _only(path: Path, patterns: tuple[str, ...]) -> Path:
     """`path` itself if it is a file, else the one file in it that matches; DatasetError if there are several."""
     if path.is_file():
         return path
-    found = sorted(file for pattern in patterns for file in path.glob(pattern))
+    found = _named(path, *patterns)
     if len(found) != 1:
         which = ", ".join(file.name for file in found) or "none"
         raise DatasetError(f"{path}: one annotation file is expected there, found {which}; name the file")
     return found[0]
+
+
+def _named(folder: Path, *patterns: str) -> list[Path]:
+    """Files in a folder, sorted, but for the `._` files that macOS leaves beside them."""
+    return sorted(file for pattern in patterns for file in folder.glob(pattern) if not file.name.startswith("._"))

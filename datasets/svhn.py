@@ -23,8 +23,9 @@ from h5py import h5d, h5r, h5s, h5t
 
 from digits.core.boxes import reading_order
 from digits.core.errors import DatasetError
+from digits.core.formats import is_picture_name
 from digits.core.progress import shown
-from digits.datasets.pictures import SUFFIXES, Pictures, Problem, Record, picture_size
+from digits.datasets.pictures import Pictures, Problem, Record, picture_size
 
 ANNOTATIONS = "digitStruct.mat"
 COLUMNS = ("left", "top", "width", "height", "label")
@@ -79,7 +80,7 @@ def list_names(folder: Path) -> set[str]:
     """Names of the pictures in a folder; DatasetError if there is no such folder."""
     try:
         with os.scandir(folder) as found:
-            return {entry.name for entry in found if entry.name.lower().endswith(SUFFIXES)}
+            return {entry.name for entry in found if is_picture_name(entry.name)}
     except OSError as error:
         raise DatasetError(f"{folder}: no folder of pictures ({(error.strerror or str(error)).lower()})") from None
 

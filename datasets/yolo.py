@@ -18,7 +18,7 @@ from digits.core.errors import DatasetError
 from digits.core.progress import shown
 from digits.datasets.coco import digit_classes, other_classes
 from digits.datasets.files import write_text
-from digits.datasets.pictures import Pictures, Problem, Record, list_pictures, make_record, picture_size
+from digits.datasets.pictures import Pictures, Problem, Record, find_pictures, make_record, picture_size
 
 FIELDS = "class cx cy width height"
 MOST = 1.01  # what writers round beyond the edge of the picture is forgiven
@@ -115,8 +115,8 @@ def read_yolo(folder: str | Path, quiet: bool = False) -> Pictures:
             raise DatasetError(f"{folder}: holds no {name}/, a YOLO folder has images/ and labels/")
     names, named_in = _names(folder)
     digits = digit_classes(names, named_in)
-    records, problems, others = [], [], Counter()
-    found_pictures = list_pictures(folder / "images")
+    records, others = [], Counter()
+    found_pictures, problems = find_pictures(folder / "images")
     for picture in shown(found_pictures, "measuring pictures", len(found_pictures), quiet):
         relative = PurePosixPath(picture.relative_to(folder).as_posix())
         image_id = str(relative.relative_to("images"))

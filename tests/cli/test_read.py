@@ -206,3 +206,41 @@ def test_weights_and_calibration_of_ones_own(run, photos, tmp_path):
     for option in ("--detector", "--recognizer", "--calibration"):
         done = run(photos / "a.jpg", option, photos / "notes.txt")
         assert done.exit_code == 2 and "notes.txt: not a" in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_what_a_folder_hides_is_said_and_counted(run, photos, tmp_path, monkeypatch):
+    """In its place, with code 2, and without keeping the others from being read."""
+    for name in ("a.jfif", "locked/b.jpg", "z.JPG"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes((photos / "a.jpg").read_bytes())
+    (tmp_path / "._a.jfif").write_bytes(b"\x00\x05\x16\x07")
+    (tmp_path / "gone.jpg").symlink_to("nowhere")
+    scandir = os.scandir
+
+    def refuse(folder):  # acted: root may enter any folder
+        if os.fspath(folder) == str(tmp_path / "locked"):
+            raise PermissionError(13, "Permission denied", folder)
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    done = run(tmp_path)
+    assert done.exit_code == 2 and [line.split(":")[1] for line in done.stdout.splitlines()] == [" 1428  (0.99)"] * 2
+    assert done.stderr.splitlines() == [
+        f"Error: {tmp_path / 'gone.jpg'}: a link that leads nowhere",
+        f"Error: {tmp_path / 'locked'}: permission denied",
+        "2 of 4 could not be read",
+    ]
+    records = [json.loads(line) for line in run(tmp_path, "--json", "--quiet").stdout.splitlines()]
+    assert [os.path.basename(each["path"]) for each in records] == ["a.jfif", "gone.jpg", "locked", "z.JPG"]
+    assert ["error" in each for each in records] == [False, True, True, False]
+    assert run(tmp_path / "locked", "--quiet").stderr == f"Error: {tmp_path / 'locked'}: permission denied\n"
+    pattern = run(tmp_path / "*" / "*.jpg", "--quiet")
+    assert pattern.exit_code == 2 and pattern.stderr == f"Error: {tmp_path / 'locked'}: permission denied\n"
+
+
+@pytest.mark.parametrize("pattern", ["*", "mor?", "more/*"])
+def test_a_pattern_that_matches_folders_alone_looks_into_them(run, photos, tmp_path, pattern):
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "b.png").write_bytes((photos / "more" / "b.png").read_bytes())
+    done = run(tmp_path / pattern)
+    assert done.exit_code == 0 and done.stdout.startswith(str(tmp_path / "more" / "b.png") + ": 35")

@@ -126,3 +126,22 @@ def test_parts_keep_their_problems(tmp_path):
     few = whole.limited(4)
     assert [record.image_id for record in few.records] == ["60.png", "70.png", "79.png", "89.png"]
     assert few.problems == problems and len(whole.limited(None)) == len(whole.limited(100)) == 30
+
+
+def test_what_a_folder_hides_becomes_a_problem(tmp_path, caplog):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "out").mkdir()
+    paint(tmp_path / "out" / "linked.png")
+    paint(tmp_path / "in" / "a.png")
+    (tmp_path / "in" / "._a.png").write_bytes(b"\x00\x05\x16\x07")
+    (tmp_path / "in" / "out").symlink_to(tmp_path / "out", target_is_directory=True)
+    (tmp_path / "in" / "gone.png").symlink_to("nowhere")
+    pictures = read_negatives(tmp_path / "in")
+    assert [record.image_id for record in pictures.records] == ["a.png", "out/linked.png"]
+    assert pictures.problems == [Problem("gone.png", "a link that leads nowhere")]
+    caplog.clear()
+    assert len(list_pictures(tmp_path / "in")) == 2 and "1 entries left out, the first gone.png" in caplog.text
+    (tmp_path / "in" / "a.png").unlink()
+    (tmp_path / "in" / "out").unlink()
+    with pytest.raises(DatasetError, match=r"holds no picture; .*gone.png: a link that leads nowhere"):
+        list_pictures(tmp_path / "in")

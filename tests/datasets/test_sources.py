@@ -99,3 +99,24 @@ def test_pictures_elsewhere(pictures, tmp_path):
     assert len(open_source(pictures, annotations_only=True)) == 2
     with pytest.raises(DatasetError, match="must be in their usual place"):
         open_source(tmp_path / "elsewhere", annotations_only=True)
+
+
+@pytest.mark.parametrize("kind", ["negatives", "crops", "annotated", "coco", "yolo"])
+def test_what_macos_leaves_beside_files_is_no_part_of_a_source(pictures, kind):
+    source = make(pictures, kind)
+    before = [record.image_id for record in open_source(source).records]
+    for path in [path for path in pictures.rglob("*") if path.is_file()]:
+        path.with_name(f"._{path.name}").write_bytes(b"\x00\x05\x16\x07")
+    assert format_of(source) == kind
+    opened = open_source(source)
+    assert ([record.image_id for record in opened.records], opened.problems) == (before, [])
+
+
+def test_annotations_behind_a_link_make_no_negatives(pictures, tmp_path):
+    make(pictures, "yolo")
+    (tmp_path / "mixed" / "deep").mkdir(parents=True)
+    (tmp_path / "mixed" / "deep" / "linked").symlink_to(pictures, target_is_directory=True)
+    shutil.copy(pictures / "images" / "0.png", tmp_path / "mixed")
+    (pictures / "data.yaml").write_text("names: ['0']\n")
+    with pytest.raises(DatasetError, match=r"annotations that are not understood, deep.linked"):
+        format_of(tmp_path / "mixed")

@@ -1,0 +1,131 @@
+"""What commands print: lines that a terminal can be shown, on streams that may be closed, full or abandoned.
+
+A standard output that cannot be written to ends any command with code 2 and one line on stderr; one whose reader went
+away (`| head`) ends it quietly with 141, as SIGPIPE would. A standard error that cannot be written to ends nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import codecs
+import errno
+import io
+import os
+import sys
+import unicodedata
+
+import click
+
+from digits.core.errors import reason
+
+INTERRUPTED = 130  # 128 + SIGINT
+ABANDONED = 141  # 128 + SIGPIPE
+_JOINERS = "\u200c\u200d"  # words of some languages, and many emoji, are spelt with them
+
+
+def prepare_streams() -> None:
+    """Make the standard streams fail as said above, and write characters their encoding lacks as `\\u9580`."""
+    for name, access in (("stdin", os.O_WRONLY), ("stdout", os.O_RDONLY), ("stderr", os.O_WRONLY)):
+        if getattr(sys, name) is None:
+            # its number must not go to the next file that is opened; reading or writing here fails, but on stderr
+            number = os.open(os.devnull, access)
+            stream = open(number, "r" if name == "stdin" else "w", closefd=False)  # noqa: SIM115 - until the end
+            setattr(sys, name, stream)
+    sys.stdout, sys.stderr = _guarded(sys.stdout, _Results), _guarded(sys.stderr, _Notes)
+
+
+def _guarded(stream, kind: type[_Guarded]):
+    """The same stream, as one of this kind; a terminal stays, for it is never full."""
+    if not isinstance(stream, io.TextIOWrapper):  # somebody else's, who wants it so
+        return stream
+    errors = "backslashreplace" if stream.errors in ("strict", "surrogateescape") else stream.errors
+    try:
+        number = stream.fileno()
+    except OSError:
+        return stream
+    if stream.isatty():
+        stream.reconfigure(errors=errors)
+        return stream
+    # click takes ASCII for a sign that no language was set up, and writes UTF-8
+    encoding = "utf-8" if codecs.lookup(stream.encoding).name == "ascii" else stream.encoding
+    return kind(open(number, "wb", closefd=False), encoding, errors, line_buffering=True)
+
+
+class _Guarded(io.TextIOWrapper):
+    """A standard stream that fails once: what is left, and what comes after, goes nowhere."""
+
+    def write(self, text: str) -> int:
+        self._try(super().write, text)
+        return len(text)
+
+    def flush(self) -> None:
+        self._try(super().flush)
+
+    def _try(self, method, *arguments) -> None:
+        try:
+            method(*arguments)
+        except OSError as error:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.fileno())
+            os.close(nowhere)
+            self.failed(error)
+
+    def failed(self, error: OSError) -> None:
+        raise NotImplementedError
+
+
+class _Results(_Guarded):
+    """Where results go. Without it, a command ends."""
+
+    def failed(self, error: OSError) -> None:
+        if error.errno == errno.EPIPE:
+            raise click.exceptions.Exit(ABANDONED) from None
+        raise failure(f"standard output: {reason(error)}") from None
+
+
+class _Notes(_Guarded):
+    """Where notes go. Without it, a command goes on: its exit code says enough."""
+
+    def failed(self, error: OSError) -> None:
+        pass
+
+
+def failure(message: str, code: int = 2) -> click.ClickException:
+    """What ends a command with this code and this line on stderr."""
+    ended = click.ClickException(printable(message))
+    ended.exit_code = code
+    return ended
+
+
+def echo(line: str, err: bool = False) -> None:
+    """Print one line, whatever the names in it hold."""
+    click.echo(printable(line), err=err)
+
+
+def printable(text: str) -> str:
+    """Text for one line of a terminal: what would move the cursor, end the line or turn its direction is escaped.
+
+    >>> printable("door\\x1b[2J.jpg"), printable("caf\\udce9.jpg")
+    ('door\\\\x1b[2J.jpg', 'caf\\\\xe9.jpg')
+    """
+    return text if text.isprintable() else "".join(map(_escaped, text))
+
+
+def _escaped(character: str) -> str:
+    if character.isprintable() or character in _JOINERS or unicodedata.category(character) == "Zs":
+        return character
+    if "\udc80" <= character <= "\udcff":  # how Python holds a byte of a name that is not Unicode
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode()
+
+
+def json_path(path: str, key: str = "path") -> dict[str, str]:
+    """A path as JSON members: `path`, and where it is not Unicode also `path_base64`, the bytes of it.
+
+    JSON has no lone surrogates: some parsers refuse them, some replace them.
+    """
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return {key: printable(path), f"{key}_base64": base64.b64encode(os.fsencode(path)).decode()}
+    return {key: path}

@@ -1,0 +1,117 @@
+"""What lies below a folder: found whole, or said to be lost."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from fnmatch import fnmatch
+from glob import has_magic
+from pathlib import Path
+from typing import NamedTuple
+
+from digits.core.errors import reason
+from digits.core.formats import is_picture_name
+
+_APPLE_DOUBLE = b"\x00\x05\x16\x07"
+
+
+class Lost(NamedTuple):
+    """A folder or file that could not be looked into, and why."""
+
+    path: Path
+    reason: str
+
+
+def files_below(folder: str | os.PathLike) -> tuple[list[Path], list[Lost]]:
+    """Every file below a folder, and what may hide some; both sorted.
+
+    Hidden files and folders count. Links are followed, unless they lead back to a folder that they lie in; each folder
+    is looked into once, under its own name rather than that of a link. Lost are folders that may not be entered, links
+    that lead nowhere, and what is called as pictures are but is no file. The `._a.jpg` that macOS leaves beside `a.jpg`
+    is no picture, and left out.
+    """
+    return _walk(Path(folder), lambda _: True)
+
+
+def pictures_below(folder: str | os.PathLike) -> tuple[list[Path], list[Lost]]:
+    """As `files_below`, but of the files those alone that are called as pictures are."""
+    files, lost = files_below(folder)
+    return [path for path in files if is_picture_name(path.name)], lost
+
+
+def files_matching(pattern: str) -> tuple[list[Path], list[Lost]]:
+    """The files that a glob pattern matches, where `**` is any number of folders, and what may hide some; both sorted.
+
+    Only those folders are looked into in which something may match, as `files_below` does. As in a shell, what begins
+    with a dot is matched by what begins with a dot.
+    """
+    parts = Path(pattern).parts
+    fixed = next((i for i, part in enumerate(parts) if has_magic(part)), len(parts))
+    root, wanted = Path(*parts[:fixed]), parts[fixed:]
+
+    def matches(path: Path, partly: bool = False) -> bool:
+        return _matches(path.relative_to(root).parts, wanted, partly)
+
+    files, lost = _walk(root, lambda folder: matches(folder, partly=True))
+    lost = [each for each in lost if matches(each.path, partly=not is_picture_name(each.path.name))]
+    return [path for path in files if matches(path)], lost
+
+
+def _matches(parts: tuple[str, ...], pattern: tuple[str, ...], partly: bool = False) -> bool:
+    """Whether the parts of a path match a pattern, or `partly`: whether those of something below it may."""
+    if not parts:
+        return partly or all(each == "**" for each in pattern)
+    if not pattern:
+        return False
+    hidden = parts[0].startswith(".")
+    if pattern[0] == "**":
+        return _matches(parts, pattern[1:], partly) or (not hidden and _matches(parts[1:], pattern, partly))
+    fits = fnmatch(parts[0], pattern[0]) and (not hidden or pattern[0].startswith("."))
+    return fits and _matches(parts[1:], pattern[1:], partly)
+
+
+def _walk(root: Path, enter: Callable[[Path], bool]) -> tuple[list[Path], list[Lost]]:
+    files, lost, seen = [], [], set()
+    folders, links = [root], []
+    while folders or links:
+        here = folders.pop() if folders else links.pop(0)
+        try:
+            about = os.stat(here)
+            if (about.st_dev, about.st_ino) in seen:
+                continue
+            seen.add((about.st_dev, about.st_ino))
+            with os.scandir(here) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
+        except OSError as error:
+            lost.append(Lost(here, reason(error)))
+            continue
+        for entry in entries:
+            path = Path(entry.path)
+            try:
+                if entry.is_dir():
+                    if enter(path) and not (entry.is_symlink() and _leads_back(path)):
+                        (links if entry.is_symlink() else folders).append(path)
+                elif entry.is_file():
+                    if not _is_apple_double(path):
+                        files.append(path)
+                elif entry.is_symlink() and not path.exists():
+                    lost.append(Lost(path, "a link that leads nowhere"))
+                elif is_picture_name(entry.name):
+                    lost.append(Lost(path, "not a file"))
+            except OSError as error:
+                lost.append(Lost(path, reason(error)))
+    return sorted(files), sorted(lost)
+
+
+def _leads_back(link: Path) -> bool:
+    return Path(os.path.realpath(link)) in Path(os.path.realpath(link.parent), "link").parents
+
+
+def _is_apple_double(path: Path) -> bool:
+    if not path.name.startswith("._"):
+        return False
+    try:
+        with path.open("rb") as file:
+            return file.read(4) == _APPLE_DOUBLE
+    except OSError:  # said where it is read
+        return False

@@ -1,0 +1,74 @@
+"""Photographs that come out of pipes and devices: they can be read once, may never come and may never end."""
+
+from __future__ import annotations
+
+import os
+import select
+import stat
+from typing import BinaryIO
+
+from digits.core.errors import ImageError, reason
+from digits.core.formats import HEAD, begins_a_picture
+
+MAX_BYTES = 500_000_000  # more than the largest picture that is read takes, uncompressed
+_PATIENCE = 3  # seconds that a pipe may be without a writer
+_CHUNK = 1 << 20
+
+
+def is_stream(path: str | os.PathLike) -> bool:
+    """Whether something other than a file or a folder is there: a pipe, a terminal, another device, a socket."""
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
+        return False
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+
+
+def read_stream(path: str | os.PathLike, name: str) -> bytes:
+    """All that comes out of a pipe or a device, as `read_to_end`.
+
+    While somebody has the pipe open for writing it is waited for, as `cat` does. Raises ImageError if it cannot be
+    opened, or nobody opens it for writing within three seconds.
+    """
+    if stat.S_ISSOCK(os.stat(path).st_mode):
+        raise ImageError(f"{name}: is a socket, not a photograph")
+    try:
+        # without O_NONBLOCK, opening a pipe that has no writer would never return
+        number = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0))
+        with open(number, "rb", buffering=0) as file:
+            return read_to_end(file, name, _first(file, name))
+    except OSError as error:
+        raise ImageError(f"{name}: {reason(error)}") from None
+
+
+def read_to_end(file: BinaryIO, name: str, head: bytes = b"") -> bytes:
+    """The bytes of a binary stream of which `head` was read already.
+
+    If they begin as no picture does, what follows is left unread: it may have no end. Raises ImageError if the stream
+    breaks off or is longer than MAX_BYTES.
+    """
+    data = bytearray(head)
+    try:
+        while chunk := file.read(_CHUNK):
+            data += chunk
+            if len(data) > MAX_BYTES:
+                raise ImageError(f"{name}: longer than {MAX_BYTES // 10**6} MB, which no photograph is")
+            if len(data) >= HEAD and not begins_a_picture(bytes(data[:HEAD])):
+                break
+    except OSError as error:
+        raise ImageError(f"{name}: {reason(error)}") from None
+    return bytes(data)
+
+
+def _first(file: BinaryIO, name: str) -> bytes:
+    """What can be read at once of a stream opened without blocking, which from then on blocks."""
+    if not hasattr(select, "poll"):  # Windows, whose streams cannot be waited for
+        return b""
+    poller = select.poll()
+    poller.register(file, select.POLLIN)
+    came = poller.poll(_PATIENCE * 1000)
+    head = file.read(_CHUNK)  # None while a writer is silent, empty without one
+    if not came and head == b"":
+        raise ImageError(f"{name}: nothing writes into this pipe")
+    os.set_blocking(file.fileno(), True)
+    return head or b""
