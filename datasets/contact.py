@@ -8,37 +8,62 @@ import cv2
 from PIL import Image, ImageDraw, ImageFont
 
 from digits.core.boxes import enclosing
+from digits.core.drawing import (
+    BLACK,
+    GREEN,
+    LEGIBLE,
+    PINK,
+    SKY,
+    VERMILLION,
+    YELLOW,
+    Label,
+    grown,
+    outline,
+    with_labels,
+)
 from digits.datasets.items import Sample
 
 CAPTION = 16  # pixels under a tile
-_COLOURS = ((230, 60, 40), (40, 150, 250), (250, 190, 30), (70, 190, 90), (200, 90, 220))  # a number each, in turn
+_COLOURS = (YELLOW, SKY, VERMILLION, GREEN, PINK)  # a number each, in turn
+_OWN = 12  # pixels that a digit is high and wide on the sheet if it has a box and a label of its own
 
 
 def tile(sample: Sample, height: int) -> Image.Image:
-    """One sample scaled to `height`, its digits boxed and labelled, the texts of its numbers beneath."""
+    """One sample scaled to `height`, its digits boxed and labelled, the texts of its numbers beneath.
+
+    Where digits are too small for that, their number has a box and a label. Labels lie beside the boxes; one for which
+    there is no place is left out.
+    """
     scale = height / sample.image.shape[0]
     width = max(1, round(sample.image.shape[1] * scale))
     shrink = scale < 1
     pixels = cv2.resize(sample.image, (width, height), interpolation=cv2.INTER_AREA if shrink else cv2.INTER_NEAREST)
-    font = ImageFont.load_default(CAPTION - 4)
+    picture = Image.fromarray(pixels)
+    labels = []
+    for text, box, colour in _marks(sample, scale):
+        outline(picture, box, 1, colour)
+        labels.append((Label(text, LEGIBLE, colour, BLACK), grown(box, 2)))
+    with_labels(picture, labels, (), strip=False)
     text = " ".join(sample.numbers) or ("digits " + "".join(map(str, sample.labels)) if len(sample.labels) else "none")
+    font = ImageFont.load_default(CAPTION - 4)
     framed = Image.new("RGB", (max(width, round(font.getlength(text)) + 4), height + CAPTION), (24, 24, 24))
-    framed.paste(Image.fromarray(pixels), (0, 0))
-    draw = ImageDraw.Draw(framed)
-    draw.text((2, height), text, fill=(235, 235, 235), font=font)
-    groups = sample.number_boxes() or [sample.boxes[i : i + 1] for i in range(len(sample.boxes))]
-    k = 0
-    for number, boxes in enumerate(groups):
-        colour = _COLOURS[number % len(_COLOURS)]
-        for box in boxes:
-            draw.rectangle([float(v) for v in box * scale], outline=colour)
-            if (box[3] - box[1]) * scale > 24:
-                draw.text((float(box[0] * scale) + 2, float(box[1] * scale)), str(sample.labels[k]), colour, font)
-            k += 1
-        if len(boxes) > 1 and (boxes[:, 3] - boxes[:, 1]).max() * scale < 12:  # too small for boxes of digits
-            x1, y1, x2, y2 = enclosing(boxes) * scale
-            draw.rectangle([float(x1 - 3), float(y1 - 3), float(x2 + 3), float(y2 + 3)], outline=colour)
+    framed.paste(picture, (0, 0))
+    ImageDraw.Draw(framed).text((2, height), text, fill=(235, 235, 235), font=font)
     return framed
+
+
+def _marks(sample: Sample, scale: float) -> Iterable[tuple[str, list[float], tuple]]:
+    """Text, box on the sheet and colour of all that is boxed: digits, or numbers whose digits are small there."""
+    groups = sample.number_boxes() or [sample.boxes[i : i + 1] for i in range(len(sample.boxes))]
+    first = 0
+    for number, boxes in enumerate(groups):
+        colour, boxes = _COLOURS[number % len(_COLOURS)], boxes * scale
+        labels = sample.labels[first : first + len(boxes)].astype(str)
+        first += len(boxes)
+        if (boxes[:, 2:] - boxes[:, :2]).min() >= _OWN:
+            yield from ((label, box.tolist(), colour) for label, box in zip(labels, boxes, strict=True))
+        else:
+            yield "".join(labels), enclosing(boxes).tolist(), colour
 
 
 def contact_sheet(samples: Iterable[Sample], height: int = 160, width: int = 1600) -> Image.Image:

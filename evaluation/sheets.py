@@ -1,4 +1,4 @@
-"""Contact sheets of failures: the place in the picture, what is there in green, what was said in red."""
+"""Contact sheets of failures: the place in the picture, what is there in green, what was said in red and dashed."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from digits.core.boxes import cut_region, enclosing
+from digits.core.drawing import GREEN, VERMILLION, outline
 from digits.core.errors import DatasetError
 from digits.core.resampling import resize
 from digits.datasets.contact import CAPTION, arrange
 from digits.evaluation.result import Failure
 
-_THERE, _SAID = (60, 220, 90), (255, 70, 60)
 _AROUND = 1.0  # of what is boxed, shown on every side
 _LEAST = 48  # pixels of the picture shown at the least
 _WIDEST = 3  # times the shorter side: of slimmer places more is shown beside them
@@ -42,23 +42,20 @@ def _tile(failure: Failure, height: int) -> Image.Image | None:
     scale = height / part.shape[0]
     size = max(1, round(part.shape[1] * scale)), height
     font = ImageFont.load_default(CAPTION - 4)
-    framed = Image.new(
-        "RGB", (max(size[0], round(font.getlength(failure.caption)) + 4), height + CAPTION), (24, 24, 24)
-    )
-    framed.paste(Image.fromarray(resize(part, size)), (0, 0))
-    draw = ImageDraw.Draw(framed)
+    picture = Image.fromarray(resize(part, size))
     origin = np.maximum(np.floor(window[:2]), 0)
-    for boxes, colour, grown in ((failure.truths, _THERE, 2), (failure.answers, _SAID, 0)):  # so that neither is hidden
+    # what is there a little larger, so that neither is hidden
+    for boxes, colour, grown, dashed in ((failure.truths, GREEN, 2, False), (failure.answers, VERMILLION, 0, True)):
         for box in boxes:
-            x1, y1, x2, y2 = ((box - [*origin, *origin]) * scale + [-grown, -grown, grown, grown]).tolist()
-            if x2 > 0 and y2 > 0 and x1 < size[0] and y1 < height:
-                bottom = min(y2, height - 1)  # the caption stays clear
-                draw.rectangle([x1, min(y1, bottom), x2, bottom], outline=colour, width=2)
-    draw.text((2, height), failure.caption, fill=(235, 235, 235), font=font)
+            outline(picture, (box - [*origin, *origin]) * scale + [-grown, -grown, grown, grown], 2, colour, dashed)
+    wide = max(size[0], round(font.getlength(failure.caption)) + 4)
+    framed = Image.new("RGB", (wide, height + CAPTION), (24, 24, 24))
+    framed.paste(picture, (0, 0))
+    ImageDraw.Draw(framed).text((2, height), failure.caption, fill=(235, 235, 235), font=font)
     return framed
 
 
-def failure_sheet(failures: Sequence[Failure], height: int = 150, width: int = 1400) -> Image.Image | None:
+def failure_sheet(failures: Sequence[Failure], height: int = 150, width: int = 920) -> Image.Image | None:
     """Failures side by side, in the order given; None if no picture of them can be opened."""
     tiles = [tile for tile in (_tile(failure, height) for failure in failures) if tile is not None]
     return arrange(tiles, height + CAPTION, width) if tiles else None

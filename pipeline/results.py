@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from digits.core.drawing import BLACK, BLUE, ORANGE, WHITE, Label, grown, outline, type_size, with_labels
 from digits.core.images import Source, load_image
 
 Box = tuple[float, float, float, float]
 STATUSES = ("read", "unsure", "none")
-_COLOURS = {"read": (0, 200, 60), "unsure": (255, 150, 0)}
+COLOURS = {"read": BLUE, "unsure": ORANGE}
+_INKS = {"read": WHITE, "unsure": BLACK}  # on these
+_IMPROBABLE = 0.1  # an unsure reading below this is not drawn
+_ROOMY = 12  # lines that a digit is wide if one is drawn around it
 
 
 def shown(confidence: float) -> str:
@@ -133,6 +137,10 @@ class Scene:
     def render(self, image: np.ndarray | None = None) -> Image.Image:
         """The photograph with boxes and readings drawn on it.
 
+        What is `read` has a whole box and a blue label, what is `unsure` a dashed box and an orange label with a
+        question mark; unsure readings below 0.10 are left out. Labels stand beside the numbers. Where there is no
+        place for one, in very small pictures above all, it stands in a strip that is added below.
+
         image: RGB uint8 (H, W, 3) to draw on instead of loading `source` again.
         """
         if image is None:
@@ -140,19 +148,25 @@ class Scene:
                 raise ValueError("this scene keeps no source: pass the image to draw on")
             image = load_image(self.source)
         picture = Image.fromarray(image)
-        draw = ImageDraw.Draw(picture)
-        line = max(1, round(max(picture.size) / 400))
-        font = ImageFont.load_default(max(12, round(max(picture.size) / 40)))
-        for reading in reversed(self.readings):  # the most likely one on top
-            colour = _COLOURS[reading.status]
-            for digit in reading.digits:
-                draw.rectangle(digit.box, outline=(120, 170, 255), width=max(1, line // 2))
-            draw.rectangle(reading.box, outline=colour, width=line)
-            label = f"{reading.text} {shown(reading.confidence)}"
-            left, _, right, bottom = draw.textbbox((0, 0), label, font=font)
-            x = min(max(0, reading.box[0]), max(0, picture.width - (right - left) - 4))
-            y = reading.box[1] - (bottom + 6)
-            y = y if y >= 0 else min(reading.box[3] + 2, picture.height - bottom - 4)
-            draw.rectangle((x, y, x + right - left + 4, y + bottom + 4), fill=colour)
-            draw.text((x + 2 - left, y + 1), label, fill="black", font=font)
-        return picture
+        size = type_size(picture.size)
+        line = max(1, size // 12)
+        drawn = [r for r in self.readings if r.status == "read" or r.confidence >= _IMPROBABLE]
+        for reading in reversed(drawn):  # the most likely one on top
+            _outline(picture, reading, line)
+        labels = [(_label(reading, size), grown(reading.box, 2 * line)) for reading in drawn]
+        return with_labels(picture, labels, (), strip=True)
+
+
+def _outline(picture: Image.Image, reading: Reading, line: int) -> None:
+    """The box of a number, and those of its digits where they are so large that lines hide nothing of them."""
+    colour = COLOURS[reading.status]
+    draw = ImageDraw.Draw(picture)
+    for digit in reading.digits:
+        if min(digit.box[2] - digit.box[0], digit.box[3] - digit.box[1]) > _ROOMY * line:
+            draw.rectangle(digit.box, outline=colour, width=max(1, line // 2))
+    outline(picture, reading.box, line, colour, dashed=reading.status == "unsure")
+
+
+def _label(reading: Reading, size: int) -> Label:
+    text = f"{reading.text}{'?' if reading.status == 'unsure' else ''} {shown(reading.confidence)}"
+    return Label(text, size, COLOURS[reading.status], _INKS[reading.status])

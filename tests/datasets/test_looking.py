@@ -59,10 +59,37 @@ def test_plots_that_cannot_be_saved(tmp_path, path, message):
 
 
 def test_tiles_show_boxes_where_they_are():
+    """Around the digits, over nothing of them, and nowhere else but in labels above."""
     shown = np.asarray(tile(sample(LINE, [1, 4], ("14",)), 160))
-    assert shown.shape[0] == 176 and shown.shape[1] == 240
+    assert shown.shape[:2] == (176, 240)
+    for x1, y1, x2, y2 in np.array(LINE) * 2:
+        assert (shown[y1 : y2 + 1, x1 : x2 + 1] == 128).all(2).mean() > 0.9
     changed = np.argwhere((shown[:160] != 128).any(2))
-    assert changed.min(0).tolist() == [20, 20] and changed.max(0).tolist() == [60, 64]
+    assert changed[:, 0].max() <= 62 and changed[:, 1].min() >= 16 and changed[:, 1].max() <= 66
+
+
+@pytest.mark.parametrize(
+    ("boxes", "shape"),
+    [
+        ([[400, 300, 404, 309], [405, 300, 409, 309]], (600, 800, 3)),
+        ([[0, 0, 4, 9], [5, 0, 9, 9]], (600, 800, 3)),
+        ([[790, 590, 794, 599], [795, 590, 799, 599]], (600, 800, 3)),
+        ([[3, 4, 6, 10], [7, 4, 10, 10]], (20, 40, 3)),
+    ],
+    ids=["far off", "upper left", "lower right", "a small picture"],
+)
+@pytest.mark.parametrize("height", [48, 160, 300])
+def test_labels_of_tiny_digits_are_legible_and_beside_them(boxes, shape, height):
+    """In type that is 12 pixels high, whole within the tile, and over nothing of the digits."""
+    shown = np.asarray(tile(sample(boxes, [1, 4], ("14",), shape), height))[:height]
+    plain = np.asarray(tile(sample([], [], ("14",), shape), height))[:height]
+    changed = np.argwhere((shown != plain).any(2))
+    assert np.ptp(changed[:, 0]) >= 12 and np.ptp(changed[:, 1]) >= 12
+    black = (shown < 60).all(2)  # the ink of labels
+    assert 8 <= np.ptp(np.flatnonzero(black.any(1))) + 1
+    scale = height / shape[0]
+    x1, y1, x2, y2 = (np.array([*boxes[0][:2], *boxes[1][2:]]) * scale).astype(int)
+    assert not black[max(0, y1) : y2 + 1, max(0, x1) : x2 + 1].any()
 
 
 @pytest.mark.parametrize(
