@@ -118,5 +118,5 @@ def test_annotations_behind_a_link_make_no_negatives(pictures, tmp_path):
     (tmp_path / "mixed" / "deep" / "linked").symlink_to(pictures, target_is_directory=True)
     shutil.copy(pictures / "images" / "0.png", tmp_path / "mixed")
     (pictures / "data.yaml").write_text("names: ['0']\n")
-    with pytest.raises(DatasetError, match="annotations that are not understood, deep.linked"):
+    with pytest.raises(DatasetError, match=r"annotations that are not understood, deep.linked"):
         format_of(tmp_path / "mixed")
