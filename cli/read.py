@@ -232,7 +232,7 @@ def read(
             annotate.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise click.UsageError(f"--annotate {annotate}: {error.strerror}") from None
-    from digits.core.errors import ImageError
+    from digits.core.errors import ImageError, reason
     from digits.detector import Detector
     from digits.pipeline.fuse import Fusion
     from digits.pipeline.reader import Reader
@@ -280,7 +280,8 @@ def read(
                             result.render().save(target, quality=92)
                         except (OSError, ImageError) as error:
                             any_undrawn = True
-                            emit(f"Error: {target}: not drawn ({error})", err=True)
+                            why = reason(error) if isinstance(error, OSError) else error
+                            emit(f"Error: {target}: not drawn ({why})", err=True)
                 if bar:
                     bar.advance(task)
     except KeyboardInterrupt:
