@@ -82,7 +82,7 @@ def explain(ctx, photo, out, passes, seed, as_json, detector, recognizer, calibr
     )
     explanations = explain(reader, image, passes, seed)
     try:
-        render(image, explanations).save(target, quality=90)
+        render(image, explanations).save(target, quality=80)
     except OSError as error:
         raise DigitsError(f"{target}: cannot be written ({(error.strerror or str(error)).lower()})") from None
     found = [each for each in explanations if each.reading]

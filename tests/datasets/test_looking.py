@@ -86,7 +86,7 @@ def test_labels_of_tiny_digits_are_legible_and_beside_them(boxes, shape, height)
     changed = np.argwhere((shown != plain).any(2))
     assert np.ptp(changed[:, 0]) >= 12 and np.ptp(changed[:, 1]) >= 12
     black = (shown < 60).all(2)  # the ink of labels
-    assert 8 <= np.ptp(np.flatnonzero(black.any(1))) + 1
+    assert np.ptp(np.flatnonzero(black.any(1))) + 1 >= 8
     scale = height / shape[0]
     x1, y1, x2, y2 = (np.array([*boxes[0][:2], *boxes[1][2:]]) * scale).astype(int)
     assert not black[max(0, y1) : y2 + 1, max(0, x1) : x2 + 1].any()

@@ -1,16 +1,16 @@
 import sys
+from dataclasses import replace
 from importlib.util import find_spec
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageDraw, ImageFont
 from torch import nn
 
 from digits.core.errors import DigitsError
 from digits.core.images import load_image
 from digits.pipeline.explain import explain, recognizer_maps
-from digits.pipeline.explain_sheet import _write, render
+from digits.pipeline.explain_sheet import render
 from digits.recognizer.crops import cut_number
 
 needs_captum = pytest.mark.skipif(find_spec("captum") is None, reason="needs Captum: pip install -e '.[dev]'")
@@ -152,13 +152,28 @@ def test_the_picture(photo, explained):
     assert (pixels[..., 1] > 150).mean() > 0.01  # colours glow in it
 
 
-def test_captions_are_never_clipped():
-    text = "otherwise: " + ", ".join(f"{number} (10)" for number in range(100_000, 100_006))
-    picture = Image.new("RGB", (400, 40), "white")
-    _write(ImageDraw.Draw(picture), (0, 0), text, 300, 20)
-    dark = (np.asarray(picture.convert("L")) < 128).any(0)
-    assert dark[:300].sum() > 100 and not dark[300:].any()
-    assert ImageFont.load_default(20).getlength(text) > 300
+@needs_captum
+def test_the_legend_shows_the_scale_of_colours(photo, explained):
+    """Below everything, from grey to the colour of what is hottest."""
+    below = np.asarray(render(photo, explained).convert("HSV"))[-120:]
+    lines = [row for row in below if (row[:, 1] > 100).sum() > 100]
+    assert 10 <= len(lines) <= 20
+    hues = lines[5][lines[5][:, 1] > 100][:, 0]
+    assert len(np.unique(hues)) > 20  # every colour of the scale
+    assert (below[-60:, :, 2] < 100).any(0).sum() > 200  # sentences under it
+
+
+@needs_captum
+def test_captions_are_never_clipped(photo, explained):
+    """Long ones go on below; margins stay empty."""
+    many = replace(explained[0].doubt, others=tuple((str(number), 10) for number in range(100_000, 100_020)))
+    region = explained[0].region
+    digits, evidence = (np.repeat(values, 2, 0)[:6] for values in (region.digit_boxes, region.evidence))
+    wordy = replace(explained[0], doubt=many, region=replace(region, digit_boxes=digits, evidence=evidence))
+    plain, picture = render(photo, explained), np.asarray(render(photo, [wordy]))
+    assert picture.shape[1] == plain.width and picture.shape[0] > plain.height
+    for margin in (picture[:12], picture[-12:], picture[:, :12], picture[:, -12:]):
+        assert len(np.unique(margin.reshape(-1, 3), axis=0)) == 1
 
 
 def test_without_captum(reader, photo, monkeypatch):
