@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 import click
 
-from digits.core.backend import BACKENDS
+from digits.core.backend import BACKENDS, MAX_THREADS
 
 _HANDFUL = 5  # photographs from which on a progress bar is worth showing
 
@@ -153,7 +153,7 @@ Ends with 0 if a number was read, 1 if none was or all are unsure, 2 if an input
     "of the photograph, where the smallest numbers are found; thorough: in all these ways, for small numbers beside "
     "large ones.",
 )
-@click.option("--threads", type=click.IntRange(1), metavar="N", help="Processor threads. [default: all]")
+@click.option("--threads", type=click.IntRange(1, MAX_THREADS), metavar="N", help="Processor threads. [default: all]")
 @click.option("--quiet", is_flag=True, help="No progress bar, no notes on stderr.")
 @click.option("--verbose", is_flag=True, help="On stderr: size, time and findings of each photograph.")
 @click.pass_context
