@@ -9,6 +9,7 @@ import click
 
 from digits.cli.output import echo
 from digits.cli.sources import list_problems, open_pictures, source_options
+from digits.core.backend import MAX_THREADS
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _DIR = click.Path(file_okay=False, path_type=Path)
@@ -16,7 +17,9 @@ _SHIPS = "[default: what ships]"
 
 _quiet = click.option("--quiet", is_flag=True, help="No progress bar, no notes on stderr.")
 _device = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
-_threads = click.option("--threads", type=click.IntRange(1), metavar="N", help="Processor threads. [default: all]")
+_threads = click.option(
+    "--threads", type=click.IntRange(1, MAX_THREADS), metavar="N", help="Processor threads. [default: all]"
+)
 
 
 def _chain(command):

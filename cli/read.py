@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 
 from digits.cli.output import INTERRUPTED, echo, json_path, printable
-from digits.core.backend import BACKENDS
+from digits.core.backend import BACKENDS, MAX_THREADS
 
 _HANDFUL = 5  # photographs from which on a progress bar is worth showing
 
@@ -201,7 +201,7 @@ written, 130 after Ctrl-C, 141 if what reads the output went away."""
     "of the photograph, where the smallest numbers are found; thorough: in all these ways, for small numbers beside "
     "large ones.",
 )
-@click.option("--threads", type=click.IntRange(1), metavar="N", help="Processor threads. [default: all]")
+@click.option("--threads", type=click.IntRange(1, MAX_THREADS), metavar="N", help="Processor threads. [default: all]")
 @click.option("--quiet", is_flag=True, help="No progress bar, no notes on stderr.")
 @click.option("--verbose", is_flag=True, help="On stderr: size, time and findings of each photograph.")
 @click.pass_context

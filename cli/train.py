@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from digits.cli.sources import list_entries, list_problems
+from digits.core.backend import MAX_THREADS
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _DIR = click.Path(file_okay=False, path_type=Path)
@@ -16,7 +17,9 @@ _set = click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change the configuration, as stages.0.rate=1e-3."
 )
 _quiet = click.option("--quiet", is_flag=True, help="No progress bar, no notes on stderr.")
-_threads = click.option("--threads", type=click.IntRange(1), metavar="N", help="Processor threads. [default: all]")
+_threads = click.option(
+    "--threads", type=click.IntRange(1, MAX_THREADS), metavar="N", help="Processor threads. [default: all]"
+)
 
 
 def _task_of(kind: str):

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
+import re
+import sys
 from importlib import import_module
+from numbers import Integral
 from pathlib import Path
 
 from digits.core.errors import DeviceError, WeightsError
@@ -10,6 +15,23 @@ from digits.core.resources import shipped
 
 BACKENDS = ("auto", "torch", "onnx", "int8")
 SUFFIXES = {"torch": ".safetensors", "onnx": ".onnx", "int8": ".int8.onnx"}
+# Threads, at most: one a core, but so many anywhere, for settings that go from one machine to another. They are a third
+# slower on two cores than two are; thousands freeze a machine.
+MAX_THREADS = max(64, os.cpu_count() or 1)
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:[0-9]+)?")
+
+
+def check_threads(threads: int | None) -> None:
+    """Raises ValueError unless it is a whole number from 1 to MAX_THREADS, or None."""
+    whole = isinstance(threads, Integral) and not isinstance(threads, bool)
+    if threads is not None and not (whole and 1 <= threads <= MAX_THREADS):
+        raise ValueError(f"threads must be a whole number from 1 to {MAX_THREADS}, got {threads!r}")
+
+
+def check_device(name: str) -> None:
+    """Raises DeviceError if this is no device's name. Whether the device is there, PyTorch knows, see `core.device`."""
+    if not isinstance(name, str) or not _DEVICE.fullmatch(name):
+        raise DeviceError(f"{name}: not a device; use auto, cpu, cuda, cuda:N or mps")
 
 
 def resolve_backend(backend: str, kind: str, weights: str | Path | None, device: str) -> tuple[str, Path]:
@@ -18,13 +40,14 @@ def resolve_backend(backend: str, kind: str, weights: str | Path | None, device:
     kind: "detector" or "recognizer". weights: a file, whose suffix then decides, or None for what ships. `auto` takes
     ONNX Runtime and 8-bit integers, the fastest on a processor, unless `device` names another.
 
-    Raises DeviceError for an unknown backend, or one that does not compute on the device; WeightsError if the
-    backend does not load such files.
+    Raises DeviceError for an unknown backend or device, or one that does not compute on the other; WeightsError if
+    the backend does not load such files.
     """
+    check_device(device)
     if backend not in BACKENDS:
         raise DeviceError(f"{backend}: not a backend; use {', '.join(BACKENDS[:-1])} or {BACKENDS[-1]}")
     if backend == "auto":
-        backend = _backend_of(weights) if weights else "int8" if device in ("auto", "cpu") else "torch"
+        backend = _backend_of(weights) if weights is not None else "int8" if device in ("auto", "cpu") else "torch"
     if weights is None:
         weights = shipped(f"digits.{kind}.weights", kind + SUFFIXES[backend])
     elif _backend_of(weights) != backend:
@@ -35,8 +58,36 @@ def resolve_backend(backend: str, kind: str, weights: str | Path | None, device:
 
 
 def _backend_of(weights: str | Path) -> str:
-    name = Path(weights).name
+    try:
+        name = Path(weights).name
+    except TypeError:
+        raise WeightsError(f"{weights!r}: not the path of a weights file") from None
     return next((backend for backend in ("int8", "onnx") if name.endswith(SUFFIXES[backend])), "torch")
+
+
+def _eager(kind: str, device: str):
+    """The module of the networks in PyTorch. Where that is not installed, a DeviceError says so, unless the device is
+    not there either: then nobody need install anything."""
+    try:
+        return import_module(f"digits.{kind}.eager")
+    except ModuleNotFoundError as error:
+        if device == "mps" and sys.platform != "darwin":
+            raise DeviceError("mps: no Apple GPU here; use cpu or auto") from None
+        if device.startswith("cuda") and not _has_driver():
+            raise DeviceError(f"{device}: no CUDA device here; use cpu or auto") from None
+        asks = "the backend torch" if device in ("auto", "cpu") else device
+        raise DeviceError(
+            f"{asks} needs {error.name}, which is not installed: pip install 'street-digits[train]'"
+        ) from None
+
+
+def _has_driver() -> bool:
+    """Whether there is a driver of CUDA devices."""
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return False
+    return True
 
 
 class Backed:
@@ -47,9 +98,11 @@ class Backed:
     """
 
     def __init__(self, kind: str, weights: str | Path | None, device: str, backend: str, threads: int | None):
+        check_threads(threads)
         self.backend, path = resolve_backend(backend, kind, weights, device)
+        self._path = path
         if self.backend == "torch":
-            self._network = import_module(f"digits.{kind}.eager").EagerNetwork(path, device, threads)
+            self._network = _eager(kind, device).EagerNetwork(path, device, threads)
         else:
             self._network = import_module(f"digits.{kind}.exported").ExportedNetwork(path, threads)
         self.header: dict = self._network.header

@@ -37,6 +37,8 @@ class DeviceError(DigitsError, ValueError):
     """A compute device or a backend that is not here."""
 
 
-def reason(error: OSError) -> str:
-    """What the system says went wrong, for use within a line."""
-    return (error.strerror or str(error)).lower()
+def reason(error: Exception) -> str:
+    """What an error of the system, or of another library, says, for use within a line."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return (str(error) or type(error).__name__).splitlines()[0]

@@ -1,4 +1,4 @@
-"""PyTorch networks to ONNX files, with weights in half precision and the header of `core.weights` as metadata."""
+"""PyTorch networks to ONNX files, with weights in half precision and the header of `core.header` as metadata."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from digits.core.errors import DeviceError, WeightsError
-from digits.core.onnx import HEADER
+from digits.core.errors import DeviceError, WeightsError, reason
+from digits.core.header import KEY
+from digits.core.onnx import sealed
 
 OPSET = 17
 _SMALL = 256  # numbers: below this, half precision saves nothing
@@ -64,14 +65,14 @@ def write_onnx(
 
         model = quantized(model, ranges, first)
     _halve(model.graph)
-    onnx.helper.set_model_props(model, {HEADER: json.dumps(header)})
+    onnx.helper.set_model_props(model, {KEY: json.dumps(header)})
     onnx.checker.check_model(model)
     partial = f"{path}.partial"
     try:
-        Path(partial).write_bytes(model.SerializeToString())
+        Path(partial).write_bytes(sealed(model.SerializeToString()))
         os.replace(partial, path)
     except OSError as error:
-        raise WeightsError(f"{path}: cannot be written ({error.strerror})") from None
+        raise WeightsError(f"{path}: cannot be written ({reason(error)})") from None
 
 
 def _halve(graph) -> None:

@@ -1,7 +1,8 @@
 """Weight files: safetensors with a JSON header. Nothing is ever unpickled.
 
 The header says what the file is: kind, architecture (arguments that rebuild the network), training (data, command),
-metrics, and the sha256 of the tensors. Tensors are stored in half precision and used in single.
+metrics, the sha256 of the tensors, and one of the header itself. Tensors are stored in half precision and used in
+single.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from digits.core.errors import WeightsError
+from digits.core.errors import WeightsError, reason
+from digits.core.header import KEY, existing, parse_header
 
-_KEY = "digits"
+_SEAL = "header_sha256"  # in the file alone
 _FIELDS = ("kind", "architecture", "training", "metrics")
+_UNSEALED = {*_FIELDS, "sha256", "temperature"}  # all that headers of 0.1.0 hold, which have no digest of their own
 
 
 def _digest(tensors: dict[str, Tensor]) -> str:
@@ -28,6 +31,12 @@ def _digest(tensors: dict[str, Tensor]) -> str:
         total.update(f"{name} {tuple(tensors[name].shape)}".encode())
         total.update(tensors[name].contiguous().numpy().tobytes())
     return total.hexdigest()
+
+
+def _seal(header: dict, tensors: dict[str, Tensor]) -> str:
+    """The sha256 of what the digest of the tensors leaves out: the header, which holds it, and their types."""
+    types = {name: str(tensors[name].dtype) for name in sorted(tensors)}
+    return hashlib.sha256(json.dumps([header, types]).encode()).hexdigest()
 
 
 def save_weights(path: str | Path, model: nn.Module, header: dict) -> None:
@@ -42,12 +51,13 @@ def save_weights(path: str | Path, model: nn.Module, header: dict) -> None:
         name: (value.half() if value.is_floating_point() else value).contiguous().cpu()
         for name, value in model.state_dict().items()
     }
+    header = {**header, "sha256": _digest(tensors)}
     partial = f"{path}.partial"
     try:
-        save_file(tensors, partial, {_KEY: json.dumps({**header, "sha256": _digest(tensors)})})
+        save_file(tensors, partial, {KEY: json.dumps({**header, _SEAL: _seal(header, tensors)})})
         os.replace(partial, path)
     except (OSError, SafetensorError) as error:
-        raise WeightsError(f"{path}: cannot be written ({error})") from None
+        raise WeightsError(f"{path}: cannot be written ({reason(error)})") from None
 
 
 def load_weights(path: str | Path, kind: str) -> tuple[dict, dict[str, Tensor]]:
@@ -55,21 +65,18 @@ def load_weights(path: str | Path, kind: str) -> tuple[dict, dict[str, Tensor]]:
 
     Raises WeightsError if the file is missing, damaged, or of another kind.
     """
+    path = existing(path)
     try:
         with safe_open(str(path), framework="pt") as file:
             metadata = file.metadata() or {}
-            header = json.loads(metadata.get(_KEY, "null"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-    except FileNotFoundError:
-        raise WeightsError(f"{path}: no such weights file") from None
-    except (OSError, SafetensorError, json.JSONDecodeError) as error:
-        raise WeightsError(f"{path}: not a readable weights file ({error})") from None
-    if not isinstance(header, dict) or any(key not in header for key in (*_FIELDS, "sha256")):
-        raise WeightsError(f"{path}: has no header of this project; weights are written by digits train")
-    if header["kind"] != kind:
-        raise WeightsError(f"{path}: holds {header['kind']} weights, where {kind} weights are needed")
-    if header["sha256"] != _digest(tensors):
-        raise WeightsError(f"{path}: damaged: its tensors do not match their sha256")
+    except (OSError, ValueError, SafetensorError) as error:
+        raise WeightsError(f"{path}: not a readable weights file ({reason(error)})") from None
+    header = parse_header(path, metadata.get(KEY), kind, (*_FIELDS, "sha256"))
+    seal = header.pop(_SEAL, None)
+    unsealed = seal is None and set(header) <= _UNSEALED
+    if header["sha256"] != _digest(tensors) or not (unsealed or seal == _seal(header, tensors)):
+        raise WeightsError(f"{path}: damaged: its contents do not match their sha256")
     return header, {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
 
 
@@ -80,8 +87,7 @@ def restore(path: str | Path, kind: str, build) -> tuple[nn.Module, dict]:
         model = build(**header["architecture"])
         model.load_state_dict(tensors)
     except (TypeError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise WeightsError(f"{path}: made for another version of the {kind} ({reason})") from None
+        raise WeightsError(f"{path}: made for another version of the {kind} ({reason(error)})") from None
     return model.eval().requires_grad_(False), header
 
 

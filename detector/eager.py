@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torchvision.models.detection import FasterRCNN
 
-from digits.core.device import resolve_device
+from digits.core.device import on_device, resolve_device
 from digits.core.weights import restore, to_device
 from digits.detector.inference import OneView
 from digits.detector.model import build_detector
@@ -19,8 +19,8 @@ class EagerNetwork:
     """path: a .safetensors file. device: see `resolve_device`. threads: of the whole process, if they are to be set."""
 
     def __init__(self, path: str | Path, device: str = "auto", threads: int | None = None):
-        model, self.header = restore(path, "detector", build_detector)
         self.device = resolve_device(device)
+        model, self.header = restore(path, "detector", build_detector)
         self.model: FasterRCNN = to_device(model, self.device)
         self._one_view = OneView(self.model).to(self.device).eval()
         if threads:
@@ -46,4 +46,4 @@ class EagerNetwork:
         return self._on_device(view).permute(2, 0, 1).float() / 255
 
     def _on_device(self, view: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(np.array(view)).to(self.device)
+        return on_device(np.array(view), self.device)

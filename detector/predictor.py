@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from digits.core.backend import Backed
+from digits.core.batch import check_batch, check_picture
 from digits.core.resampling import resize
 from digits.detector.parts import SMALL, find_parts
 from digits.detector.spots import find_spots
@@ -77,10 +78,14 @@ class Detector(Backed):
 
     weights: a weights file, .safetensors or .onnx, or None for the one that ships. device: `auto`, `cpu`, `cuda`,
     `cuda:N` or `mps`. long_side: pixels at which photographs are looked at; more finds smaller digits and takes longer.
-    backend: `auto`, `torch`, `onnx` or `int8`, see `resolve_backend`. threads: that compute, by default one a core;
-    those of PyTorch are a setting of the whole process.
+    backend: `auto`, `torch`, `onnx` or `int8`, see `resolve_backend`. threads: that compute, by default one a core, at
+    most `core.backend.MAX_THREADS`; those of PyTorch are a setting of the whole process.
 
-    Raises WeightsError if the file cannot be used, DeviceError if the device or the backend is not here.
+    May be called from several threads, and in a forked process: ONNX Runtime starts there anew; PyTorch has one thread
+    there, and no GPU.
+
+    Raises WeightsError if the file cannot be used, DeviceError if the device or the backend is not here, ValueError for
+    such a number of threads.
     """
 
     def __init__(
@@ -97,8 +102,11 @@ class Detector(Backed):
         self._threads = threads or os.cpu_count() or 1
 
     def predict(self, images: Sequence[np.ndarray]) -> list[Detections]:
-        """Detections in each image, RGB uint8 (H, W, 3) of any size, best first."""
-        return [self._predict_one(image) for image in images]
+        """Detections in each image, RGB uint8 (H, W, 3) of any size, best first.
+
+        Raises ImageError, saying which, if one is anything else; so do the methods below.
+        """
+        return [self._predict_one(image) for image in check_batch(images, "images")]
 
     def scale(self, image: np.ndarray) -> float:
         """By what factor an image (H, W, 3) is scaled for the closest look at it."""
@@ -122,7 +130,7 @@ class Detector(Backed):
         "after_nms", those that are looked at further. A digit that no proposal covers cannot be found. Raises
         DeviceError if the backend is not PyTorch.
         """
-        network = self.eager
+        network, image = self.eager, check_picture(image, "image")
         stages: dict[str, list[np.ndarray]] = {"before_nms": [], "after_nms": []}
         full = self.scale(image)
         for (reduction, low, high), view in zip(_LOOKS, self._views(image, _LOOKS), strict=True):
@@ -142,7 +150,7 @@ class Detector(Backed):
         Each stands by itself. The second is what `predict` finds, the third has small digits from the parts, which show
         them twice as high. Nothing is looked at before it is asked for, and each takes longer than the one before.
         """
-        scale = self.scale(image)
+        scale = self.scale(check_picture(image, "image"))
         glance = self._look(image, _GLANCE)
         yield self._at_spots(image, glance, scale * _GLANCE[0][0])
         whole = self._at_spots(image, self._whole(image, glance), scale)

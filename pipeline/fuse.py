@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
+import reprlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
+from numbers import Real
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from digits.core.boxes import shares
-from digits.core.errors import WeightsError
+from digits.core.errors import WeightsError, reason
 from digits.pipeline.merge import NumberRegion
 from digits.recognizer import Transcription
 
 # What the confidence is calibrated from, see `features`.
 FEATURES = ("text", "with_room", "detection", "rival", "whole", "beside", "lone_digit", "always")
+_MOST = 100  # of a weight, either way; those that are fitted are below 10
 _FLOOR = 0.05  # a class that the detector did not name is unlikely, not impossible
 _NO_RIVAL = -5.0  # log odds: of a text that nobody believes in
 _SAME_PLACE = 0.3  # of the smaller box: regions that share so much hold one number
@@ -38,7 +41,7 @@ class Fusion:
     digit_weight: exponent of the detector's opinion of each digit. length_weight: log odds given to the number of
     digits the detector counted over every other length. weights: of each of `FEATURES`, 0 for those left out, in the
     logistic calibration P(right) = sigmoid(sum of weights times features). threshold: confidence below which a reading
-    is `unsure`.
+    is `unsure`. Raises ValueError for what is no number, or far from all that was ever fitted.
     """
 
     digit_weight: float = 0.5
@@ -47,19 +50,36 @@ class Fusion:
     threshold: float = 0.5
 
     def __post_init__(self):
-        if unknown := set(self.weights) - set(FEATURES):
-            raise ValueError(f"there is no feature {min(unknown)!r}; there are {', '.join(FEATURES)}")
+        _check_number("digit_weight", self.digit_weight, 0, _MOST)
+        _check_number("length_weight", self.length_weight, 0, _MOST)
+        _check_number("threshold", self.threshold, 0, 1)
+        if not isinstance(self.weights, Mapping) or not self.weights:
+            raise ValueError(f"weights: one or more numbers by name expected, got {reprlib.repr(self.weights)}")
+        for name, weight in self.weights.items():
+            if name not in FEATURES:
+                raise ValueError(f"there is no feature {reprlib.repr(name)}; there are {', '.join(FEATURES)}")
+            _check_number(f"weights.{name}", weight, -_MOST, _MOST)
 
     @classmethod
     def load(cls, path: str | Path) -> Fusion:
-        """From a JSON file; WeightsError if it is missing or has other keys."""
+        """From a JSON file; WeightsError if it is missing, or has not just these keys, with values that may be."""
         try:
-            return cls(**json.loads(Path(path).read_text()))
-        except (OSError, TypeError, ValueError) as error:
-            raise WeightsError(f"{path}: not a calibration file ({error})") from None
+            given = json.loads(Path(path).read_text("utf-8-sig"))
+            keys = {each.name for each in fields(cls)}
+            if not isinstance(given, dict) or set(given) != keys:
+                raise ValueError(f"the keys {', '.join(sorted(keys))} expected")
+            return cls(**given)
+        except (OSError, TypeError, ValueError, RecursionError) as error:
+            raise WeightsError(f"{path}: not a calibration file ({reason(error)})") from None
 
     def save(self, path: str | Path) -> None:
-        Path(path).write_text(json.dumps(asdict(self), indent=2) + "\n")
+        Path(path).write_text(json.dumps(asdict(self), indent=2) + "\n", "utf-8")
+
+
+def _check_number(name: str, value: float, least: float, most: float) -> None:
+    """Raises ValueError unless it is a number within these bounds; no NaN is."""
+    if not isinstance(value, Real) or isinstance(value, bool) or not least <= value <= most:
+        raise ValueError(f"{name}: a number from {least} to {most} expected, got {reprlib.repr(value)}")
 
 
 def fuse(seen: Transcription, evidence: np.ndarray, fusion: Fusion) -> Transcription:

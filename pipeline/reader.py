@@ -16,6 +16,7 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
+from digits.core.backend import check_threads
 from digits.core.errors import ImageError
 from digits.core.images import Source, load_image, source_name
 from digits.core.resources import shipped
@@ -88,6 +89,7 @@ class Reader:
             raise ValueError(f"effort must be one of {', '.join(EFFORTS)}, got {effort!r}")
         if min_confidence is not None and not 0 <= min_confidence <= 1:
             raise ValueError(f"min_confidence must be within 0 and 1, got {min_confidence}")
+        check_threads(threads)
         self.detector = detector or Detector(device=device, backend=backend, threads=threads)
         self.recognizer = recognizer or Recognizer(device=device, backend=backend, threads=threads)
         self.effort = effort

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from digits.core.device import resolve_device
+from digits.core.device import on_device, resolve_device
 from digits.core.weights import restore, to_device
 from digits.recognizer.model import NumberNet, normalise
 
@@ -16,8 +16,8 @@ class EagerNetwork:
     """path: a .safetensors file. device: see `resolve_device`. threads: of the whole process, if they are to be set."""
 
     def __init__(self, path: str | Path, device: str = "auto", threads: int | None = None):
-        model, self.header = restore(path, "recognizer", NumberNet)
         self.device = resolve_device(device)
+        model, self.header = restore(path, "recognizer", NumberNet)
         self.model: NumberNet = to_device(model, self.device)
         if threads:
             torch.set_num_threads(threads)
@@ -30,4 +30,4 @@ class EagerNetwork:
 
     def tensor(self, crops: np.ndarray) -> torch.Tensor:
         """Crops as the network takes them, float32 (B, 3, HEIGHT, WIDTH), on its device."""
-        return normalise(torch.from_numpy(crops).to(self.device)).contiguous(memory_format=torch.channels_last)
+        return normalise(on_device(crops, self.device)).contiguous(memory_format=torch.channels_last)

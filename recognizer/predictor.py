@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from digits.core.backend import Backed
+from digits.core.batch import check_batch
+from digits.core.errors import WeightsError
 from digits.recognizer.crops import letterbox
 from digits.recognizer.decode import joint_decode, log_softmax
 
@@ -53,7 +56,8 @@ class Recognizer(Backed):
 
     weights, device, backend, threads: as of a `Detector`.
 
-    Raises WeightsError if the file cannot be used, DeviceError if the device or the backend is not here.
+    Raises WeightsError if the file cannot be used, DeviceError if the device or the backend is not here, ValueError for
+    such a number of threads.
     """
 
     def __init__(
@@ -65,7 +69,9 @@ class Recognizer(Backed):
         threads: int | None = None,
     ):
         super().__init__("recognizer", weights, device, backend, threads)
-        self._temperature = float(self.header.get("temperature", 1.0))
+        self._temperature = self.header.get("temperature", 1.0)
+        if not isinstance(self._temperature, int | float) or not 0 < self._temperature < math.inf:
+            raise WeightsError(f"{self._path}: the temperature is {self._temperature!r}, not a number above 0")
 
     def sample(self, crop: np.ndarray, passes: int, seed: int = 0) -> list[Transcription]:
         """`passes` transcriptions of one crop with dropout at work, for Monte-Carlo dropout (Gal and Ghahramani 2016).
@@ -91,8 +97,11 @@ class Recognizer(Backed):
                     part.eval()
 
     def predict(self, crops: Sequence[np.ndarray]) -> list[Transcription]:
-        """Transcriptions of crops, RGB uint8 (h, w, 3) of any size; horizontal, see `crops.cut_number`."""
-        results = []
+        """Transcriptions of crops, RGB uint8 (h, w, 3) of any size; horizontal, see `crops.cut_number`.
+
+        Raises ImageError, saying which, if one is anything else.
+        """
+        crops, results = check_batch(crops, "crops"), []
         for start in range(0, len(crops), _BATCH):
             framed = np.stack([letterbox(crop) for crop in crops[start : start + _BATCH]])
             length, positions = (log_softmax(logits / self._temperature) for logits in self._network.heads(framed))

@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from digits.core.backend import MAX_THREADS
 from digits.core.errors import ConfigError
 from digits.datasets.files import write_text
 
@@ -177,7 +178,7 @@ class Machine(_Section):
 
     device: str = "auto"
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    threads: Count | None = None
+    threads: Annotated[int, Field(ge=1, le=MAX_THREADS)] | None = None
     compile: bool = False
     checkpoint_seconds: Positive = 120.0
     log_every: Count = 50

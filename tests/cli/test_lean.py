@@ -1,5 +1,6 @@
 """The plain install reads, without PyTorch, OpenCV and all that training takes."""
 
+import re
 import subprocess
 import sys
 
@@ -67,3 +68,31 @@ def test_the_rest_says_in_one_line_what_is_missing(photo, tmp_path, arguments, e
     assert done.stderr.count("\n") == 1
     assert f"pip install 'street-digits[{extra}]'" in done.stderr
     assert [each.name for each in tmp_path.iterdir()] == ["photo.png"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--device", "gpu"], "gpu: not a device; use auto, cpu, cuda, cuda:N or mps"),
+        (["--device", "cuda:x"], "cuda:x: not a device"),
+        (["--device", "cuda"], "cuda: no CUDA device here; use cpu or auto|cuda needs torch, which is not installed"),
+        (["--device", "mps"], "mps: no Apple GPU here; use cpu or auto|mps needs torch, which is not installed"),
+        (["--backend", "onnx", "--device", "cuda"], "cuda: ONNX Runtime computes on the processor"),
+        (["--backend", "torch"], "the backend torch needs [a-z]+, which is not installed: pip install 'street-digits"),
+        (["--detector", "my.safetensors"], "the backend torch needs [a-z]+, which is not installed"),
+    ],
+    ids=lambda each: " ".join(each) if isinstance(each, list) else "",
+)
+def test_a_device_that_is_not_there(photo, tmp_path, arguments, message):
+    done = digits("read", "photo.png", *arguments, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(f"Error: ({message}).*\n", done.stderr)
+
+
+def test_the_library_says_so_too(tmp_path):
+    code = CODE.replace(
+        "from digits.cli import main\nmain(sys.argv[1:])",
+        "import digits\ntry: digits.Reader(backend='torch')\nexcept digits.DeviceError as error: print(error)",
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True)
+    assert done.stdout.startswith("the backend torch needs ")

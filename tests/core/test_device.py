@@ -5,7 +5,7 @@ from digits import DeviceError
 from digits.core.device import resolve_device, resolve_precision
 
 
-@pytest.mark.parametrize("name", ["gpu", "cuda:99", "xpu", "", "cpu:one"])
+@pytest.mark.parametrize("name", ["gpu", "cuda:99", "cuda:999999", "cuda:²", "xpu", "", "cpu:one", None, 0])
 def test_devices_that_do_not_exist(name):
     with pytest.raises(DeviceError):
         resolve_device(name)

@@ -2,8 +2,10 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -39,31 +41,106 @@ def test_round_trip(saved):
 def tampered(path):
     tensors = load_file(path)
     next(iter(tensors.values())).add_(1)
-    from safetensors import safe_open
-
     with safe_open(path, "pt") as file:
         metadata = file.metadata()
     save_file(tensors, path, metadata)
+
+
+def changed(old: bytes, new: bytes):
+    """Damage in the header, which leaves it as long as it was."""
+    assert len(old) == len(new)
+
+    def spoil(path):
+        data = path.read_bytes()
+        assert data.count(old) == 1
+        path.write_bytes(data.replace(old, new))
+
+    return spoil
+
+
+def without(key: str):
+    def spoil(path):
+        with safe_open(path, "pt") as file:
+            header = json.loads(file.metadata()["digits"])
+        del header[key]
+        save_file(load_file(path), path, {"digits": json.dumps(header)})
+
+    return spoil
+
+
+def retyped(path):
+    """The same bytes as numbers of another type."""
+    tensors = {
+        name: each.view(torch.int16) if each.dtype == torch.half else each for name, each in load_file(path).items()
+    }
+    with safe_open(path, "pt") as file:
+        metadata = file.metadata()
+    save_file(tensors, path, metadata)
+
+
+def folder(path):
+    path.unlink()
+    path.mkdir()
+
+
+def header_of(text: str):
+    return lambda path: save_file({"a": torch.zeros(1)}, path, {"digits": text})
 
 
 @pytest.mark.parametrize(
     ("spoil", "kind", "message"),
     [
         (lambda path: path.unlink(), "detector", "no such weights file"),
+        (folder, "detector", "not a file"),
         (lambda path: path.write_bytes(b""), "detector", "not a readable"),
         (lambda path: path.write_bytes(path.read_bytes()[:200]), "detector", "not a readable"),
         (lambda path: path.write_bytes(b"\x80\x04pickle"), "detector", "not a readable"),
         (lambda path: save_file({"a": torch.zeros(1)}, path), "detector", "no header"),
-        (lambda path: save_file({"a": torch.zeros(1)}, path, {"digits": json.dumps([1])}), "detector", "no header"),
+        (header_of(json.dumps([1])), "detector", "no header"),
+        (header_of(json.dumps({**HEADER, "sha256": "0"})), "detector", "sha256"),
+        (header_of("{"), "detector", "its header is damaged"),
+        (header_of("[" * 100_000), "detector", "its header is damaged"),
+        (changed(b"__metadata__", b"__metadata_\xff"), "detector", "not a readable"),
+        (changed(b"steps", b"ste\x00s"), "detector", "not a readable|its header is damaged"),
+        (changed(b"steps", b"stfps"), "detector", "sha256"),
+        (changed(b'\\"width\\": 3', b'\\"width\\": 7'), "detector", "sha256"),
+        (changed(b"header_sha256", b"header_shb256"), "detector", "sha256"),
+        (without("sha256"), "detector", "no header"),
+        (retyped, "detector", "sha256"),
         (tampered, "detector", "sha256"),
         (lambda path: None, "recognizer", "holds detector weights"),
+    ],
+    ids=[
+        *("missing", "folder", "empty", "cut short", "pickle", "bare", "another header", "no digest that fits"),
+        *("no JSON", "nested deeply", "no text", "control character", "another word", "another architecture"),
+        *("header without a digest", "tensors without a digest", "another type", "other numbers", "other kind"),
     ],
 )
 def test_bad_files_are_named(saved, spoil, kind, message):
     path, _ = saved
     spoil(path)
-    with pytest.raises(WeightsError, match=rf"w\.safetensors.*{message}"):
+    with pytest.raises(WeightsError, match=rf"w\.safetensors.*({message})") as raised:
         load_weights(path, kind)
+    assert "\n" not in str(raised.value)
+
+
+def test_files_of_before_the_header_had_a_digest_still_load(saved):
+    path, _ = saved
+    sealed, _ = load_weights(path, "detector")
+    without("header_sha256")(path)
+    assert load_weights(path, "detector")[0] == sealed
+
+
+def test_no_damage_is_believed(saved):
+    path, _ = saved
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    for place in range(0, len(whole), 3):
+        data = bytearray(whole)
+        data[place] ^= 1 << rng.integers(8)
+        path.write_bytes(data)
+        with pytest.raises(WeightsError):
+            load_weights(path, "detector")
 
 
 def test_another_architecture(saved):

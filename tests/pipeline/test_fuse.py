@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -160,9 +162,70 @@ def test_file_round_trip(tmp_path):
     assert Fusion.load(path) == FUSION
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"slope": 1}', '{"weights": {"colour": 2}}', '{"weights": 3}'])
-def test_bad_files(tmp_path, text):
+SOUND = {"digit_weight": 0.8, "length_weight": 0.5, "weights": {"text": 1.0, "always": -2}, "threshold": 0.7}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_files_that_can_be_used(tmp_path, encoding):
     path = tmp_path / "calibration.json"
-    path.write_text(text)
-    with pytest.raises(WeightsError, match=r"calibration\.json"):
+    path.write_text(json.dumps(SOUND), encoding)
+    assert Fusion.load(path) == Fusion(**SOUND)
+
+
+NO_NUMBERS = ["null", "true", '"1"', "[1]", "{}", "NaN", "Infinity", "-Infinity", "1e999", "-0.1", "1e300", "9" * 400]
+BAD_FILES = {
+    "empty": "",
+    "null": "null",
+    "list": "[]",
+    "number": "3",
+    "no JSON": "{",
+    "two": json.dumps(SOUND) * 2,
+    "nothing in it": "{}",
+    "nested deeply": "[" * 100_000,
+    "nested deeply within": json.dumps(SOUND).replace("0.7", '{"a":' * 100_000),
+    "another key": json.dumps({**SOUND, "slope": 1}),
+    "a key too few": json.dumps({key: value for key, value in SOUND.items() if key != "threshold"}),
+    "bytes": b"\xff\xfe\x00",
+    "UTF-16": json.dumps(SOUND).encode("utf-16"),
+    "another feature": json.dumps({**SOUND, "weights": {"colour": 2}}),
+    "line breaks": json.dumps({**SOUND, "weights": {"a\nb": 2}}),
+    "a threshold above 1": json.dumps({**SOUND, "threshold": 1.01}),
+    "a weight far off": json.dumps({**SOUND, "weights": {"text": -1e6}}),
+    **{
+        f"weights {text}": json.dumps({**SOUND, "weights": None}).replace("null", text)
+        for text in ("null", "[]", "{}", "3")
+    },
+    **{
+        f"{key} {text[:9]}": json.dumps({**SOUND, key: "here"}).replace('"here"', text)
+        for key in ("digit_weight", "length_weight", "threshold")
+        for text in NO_NUMBERS
+    },
+    **{
+        f"text {text[:9]}": json.dumps({**SOUND, "weights": {"text": "here"}}).replace('"here"', text)
+        for text in NO_NUMBERS
+        if text != "-0.1"
+    },
+}
+
+
+@pytest.mark.parametrize("content", BAD_FILES.values(), ids=BAD_FILES)
+def test_bad_files(tmp_path, content):
+    path = tmp_path / "calibration.json"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(WeightsError, match=r"calibration\.json: not a calibration file \(.+\)$") as raised:
         Fusion.load(path)
+    assert "\n" not in str(raised.value) and len(str(raised.value)) < len(str(path)) + 200
+
+
+@pytest.mark.parametrize("name", ["gone.json", ".", "a\0b", "a" * 300])
+def test_files_that_are_not_there(tmp_path, name):
+    with pytest.raises(WeightsError, match="not a calibration file"):
+        Fusion.load(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "given", [{"threshold": float("nan")}, {"digit_weight": -1}, {"weights": {}}, {"weights": {"text": None}}], ids=str
+)
+def test_so_are_values_given_in_python(given):
+    with pytest.raises(ValueError, match=next(iter(given))):
+        Fusion(**given)

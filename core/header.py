@@ -1,0 +1,41 @@
+"""The header of a weights file: JSON that says what the file is. The same in both formats, .safetensors and .onnx."""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+
+from digits.core.errors import WeightsError, reason
+
+KEY = "digits"  # of the metadata, where the header stands
+KINDS = ("detector", "recognizer")
+
+
+def existing(path: str | Path) -> Path:
+    """The path of a weights file; WeightsError if nothing is there, or no file. A pipe would be waited for."""
+    path = Path(path)
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        raise WeightsError(f"{path}: no such weights file") from None
+    except (OSError, ValueError) as error:  # a folder that may not be entered, a path that no file can have
+        raise WeightsError(f"{str(path)!r}: cannot be read ({reason(error)})") from None
+    if not stat.S_ISREG(mode):
+        raise WeightsError(f"{path}: not a file")
+    return path
+
+
+def parse_header(path: Path, text: str | None, kind: str, fields: Iterable[str] = ()) -> dict:
+    """The header that stands in a file's metadata as `text`. WeightsError if it has none, lacks one of the `fields`,
+    or is of another kind."""
+    try:
+        header = json.loads(text or "null")
+    except (ValueError, RecursionError) as error:
+        raise WeightsError(f"{path}: its header is damaged ({reason(error)})") from None
+    if not isinstance(header, dict) or header.get("kind") not in KINDS or any(key not in header for key in fields):
+        raise WeightsError(f"{path}: has no header of this project; weights are made by digits train and digits export")
+    if header["kind"] != kind:
+        raise WeightsError(f"{path}: holds {header['kind']} weights, where {kind} weights are needed")
+    return header
