@@ -96,24 +96,29 @@ class Statistics:
         figure = Figure(figsize=(12, 7), layout="constrained")
         figure.suptitle(title)
         ((lengths, classes, heights), (aspects, places, counts)) = figure.subplots(2, 3)
-        _bars(lengths, "digits a number", Counter(self.lengths.tolist()))
-        _bars(classes, "digits by class", dict(enumerate(np.bincount(self.labels, minlength=10).tolist())))
-        _bars(counts, "numbers a picture", Counter(self.numbers_a_picture.tolist()))
-        heights.set_title("digit height, pixels")
-        aspects.set_title("digit width over height")
+        _bars(lengths, "Length of numbers", "digits in the number", "numbers", Counter(self.lengths.tolist()))
+        by_class = dict(enumerate(np.bincount(self.labels, minlength=10).tolist()))
+        _bars(classes, "Digits by class", "digit", "digits", by_class)
+        of_pictures = Counter(self.numbers_a_picture.tolist())
+        _bars(counts, "Numbers in a picture", "numbers in the picture", "pictures", of_pictures)
+        heights.set(title="Height of digits", xlabel="height, pixels", ylabel="digits")
+        aspects.set(title="Shape of digits", xlabel="width over height", ylabel="digits")
         if len(self.digits):
             tall = self.digits[:, 1]
             heights.hist(tall, bins=np.geomspace(0.9 * tall.min(), 1.1 * tall.max(), 40))
             heights.set_xscale("log")
             aspects.hist((self.digits[:, 0] / tall).clip(0, 2), bins=40)
-        places.set_title("where numbers are")
+        places.set(title="Where numbers are", xlim=(0, 1), ylim=(1, 0))
+        places.set(xlabel="from the left, share of the width", ylabel="from the top, share of the height")
         if len(self.centres):
-            places.hist2d(self.centres[:, 0], 1 - self.centres[:, 1], bins=30, range=[[0, 1], [0, 1]])
+            *_, shown = places.hist2d(*self.centres.T, bins=30, range=[[0, 1], [0, 1]])
+            figure.colorbar(shown, ax=places, label="numbers")
+            places.set_ylim(1, 0)
         write_figure(path, figure)
 
 
-def _bars(axes, title: str, counts: dict[int, int]) -> None:
-    axes.set_title(title)
+def _bars(axes, title: str, what: str, unit: str, counts: dict[int, int]) -> None:
+    axes.set(title=title, xlabel=what, ylabel=unit)
     axes.bar(list(counts), list(counts.values()))
     if len(counts) <= 12:
         axes.set_xticks(sorted(counts))

@@ -9,7 +9,17 @@ import numpy as np
 from digits.core.boxes import enclosing
 from digits.datasets.pictures import Record
 from digits.evaluation.predictions import DetectorAnswer, rows
-from digits.evaluation.result import Failure, Result, could_not_open, negatives_of, thinned
+from digits.evaluation.result import (
+    NONE,
+    Failure,
+    Result,
+    Share,
+    could_not_open,
+    negatives_of,
+    share_of,
+    summarised,
+    thinned,
+)
 from digits.metrics import (
     all_digits_right,
     best_overlaps,
@@ -24,6 +34,16 @@ from digits.pipeline.merge import MIN_MEMBER, MIN_SEED, NumberRegion, merge
 from digits.pipeline.results import shown
 
 _IOU = 0.5
+_FOUND, _RIGHT = "digits found, right in class and place", "detected digits that are right in class and place"
+_COVERED, _ALARMS = "numbers covered by a region", "pictures without digits in which a number is suspected"
+_UNOPENED = "pictures that could not be opened"
+_PHRASES = {
+    _FOUND: "{} digits are found and told apart",
+    _RIGHT: "{} detections are right",
+    _COVERED: "{} numbers are covered by a region",
+    _ALARMS: "in {} pictures without digits a number is suspected",
+    _UNOPENED: "{} pictures could not be opened",
+}
 _SUMMARY = ("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large", "AR_1", "AR_10", "AR_100")
 
 
@@ -110,11 +130,24 @@ def score(records: Sequence[Record], answers: Mapping[str, DetectorAnswer]) -> R
     measures["false_alarms"] = {
         "threshold": MIN_SEED,
         "number regions a negative": a_picture,
-        "negatives with any": share,
+        "negatives with any": Share(share, len(negatives)),
     }
     thresholds, counts, shares = false_alarm_curve(alarms)
     curves["false_alarms"] = thinned({"threshold": thresholds, "a negative": counts, "negatives with any": shares})
-    return Result(measures, curves, _failures(records, negatives, regions), unopened)
+    said, summary = summarised(_chief(measures, Share(len(unopened) / len(records), len(records))), _PHRASES)
+    return Result(said, summary, measures, curves, _failures(records, negatives, regions), unopened)
+
+
+def _chief(measures: Mapping[str, dict], unopened: Share) -> dict[str, float]:
+    found = measures.get("at_threshold", {})
+    return {
+        _FOUND: found.get("recall", NONE),
+        _RIGHT: found.get("precision", NONE),
+        _COVERED: measures["recall"][_COVERED],
+        _ALARMS: measures["false_alarms"]["negatives with any"],
+        "average precision of digits": measures.get("average_precision", {}).get("digits", {}).get("AP", NONE),
+        _UNOPENED: unopened or NONE,
+    }
 
 
 def strictly_right(record: Record, regions: Sequence[NumberRegion]) -> bool:
@@ -134,26 +167,25 @@ def _at_threshold(records: Sequence[Record], regions: Mapping[str, list[NumberRe
     precision, recall, f1 = precision_recall_f1(right, answered, there)
     return {
         "threshold": MIN_SEED,
-        "precision": precision,
-        "recall": recall,
+        "precision": Share(precision, answered),
+        "recall": Share(recall, there),
         "f1": f1,
-        "pictures with all digits and boxes right": strict / len(records),
+        "pictures with all digits and boxes right": Share(strict / len(records), len(records)),
     }
 
 
-def _reached(found: Sequence[np.ndarray]) -> float:
-    every = np.concatenate([np.zeros(0), *found])
-    return float((every >= _IOU).mean()) if len(every) else float("nan")
+def _reached(found: Sequence[np.ndarray]) -> Share:
+    return share_of(np.concatenate([np.zeros(0), *found]) >= _IOU)
 
 
-def _recalls(records, exact, answers, regions) -> dict[str, float]:
+def _recalls(records, exact, answers, regions) -> dict[str, Share]:
     recalls = {}
     asked = [(record, answers[record.image_id]) for record in exact if len(record.labels)]
     for stage, name in (("before_nms", "before NMS"), ("after_nms", "after NMS")):
         found = [[0.0] * len(r.labels) if answer.error else answer.proposals.get(stage) for r, answer in asked]
         if any(answer.proposals for _, answer in asked):
             whole = all(values is not None for values in found)
-            recalls[f"digits covered by proposals {name}"] = _reached(found) if whole else float("nan")
+            recalls[f"digits covered by proposals {name}"] = _reached(found) if whole else NONE
     if any(len(record.labels) for record in exact):
         detected = [best_overlaps(r.boxes, rows(answers[r.image_id].boxes)) for r in exact]
         recalls["digits covered by detections of any class and score"] = _reached(detected)
@@ -162,7 +194,7 @@ def _recalls(records, exact, answers, regions) -> dict[str, float]:
         for r in records
         if r.numbers
     ]
-    recalls["numbers covered by a region"] = _reached(numbers)
+    recalls[_COVERED] = _reached(numbers)
     return recalls
 
 

@@ -12,13 +12,17 @@ from digits.core.boxes import enclosing, is_stacked
 from digits.datasets.pictures import Record
 from digits.evaluation.predictions import PhotoReading, PipelineAnswer, rows
 from digits.evaluation.result import (
+    NONE,
     Failure,
     Result,
+    Share,
     Threshold,
     could_not_open,
     coverage_table,
     grouped,
     negatives_of,
+    share_of,
+    summarised,
     thinned,
 )
 from digits.metrics import (
@@ -33,6 +37,15 @@ from digits.metrics import (
 )
 from digits.pipeline.results import shown
 
+_FIRST, _SURE = "first readings right", "first readings called read that are right"
+_ALARMS, _UNOPENED = "photographs without a number in which one is read", "photographs that could not be opened"
+_MEDIAN = "ms a photograph, median"
+_PHRASES = {
+    _FIRST: "{} first readings are right",
+    _SURE: "{} called read are right",
+    _ALARMS: "in {} photographs without a number one is read",
+    _UNOPENED: "{} photographs could not be opened",
+}
 _HEIGHTS = (0.02, 0.05, 0.1, 0.2)  # edges of the groups by a digit's height, as shares of the photograph's
 _HEIGHT_NAMES = ("under 2 %", "2 to 5 %", "5 to 10 %", "10 to 20 %", "over 20 %", "unknown")
 
@@ -123,10 +136,10 @@ def score(records: Sequence[Record], answers: Mapping[str, PipelineAnswer], thre
             "not opened": len(unopened),
         },
         "first_reading": {
-            "right": _share(firsts.right),
-            "right and read": _share(firsts.right & firsts.read),
-            "wrong and read": _share(~firsts.right & firsts.read),
-            "precision of those read": _share(firsts.right[firsts.read]),
+            "right": share_of(firsts.right),
+            "right and read": share_of(firsts.right & firsts.read),
+            "wrong and read": share_of(~firsts.right & firsts.read),
+            "precision of those read": share_of(firsts.right[firsts.read]),
         },
         "end_to_end": {name: _end_to_end(found) for name, found in judgements.items()},
         "coverage_at_98_percent": coverage_table(firsts.right, firsts.confidence, thresholds),
@@ -147,7 +160,21 @@ def score(records: Sequence[Record], answers: Mapping[str, PipelineAnswer], thre
         "reliability": reliability(told_right, told_sure)._asdict(),
         "false_alarms": thinned({"threshold": cut, "a negative": counts, "negatives with any": shares}),
     }
-    return Result(measures, curves, _failures(records, answers, judgements), unopened)
+    said, summary = summarised(_chief(measures, Share(len(unopened) / len(records), len(records))), _PHRASES)
+    return Result(said, summary, measures, curves, _failures(records, answers, judgements), unopened)
+
+
+def _chief(measures: Mapping[str, dict], unopened: Share) -> dict[str, float]:
+    first, read = measures["first_reading"], measures["end_to_end"]["read"]
+    return {
+        _FIRST: first["right"],
+        _SURE: first["precision of those read"],
+        "numbers read, right in text and place": read["recall"],
+        "readings called read that are right in text and place": read["precision"],
+        _ALARMS: measures.get("false_alarms", {}).get("negatives with a number read", NONE),
+        _UNOPENED: unopened or NONE,
+        _MEDIAN: measures.get("speed", {}).get(_MEDIAN, NONE),
+    }
 
 
 class _Firsts(NamedTuple):
@@ -173,7 +200,7 @@ def _strict(records: Sequence[Record], answers: Mapping[str, PipelineAnswer], to
     if not any(record.numbers for record in exact) or not all(len(r.digits) == len(r.text) for r in told):
         return {}
     right = [strictly_right(record, answers[record.image_id]) for record in exact]
-    return {"strict": {"photographs": len(exact), "all digits and boxes right": _share(right)}}
+    return {"strict": {"photographs": len(exact), "all digits and boxes right": share_of(right)}}
 
 
 def _false_alarms(negatives: Sequence[Record], answers: Mapping[str, PipelineAnswer]) -> dict:
@@ -181,7 +208,8 @@ def _false_alarms(negatives: Sequence[Record], answers: Mapping[str, PipelineAns
         return {}
     heard = [[reading.confidence for reading in sure(answers[record.image_id])] for record in negatives]
     a_picture, share = false_alarms(heard, 0)
-    return {"false_alarms": {"numbers read a negative": a_picture, "negatives with a number read": share}}
+    any_read = Share(share, len(negatives))
+    return {"false_alarms": {"numbers read a negative": a_picture, "negatives with a number read": any_read}}
 
 
 def _speed(answers: Mapping[str, PipelineAnswer]) -> dict:
@@ -189,11 +217,7 @@ def _speed(answers: Mapping[str, PipelineAnswer]) -> dict:
     if not seconds:
         return {}
     median, slow = np.quantile(seconds, [0.5, 0.95]) * 1e3
-    return {"speed": {"ms a photograph, median": float(median), "ms a photograph, 95 %": float(slow)}}
-
-
-def _share(values) -> float:
-    return float(np.mean(values)) if len(values) else float("nan")
+    return {"speed": {_MEDIAN: float(median), "ms a photograph, 95 %": float(slow)}}
 
 
 def _end_to_end(judgements: Sequence) -> dict[str, float]:
@@ -201,8 +225,8 @@ def _end_to_end(judgements: Sequence) -> dict[str, float]:
     readings = Counter(outcome for found in judgements for outcome in found.readings)
     precision, recall, f1 = precision_recall_f1(numbers["right"], readings.total(), numbers.total())
     return {
-        "precision": precision,
-        "recall": recall,
+        "precision": Share(precision, readings.total()),
+        "recall": Share(recall, numbers.total()),
         "f1": f1,
         **{outcome: numbers[outcome] for outcome in ("right", "misplaced", "misread", "missed")},
         "invented": readings["invented"],
@@ -220,9 +244,9 @@ def _by_number(records: Sequence[Record], judgements, first_of: Mapping[str, boo
     def row(chosen: np.ndarray) -> dict:
         return {
             "numbers": len(chosen),
-            "first reading right": _share([each[i][3] for i in chosen]),
-            "read": _share([each[i][1] == "right" for i in chosen]),
-            "read or unsure": _share([each[i][2] == "right" for i in chosen]),
+            "first reading right": share_of([each[i][3] for i in chosen]),
+            "read": share_of([each[i][1] == "right" for i in chosen]),
+            "read or unsure": share_of([each[i][2] == "right" for i in chosen]),
         }
 
     lengths = [str(len(number.text)) for number, *_ in each]

@@ -11,13 +11,17 @@ from digits.core.boxes import enclosing
 from digits.datasets.pictures import Record
 from digits.evaluation.predictions import RecognizerAnswer
 from digits.evaluation.result import (
+    NONE,
+    THESE_DATA,
     Failure,
     Result,
+    Share,
     Threshold,
     could_not_open,
     coverage_table,
     grouped,
     negatives_of,
+    summarised,
     thinned,
 )
 from digits.metrics import (
@@ -33,7 +37,15 @@ from digits.metrics import (
 )
 from digits.pipeline.results import shown
 
-_NONE = np.zeros((0, 4))
+_NOWHERE = np.zeros((0, 4))
+_EXACT, _KEPT = "numbers read exactly", "numbers that can be kept with 98 % accuracy"
+_EMPTY, _UNOPENED = "crops without a number that are left empty", "pictures that could not be opened"
+_PHRASES = {
+    _EXACT: "{} numbers are read exactly",
+    _KEPT: "the surest {} can be kept with 98 % accuracy",
+    _EMPTY: "{} crops without a number are left empty",
+    _UNOPENED: "{} pictures could not be opened",
+}
 
 
 class Numbers(NamedTuple):
@@ -63,7 +75,7 @@ def numbers_of(records: Sequence[Record], answers: Mapping[str, RecognizerAnswer
     """Truths and readings of the pictures that show numbers. An answer "" says that there is none: it is one."""
     found = []
     for record in records:
-        places = [enclosing(boxes)[None] for boxes in record.number_boxes()] or [_NONE] * len(record.numbers)
+        places = [enclosing(boxes)[None] for boxes in record.number_boxes()] or [_NOWHERE] * len(record.numbers)
         said = [(reading.text, reading.confidence) for reading in answers[record.image_id].readings]
         said = said if answers[record.image_id].error is None else [("", -np.inf)] * len(record.numbers)
         if record.numbers:
@@ -89,9 +101,9 @@ def score(
             "pictures not opened": len(unopened),
         },
         "accuracy": {
-            "exact sequence accuracy": exact_accuracy(truths, texts),
-            "length accuracy": length_accuracy(truths, texts),
-            "digit accuracy": digit_accuracy(truths, texts),
+            "exact sequence accuracy": Share(exact_accuracy(truths, texts), len(truths)),
+            "length accuracy": Share(length_accuracy(truths, texts), len(truths)),
+            "digit accuracy": Share(digit_accuracy(truths, texts), sum(map(len, truths))),
             "character error rate": character_error_rate(truths, texts),
             "expected calibration error": expected_calibration_error(right, numbers.confidence),
         },
@@ -101,14 +113,27 @@ def score(
     }
     if negatives:
         said = [reading.text for record in negatives for reading in answers[record.image_id].readings]
-        measures["crops_without_a_number"] = {"left empty": sum(not text for text in said) / len(negatives)}
+        empty = Share(sum(not text for text in said) / len(negatives), len(negatives))
+        measures["crops_without_a_number"] = {"left empty": empty}
     coverage, accuracy, threshold = accuracy_coverage(right, numbers.confidence)
     curves = {
         "accuracy_coverage": thinned({"coverage": coverage, "accuracy": accuracy, "threshold": threshold}),
         "reliability": reliability(right, numbers.confidence)._asdict(),
         "confusion": {name: confusion[:, i] for i, name in enumerate([*map(str, range(10)), "nothing"])},
     }
-    return Result(measures, curves, _failures(numbers, negatives, answers), unopened)
+    said, summary = summarised(_chief(measures, Share(len(unopened) / len(records), len(records))), _PHRASES)
+    return Result(said, summary, measures, curves, _failures(numbers, negatives, answers), unopened)
+
+
+def _chief(measures: Mapping[str, dict], unopened: Share) -> dict[str, float]:
+    accuracy = measures["accuracy"]
+    return {
+        _EXACT: accuracy["exact sequence accuracy"],
+        "digits read": accuracy["digit accuracy"],
+        _KEPT: measures["coverage_at_98_percent"][f"threshold chosen on {THESE_DATA}"]["coverage"],
+        _EMPTY: measures.get("crops_without_a_number", {}).get("left empty", NONE),
+        _UNOPENED: unopened or NONE,
+    }
 
 
 def _by_length(numbers: Numbers) -> dict[str, dict]:
@@ -118,8 +143,8 @@ def _by_length(numbers: Numbers) -> dict[str, dict]:
         truths, texts = ([column[i] for i in chosen] for column in (numbers.truths, numbers.texts))
         return {
             "numbers": len(chosen),
-            "exact": exact_accuracy(truths, texts),
-            "length": length_accuracy(truths, texts),
+            "exact": Share(exact_accuracy(truths, texts), len(chosen)),
+            "length": Share(length_accuracy(truths, texts), len(chosen)),
             "character error rate": character_error_rate(truths, texts),
         }
 
@@ -139,12 +164,15 @@ def _by_class(confusion: np.ndarray) -> dict[str, dict]:
 def _failures(numbers: Numbers, negatives, answers) -> dict[str, list[Failure]]:
     """Misread numbers, and numbers read where there are none; most sure first."""
     wrong = [
-        (sure, Failure(record, f"{truth}, read {text or 'nothing'} {shown(max(sure, 0))}", box, _NONE))
+        (sure, Failure(record, f"{truth}, read {text or 'nothing'} {shown(max(sure, 0))}", box, _NOWHERE))
         for record, box, truth, text, sure in zip(*numbers, strict=True)
         if truth != text
     ]
     made_up = [
-        (reading.confidence, Failure(record, f"none, read {reading.text} {shown(reading.confidence)}", _NONE, _NONE))
+        (
+            reading.confidence,
+            Failure(record, f"none, read {reading.text} {shown(reading.confidence)}", _NOWHERE, _NOWHERE),
+        )
         for record in negatives
         for reading in answers[record.image_id].readings
         if reading.text

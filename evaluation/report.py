@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from html import escape
 from pathlib import Path
 from typing import NamedTuple
@@ -17,17 +18,24 @@ from digits.core.progress import shown
 from digits.datasets.files import write_figure, write_picture, write_text
 from digits.evaluation.figures import DRAWN, draw
 from digits.evaluation.predictions import ANSWERS
-from digits.evaluation.result import Result
+from digits.evaluation.result import Result, Share
 from digits.evaluation.sheets import failure_sheet
 
 REPORT = "report.json"
 _WORST = 40  # failures on a sheet
+_DIGEST = re.compile("[0-9a-f]{64}")
+# what is wider than a phone scrolls in its own box, so that the page never does
 _STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
-table { border-collapse: collapse; margin: 0.5rem 0 1.5rem }
-th, td { border-bottom: 1px solid #ddd; padding: 0.2rem 0.8rem; text-align: right }
-th:first-child, td:first-child { text-align: left }
-figure { margin: 1.5rem 0 } img { max-width: 100% } figcaption { color: #555 }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222;
+  background: #fff; overflow-wrap: anywhere }
+.wide { overflow-x: auto; margin: 0.5rem 0 1.5rem }
+table { border-collapse: collapse }
+th, td { border-bottom: 1px solid #ddd; padding: 0.2rem 0.6rem; text-align: right; overflow-wrap: normal }
+td { white-space: nowrap }
+th:first-child, td:first-child { text-align: left; white-space: normal; position: sticky; left: 0; background: #fff;
+  min-width: 5rem }
+figure { margin: 1.5rem 0 } img { max-width: 100%; height: auto } .wide img { max-width: none }
+figcaption { color: #555 }
 """
 
 
@@ -38,19 +46,29 @@ class _Table(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """A file beside the report, and what it shows."""
+    """A file beside the report, and what it shows. wide: whether it is to be seen in full size."""
 
     name: str
     caption: str
+    wide: bool = False
+
+
+class Head(NamedTuple):
+    """What a report begins with: what was evaluated on what, in a line each, and the chief figures."""
+
+    title: str
+    data: str
+    sentence: str
+    summary: _Table
 
 
 def _text(value: object) -> str:
     """A figure as it is printed.
 
-    >>> _text(0.92341), _text(3), _text(float("nan")), _text(197.2)
-    ('0.9234', '3', '–', '197.2')
+    >>> _text(Share(0.5, 4)), _text(0.92341), _text(3), _text(float("nan")), _text(197.2)
+    ('2 of 4 (50 %)', '0.9234', '3', '–', '197.2')
     """
-    if isinstance(value, float):
+    if isinstance(value, float) and not isinstance(value, Share):
         return "–" if not math.isfinite(value) else f"{value:.4f}" if abs(value) < 10 else f"{value:.1f}"
     return str(value)
 
@@ -65,7 +83,27 @@ def _title(name: str) -> str:
     return words[0].upper() + words[1:]
 
 
-def tables(measures: dict[str, dict]) -> list[_Table]:
+def _setting(value: object) -> str:
+    """One as it is printed: rounded, digests in short.
+
+    >>> _setting({"weights": {"always": -3.8357723}, "threshold": 0.7431}), _setting("ab" * 32), _setting("auto")
+    ('weights (always -3.84), threshold 0.743', 'abababababab…', 'auto')
+    """
+    if isinstance(value, dict):
+        each = ((name.replace("_", " "), part) for name, part in value.items())
+        return ", ".join(
+            f"{name} ({_setting(p)})" if isinstance(p, dict) else f"{name} {_setting(p)}" for name, p in each
+        )
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    return f"{value[:12]}…" if _DIGEST.fullmatch(str(value)) else str(value)
+
+
+def _pairs(title: str, figures: Mapping[str, object]) -> _Table:
+    return _Table(title, ["measure", "value"], [[name, _text(value)] for name, value in figures.items()])
+
+
+def tables(measures: Mapping[str, dict]) -> list[_Table]:
     """Every section as a table; one figure a row, or where a section has rows of figures, a row each."""
     made = []
     for name, section in measures.items():
@@ -74,17 +112,18 @@ def tables(measures: dict[str, dict]) -> list[_Table]:
             rows = [[str(key), *(_text(row.get(each, "")) for each in header)] for key, row in section.items()]
             made.append(_Table(_title(name), ["", *header], rows))
         else:
-            made.append(_Table(_title(name), ["measure", "value"], [[k, _text(v)] for k, v in section.items()]))
+            made.append(_pairs(_title(name), section))
     return made
 
 
-def markdown(title: str, about: dict[str, str], found: Iterable[_Table], pictures: Iterable[Picture]) -> str:
-    lines = [f"# {title}", "", *(f"- {name}: {value}" for name, value in about.items()), ""]
-    for table in found:
+def markdown(head: Head, found: Iterable[_Table], pictures: Iterable[Picture], settings: Mapping[str, str]) -> str:
+    lines = [f"# {head.title}", "", head.data, "", head.sentence, ""]
+    for table in (head.summary, *found):
         lines += [f"## {table.title}", "", row_of(table.header), row_of(["---"] * len(table.header))]
         lines += [*map(row_of, table.rows), ""]
     for picture in pictures:
         lines += [f"![{picture.caption}]({picture.name})", "", picture.caption, ""]
+    lines += ["## Settings", "", *(f"- {name}: {value}" for name, value in settings.items()), ""]
     return "\n".join(lines)
 
 
@@ -93,23 +132,35 @@ def row_of(cells: Iterable[str]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-def html(title: str, about: dict[str, str], found: Iterable[_Table], pictures: Iterable[tuple[Picture, bytes]]) -> str:
-    """One page with its pictures inside, which opens from disk and can be sent on."""
+def html(
+    head: Head, found: Iterable[_Table], pictures: Iterable[tuple[Picture, bytes]], settings: Mapping[str, str]
+) -> str:
+    """One page with its pictures inside, which opens from disk, can be sent on, and fits a phone."""
     parts = [
-        f'<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title><style>{_STYLE}</style>',
-        f"<h1>{escape(title)}</h1><ul>",
-        *(f"<li>{escape(name)}: {escape(value)}</li>" for name, value in about.items()),
-        "</ul>",
+        '<!DOCTYPE html><html lang="en"><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(head.title)}</title><style>{_STYLE}</style>",
+        f"<h1>{escape(head.title)}</h1><p>{escape(head.data)}</p><p><strong>{escape(head.sentence)}</strong></p>",
     ]
-    for table in found:
-        head = "".join(f"<th>{escape(cell)}</th>" for cell in table.header)
+    for table in (head.summary, *found):
+        top = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in table.header)
         body = "".join("<tr>" + "".join(f"<td>{escape(c)}</td>" for c in row) + "</tr>" for row in table.rows)
-        parts.append(f"<h2>{escape(table.title)}</h2><table><tr>{head}</tr>{body}</table>")
+        parts.append(f"<h2>{escape(table.title)}</h2>")
+        parts.append(_boxed(f"<table><tr>{top}</tr>{body}</table>", table.title))
     for picture, data in pictures:
         source = "data:image/png;base64," + base64.b64encode(data).decode()
         caption = escape(picture.caption)
-        parts.append(f'<figure><img src="{source}" alt="{caption}"><figcaption>{caption}</figcaption></figure>')
-    return "\n".join(parts) + "\n</html>\n"
+        image = f'<img src="{source}" alt="{caption}">'
+        image = _boxed(image, picture.name) if picture.wide else image
+        parts.append(f"<figure>{image}<figcaption>{caption}</figcaption></figure>")
+    parts.append("<h2>Settings</h2><ul>")
+    parts += (f"<li>{escape(name)}: {escape(value)}</li>" for name, value in settings.items())
+    return "\n".join(parts) + "\n</ul></html>\n"
+
+
+def _boxed(content: str, name: str) -> str:
+    """In a box that scrolls sideways by itself, by keyboard too."""
+    return f'<div class="wide" role="region" tabindex="0" aria-label="{escape(name)}">{content}</div>'
 
 
 def plain(value: object):
@@ -123,11 +174,11 @@ def plain(value: object):
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def write_report(out: Path, kind: str, about: dict[str, str], result: Result, quiet: bool = False) -> None:
+def write_report(out: Path, kind: str, about: dict[str, object], result: Result, quiet: bool = False) -> None:
     """Write the report into a folder; DatasetError if that fails.
 
-    kind: what was evaluated. about: lines on what was run on what. Sheets show the worst failures whose pictures can be
-    opened.
+    kind: what was evaluated. about: what was run, and as "data" on what. Sheets show the worst failures whose pictures
+    can be opened.
     """
     pictures = []
     for name, curve in result.curves.items():
@@ -140,13 +191,25 @@ def write_report(out: Path, kind: str, about: dict[str, str], result: Result, qu
             file = f"worst_{name.replace(' ', '_')}.png"  # a curve may have the same name
             write_picture(out / file, sheet)
             count = f"the {_WORST} worst of {len(failures)}" if len(failures) > _WORST else f"all {len(failures)}"
-            pictures.append(Picture(file, f"{_title(name)}, {count}: what is there in green, what was said in red."))
-    title, found = f"Evaluation of the {kind}", tables(result.measures)
-    write_text(out / "report.md", markdown(title, about, found, pictures))
+            pictures.append(
+                Picture(
+                    file, f"{_title(name)}, {count}: what is there in green, what was said in red, dashed.", wide=True
+                )
+            )
+    found = tables(result.measures)
+    head = Head(f"Evaluation of the {kind}", str(about["data"]), result.sentence, _pairs("Summary", result.summary))
+    settings = {name: _setting(value) for name, value in about.items() if name != "data"}
+    write_text(out / "report.md", markdown(head, found, pictures, settings))
     data = [(picture, (out / picture.name).read_bytes()) for picture in pictures]
-    write_text(out / "report.html", html(title, about, found, data))
+    write_text(out / "report.html", html(head, found, data, settings))
     # last, since a folder with it is a whole report
-    content = {"kind": kind, "about": about, "measures": result.measures, "curves": result.curves}
+    content = {
+        "kind": kind,
+        "about": about,
+        "summary": result.sentence,
+        "measures": result.measures,
+        "curves": result.curves,
+    }
     write_text(out / REPORT, json.dumps(plain(content), indent=1, allow_nan=False) + "\n")
 
 

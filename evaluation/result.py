@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -14,6 +15,8 @@ from digits.metrics import coverage_at_accuracy, kept_at
 
 ACCURACY = 0.98  # at which coverage is reported, as Goodfellow et al. 2013 do
 THESE_DATA = "these data"
+NONE = float("nan")  # a figure that does not exist
+_FEW = 200  # from so many on, per cent have a decimal
 
 
 class Threshold(NamedTuple):
@@ -21,6 +24,38 @@ class Threshold(NamedTuple):
 
     value: float
     chosen_on: str
+
+
+class Share(float):
+    """A share of so many things: a float, nan of none, that prints with its counts.
+
+    >>> str(Share(88 / 99, 99)), str(Share(0.984, 2000)), str(Share(float("nan"), 0))
+    ('88 of 99 (89 %)', '1968 of 2000 (98.4 %)', '–')
+    """
+
+    of: int
+
+    def __new__(cls, value: float, of: int) -> Share:
+        share = super().__new__(cls, value)
+        share.of = of
+        return share
+
+    def __str__(self) -> str:
+        if not self.of or math.isnan(self):
+            return "–"
+        return f"{round(self * self.of)} of {self.of} ({self:.{0 if self.of < _FEW else 1}%})".replace("%", " %")
+
+
+def share_of(values: Sequence[bool]) -> Share:
+    """Of those that hold."""
+    return Share(float(np.mean(values)) if len(values) else NONE, len(values))
+
+
+def summarised(rows: Mapping[str, float], phrases: Mapping[str, str]) -> tuple[str, dict[str, float]]:
+    """A sentence, and those chief figures that exist. phrases: by the name of a row, words around its figure."""
+    known = {name: value for name, value in rows.items() if not math.isnan(value)}
+    words = "; ".join(phrase.format(known[name]) for name, phrase in phrases.items() if name in known)
+    return words[:1].upper() + words[1:] + ".", known
 
 
 class Failure(NamedTuple):
@@ -36,11 +71,14 @@ class Failure(NamedTuple):
 class Result:
     """Figures, curves and failures of an evaluation.
 
+    sentence: what it comes to in short. summary: the chief figures by name, all of which are among the measures.
     measures: by section, each a row of figures by name, or a table, rows of figures by name. A figure that does not
     exist is nan. curves: by name, columns of equal length. failures: by kind, the worst first.
     unopened: a message for each picture that could not be opened.
     """
 
+    sentence: str
+    summary: dict[str, float | int]
     measures: dict[str, dict]
     curves: dict[str, dict[str, np.ndarray]]
     failures: dict[str, list[Failure]] = field(default_factory=dict)
@@ -70,7 +108,9 @@ def coverage_table(right: np.ndarray, confidence: np.ndarray, others: Sequence[T
     table = {}
     for threshold in (Threshold(own, THESE_DATA), *others):
         coverage, accuracy = kept_at(right, confidence, threshold.value)
-        row = {"threshold": threshold.value, "coverage": coverage, "accuracy": accuracy}
+        kept = Share(coverage, len(right))
+        right_of_kept = Share(accuracy, 0 if math.isnan(coverage) else round(coverage * len(right)))
+        row = {"threshold": threshold.value, "coverage": kept, "accuracy": right_of_kept}
         table[f"threshold chosen on {threshold.chosen_on}"] = row
     return table
 

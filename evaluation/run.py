@@ -31,12 +31,12 @@ _PIXEL, _SCORE = 2, 6  # decimals kept
 class Model(NamedTuple):
     """What answers.
 
-    run: gives an answer a picture, see `predictions`. identity: what tells it from others, plain values. thresholds: of
-    confidence, that it comes with.
+    run: gives an answer a picture, see `predictions`. identity: what tells it from others, as JSON has it.
+    thresholds: of confidence, that it comes with.
     """
 
     run: Run
-    identity: dict[str, str]
+    identity: dict[str, object]
     thresholds: tuple[Threshold, ...] = ()
 
 
@@ -56,7 +56,7 @@ def reader_model(reader: Reader) -> Model:
     identity = {
         **_identity(reader.detector),
         "recognizer": reader.recognizer.header["sha256"],
-        "calibration": str(reader.fusion),
+        "calibration": {**vars(reader.fusion), "weights": dict(reader.fusion.weights)},
         "threshold": str(reader.min_confidence),
     }
     return Model(partial(read_photographs, reader), identity, (Threshold(reader.min_confidence, "calibration"),))

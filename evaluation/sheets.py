@@ -45,7 +45,7 @@ def _tile(failure: Failure, height: int) -> Image.Image | None:
     picture = Image.fromarray(resize(part, size))
     origin = np.maximum(np.floor(window[:2]), 0)
     # what is there a little larger, so that neither is hidden
-    for boxes, colour, grown, dashed in ((failure.truths, GREEN, 2, False), (failure.answers, VERMILLION, 0, True)):
+    for boxes, colour, grown, dashed in ((failure.truths, GREEN, 4, False), (failure.answers, VERMILLION, 0, True)):
         for box in boxes:
             outline(picture, (box - [*origin, *origin]) * scale + [-grown, -grown, grown, grown], 2, colour, dashed)
     wide = max(size[0], round(font.getlength(failure.caption)) + 4)

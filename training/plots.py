@@ -10,6 +10,8 @@ from digits.datasets.files import write_figure
 from digits.training.log import read_log
 
 _NOT_CURVES = ("step", "epoch")
+_UNITS = {"rate": "learning rate", "images_per_second": "pictures a second"}  # else losses, or what is measured
+_LINES = ("-", "--", "-.", ":")  # so that runs are told apart without colours, too
 
 
 def curves(run: str | Path) -> dict[str, list[tuple[int, float]]]:
@@ -43,17 +45,20 @@ def plot_runs(runs: Sequence[str | Path], path: str | Path) -> None:
 
     names = run_names([Path(run) for run in runs])
     found = [curves(run) for run in runs]
+    measured = {name for run in runs for record in read_log(run) if "epoch" in record for name in record}
+    units = dict.fromkeys(measured, "validation data, 0 to 1") | _UNITS
     panels = list(dict.fromkeys(name for each in found for name in each))
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(5 * columns, 3.2 * rows), layout="constrained")
     grid = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axes, panel in zip(grid, panels, strict=False):
-        axes.set_title(panel)
-        for colour, (name, each) in enumerate(zip(names, found, strict=True)):
+        axes.set(title=panel.replace("_", " "), xlabel="training step", ylabel=units.get(panel, "loss"))
+        for number, (name, each) in enumerate(zip(names, found, strict=True)):
             if panel in each:
                 steps, values = zip(*each[panel], strict=True)
-                axes.plot(steps, values, color=f"C{colour}", label=name, marker="." if len(steps) < 30 else None)
+                line, dot = _LINES[number % len(_LINES)], "." if len(steps) < 30 else None
+                axes.plot(steps, values, line, color=f"C{number}", label=name, marker=dot)
     for axes in grid[len(panels) :]:
         axes.set_axis_off()
     if len(runs) > 1:

@@ -1,5 +1,7 @@
 """Counting samples and looking at them."""
 
+import re
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -48,6 +50,16 @@ def test_nothing_and_annotations_alone_can_be_counted_and_plotted(tmp_path, reco
     assert counted.rows()["picture width, pixels, 5/50/95 %"] == "-"
     counted.plot(tmp_path / "plots.png", "few")
     assert Image.open(tmp_path / "plots.png").size[0] > 1000
+
+
+def test_plots_say_what_they_show(tmp_path):
+    """Axes have units, the map of places a scale; an SVG keeps its texts as comments."""
+    boxed = make_record("a", "a.png", (120, 80), LINE + STACK, [1, 4, 2, 8], ["14", "28"])
+    Statistics.of(Pictures("some", [boxed])).plot(tmp_path / "plots.svg", "some")
+    texts = re.findall("<!-- (.*?) -->", (tmp_path / "plots.svg").read_text())
+    for label in ("digits in the number", "height, pixels", "width over height", "from the top, share of the height"):
+        assert label in texts
+    assert texts.count("numbers") == 2 and texts.count("digits") == 3 and texts.count("pictures") == 1
 
 
 @pytest.mark.parametrize(("path", "message"), [("file/plots.png", "cannot be written"), ("plots.odd", "not supported")])

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from html.parser import HTMLParser
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from digits.datasets import open_source
 from digits.datasets.coco import coco_document, write_json
 from digits.datasets.pictures import make_record
 from digits.evaluation.evaluate import evaluate, measurable, threshold_of
+from digits.evaluation.figures import draw
 from digits.evaluation.predictions import read_predictions
 from digits.evaluation.result import Failure
 from digits.evaluation.run import Model, detector_model, reader_model, recognizer_model
@@ -100,11 +102,94 @@ def test_a_report_is_whole(reports, kind):
     }
 
 
+class Page(HTMLParser):
+    """What a page shows in order, (tag, text), and which tags are open around what may be wider than a phone."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.open, self.shown, self.tables, self.images, self.metas = [], [], [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        if tag == "meta":
+            self.metas.append(attrs)
+        elif tag == "img":
+            self.images.append(("wide" in self.open, attrs))
+        else:
+            if tag == "table":
+                self.tables.append(self.open[-1])
+            self.open.append(attrs.get("class", tag))
+
+    def handle_endtag(self, tag):
+        self.open.pop()
+
+    def handle_data(self, data):
+        if self.open and data.strip():
+            self.shown.append((self.open[-1], data.strip()))
+
+
+@pytest.mark.parametrize("kind", ["detector", "recognizer", "pipeline"])
+def test_a_report_fits_a_phone(reports, kind):
+    """Nothing but what scrolls in its own box can be wider than the page."""
+    text = (reports[kind][0] / "report.html").read_text()
+    page = Page(text)
+    assert {"name": "viewport", "content": "width=device-width, initial-scale=1"} in page.metas
+    assert set(page.tables) == {"wide"}
+    assert re.search(r"\.wide \{ overflow-x: auto", text) and re.search(r"img \{ max-width: 100%", text)
+    assert "overflow-wrap: anywhere" in text  # digests and paths
+    for wide, attributes in page.images:
+        assert attributes["alt"] and "width" not in attributes
+        assert wide == attributes["alt"].startswith(("Wrong", "Numbers", "Misread", "Missed", "False"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "sentence", "first"),
+    [
+        ("detector", "5 of 7 (71 %) digits are found and told apart; ", ("digits found, right in class and place",)),
+        ("recognizer", "1 of 3 (33 %) numbers are read exactly; ", ("numbers read exactly", "1 of 3 (33 %)")),
+        ("pipeline", "1 of 3 (33 %) first readings are right; ", ("first readings right", "1 of 3 (33 %)")),
+    ],
+)
+def test_a_report_begins_with_a_summary_and_ends_with_settings(reports, kind, sentence, first):
+    out, _ = reports[kind]
+    content, text = Page((out / "report.html").read_text()).shown, (out / "report.md").read_text()
+    shown = [part for part in content if part[0] not in ("style", "title")]
+    assert [tag for tag, _ in shown[:4]] == ["h1", "p", "strong", "h2"]
+    assert "4 pictures" in shown[1][1] and shown[2][1].startswith(sentence)
+    assert tuple(cell for tag, cell in shown if tag == "td")[: len(first)] == first
+    heads = [text for tag, text in shown if tag == "h2"]
+    assert heads[0] == "Summary" and heads[-1] == "Settings" == re.findall("^## (.*)", text, re.M)[-1]
+    assert "Fusion(" not in text and not re.search(r"\d\.\d{5}|[0-9a-f]{40}", text)
+    assert max(len(word) for _, part in shown for word in part.split() if "/" not in word) < 40
+
+
+def test_settings_are_whole_where_they_are_compared(reports, reader):
+    """A digit of the calibration changed is another model."""
+    model = json.loads((reports["pipeline"][0] / "run.json").read_text())["model"]
+    assert model["calibration"]["weights"] == reader.fusion.weights
+    assert len(model["detector"]) == 64
+
+
+@pytest.mark.parametrize("kind", ["detector", "recognizer", "pipeline"])
+def test_figures_say_what_they_show(reports, kind):
+    _, result = reports[kind]
+    for name, curve in result.curves.items():
+        for axes in draw(name, curve).axes:
+            assert axes.get_ylabel() and (axes.get_xlabel() or axes.get_label() == "<colorbar>")
+            assert axes.get_title() or axes.get_label() == "<colorbar>"
+            lines = [line for line in axes.get_lines() if len(line.get_xdata())]
+            assert len(lines) + len(axes.containers) < 2 or axes.get_legend()
+            assert len({(line.get_linestyle(), line.get_color()) for line in lines}) == len(lines)
+            assert all(each.get_fontsize() >= 8 for each in axes.texts)
+        assert name != "confusion" or len(draw(name, curve).axes) == 2  # one is the scale of its colours
+
+
 def test_failures_are_drawn(reports):
     out, result = reports["pipeline"]
     assert result.failures["wrong readings"][0].caption.startswith("36, misread 35 ")
     sheet = np.asarray(Image.open(out / "worst_wrong_readings.png").convert("RGB")).reshape(-1, 3)
-    assert (sheet == (60, 220, 90)).all(1).any() and (sheet == (255, 70, 60)).all(1).any()
+    assert (sheet == (0, 158, 115)).all(1).any() and (sheet == (213, 94, 0)).all(1).any()
     assert not (out / "worst_false_alarms.png").exists()  # there was none
 
 
