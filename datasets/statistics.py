@@ -92,6 +92,7 @@ class Statistics:
     def plot(self, path: str | Path, title: str) -> None:
         """Save six panels as a picture; its format is that of the suffix. Raises DatasetError if it cannot be saved."""
         from matplotlib.figure import Figure  # not pyplot: no window, no global state
+        from matplotlib.ticker import LogFormatter
 
         figure = Figure(figsize=(12, 7), layout="constrained")
         figure.suptitle(title)
@@ -107,6 +108,8 @@ class Statistics:
             tall = self.digits[:, 1]
             heights.hist(tall, bins=np.geomspace(0.9 * tall.min(), 1.1 * tall.max(), 40))
             heights.set_xscale("log")
+            heights.xaxis.set_major_formatter(LogFormatter())
+            heights.xaxis.set_minor_formatter(LogFormatter())
             aspects.hist((self.digits[:, 0] / tall).clip(0, 2), bins=40)
         places.set(title="Where numbers are", xlim=(0, 1), ylim=(1, 0))
         places.set(xlabel="from the left, share of the width", ylabel="from the top, share of the height")

@@ -89,7 +89,7 @@ def test_public_names():
         *("datasets.synthesis.synthesizer", "pipeline.merge", "pipeline.results", "recognizer.decode"),
         *("core.backbones", "datasets.mixture", "training.schedule", "training.losses", "training.grid"),
         *("metrics.detection", "metrics.transcription", "metrics.confidence", "metrics.end_to_end"),
-        *("metrics.significance", "evaluation.report", "evaluation.blind"),
+        *("metrics.significance", "evaluation.report", "evaluation.result", "evaluation.blind"),
     ],
 )
 def test_examples_in_docstrings(module):

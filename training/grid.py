@@ -19,6 +19,7 @@ from digits.training.run import CONFIG, train
 from digits.training.task import Task
 
 _REPEATS = 30
+_MARKERS = "os^Dv"  # so that runs are told apart without colours, too
 
 
 def combinations(vary: Sequence[str]) -> list[list[str]]:
@@ -110,6 +111,7 @@ def train_grid(
 def write_comparison(rows: Sequence[dict], notes: Mapping[str, str], out: Path) -> None:
     """The table as Markdown, with notes on runs, and as a picture: the first metric over the time."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogFormatter
 
     metrics = [key for key in rows[0] if key not in ("run", "parameters", "milliseconds")]
     header = ["run", *metrics, "parameters", "ms"]
@@ -122,14 +124,17 @@ def write_comparison(rows: Sequence[dict], notes: Mapping[str, str], out: Path) 
     write_text(out / "comparison.md", "\n".join(lines) + "\n")
     if not metrics:
         return
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    figure = Figure(figsize=(7, 4.5 + 0.2 * len(rows)), layout="constrained")
     axes = figure.subplots()
-    for row in rows:
-        at = row["milliseconds"], row[metrics[0]]
-        axes.scatter(*at, s=20 + 20 * row["parameters"] / 1e6)
-        axes.annotate(f"{row['run']}\n{row['parameters'] / 1e6:.1f} M", at, fontsize=8)
+    for number, row in enumerate(rows):
+        at, millions = (row["milliseconds"], row[metrics[0]]), row["parameters"] / 1e6
+        label = f"{row['run']}, {millions:.1f} M"
+        axes.scatter(*at, s=40 + 20 * millions, marker=_MARKERS[number % len(_MARKERS)], label=label)
+    figure.legend(loc="outside lower center")
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(LogFormatter())
+    axes.xaxis.set_minor_formatter(LogFormatter())
     axes.set_xlabel("time of one example, milliseconds")
     axes.set_ylabel(f"{metrics[0].replace('_', ' ')}, validation data, 0 to 1")
-    axes.set_title("Runs by speed and accuracy; size by parameters")
+    axes.set_title("Runs by speed and accuracy; size by parameters, millions")
     write_figure(out / "comparison.png", figure)
