@@ -251,8 +251,8 @@ def convert(source, format_, images, annotations_only, to, out, quiet):
 def split(source, format_, images, annotations_only, by, out, quiet):
     """Split a SOURCE into train (about 80 %), validation (10 %) and test (10 %): three COCO files.
 
-    The part is decided by the id alone: it is the same tomorrow, on another machine, and when pictures are added. The
-    files name the pictures where they are.
+    The part is decided by the id alone: it is the same tomorrow, on another machine, and when pictures are added. A
+    link leads to the pictures where they are.
 
     \b
     Example:
