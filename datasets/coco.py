@@ -315,6 +315,8 @@ def _seen(image: dict, folder: Path, annotated: _Annotated, annotations_only: bo
 def _record(seen: _Seen, habit: Habit) -> Record:
     """ValueError if a box or a number is wrong, or it is not known how the boxes were drawn."""
     image, labels, numbers = seen.image, [digit for _, digit in seen.digits], ()
+    if seen.digits and all(max(box) <= 1 for box, _ in seen.digits):
+        raise ValueError("bbox is given in shares of the picture, pixels are expected")
     boxes = habit.upright(seen.photograph, [box for box, _ in seen.digits], seen.evidence)
     if image.get("numbers"):
         boxes, labels, numbers = _grouped(boxes, labels, seen.groups, image["numbers"])

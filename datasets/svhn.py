@@ -24,7 +24,7 @@ from h5py import h5d, h5r, h5s, h5t
 from digits.core.boxes import reading_order
 from digits.core.errors import DatasetError
 from digits.core.progress import shown
-from digits.datasets.pictures import SUFFIXES, Pictures, Problem, Record, mostly_outside, picture_size
+from digits.datasets.pictures import LARGEST, SUFFIXES, Pictures, Problem, Record, mostly_outside, picture_size
 
 ANNOTATIONS = "digitStruct.mat"
 COLUMNS = ("left", "top", "width", "height", "label")
@@ -131,7 +131,7 @@ def match(
         labels = raw.astype(np.int64) % 10
     last_label = first_label + 9
     checks = (
-        (~np.isfinite(np.hstack([digits, boxes])).all(1), "a box or label is not finite"),
+        (~(np.abs(digits) <= LARGEST).all(1), "a box or label is not finite, or larger than any picture"),
         (~np.isin(raw, np.arange(first_label, last_label + 1)), f"a label is not {first_label} to {last_label}"),
         ((digits[:, 2:4] <= 0).any(1), "a box has no area"),
         (outside, "a box lies outside the picture"),

@@ -204,7 +204,10 @@ class _LabelFiles:
             strange = file.parent in beside or file.suffix.lower() != ".txt"
             # what lies beside the pictures would have the same name in the folder of the labels
             place = label_path(file).with_name(file.name) if file.parent in beside else file
-            for picture in alike[str(place.with_suffix("")).lower()]:
+            name = str(place.with_suffix("")).lower()
+            # a copy that an editor keeps, such as a.txt.bak
+            kept_copy = name.endswith(".txt") and file.suffix.lower() != ".txt"
+            for picture in alike[name.removesuffix(".txt") if kept_copy else name]:
                 if not (strange and exact[picture] in files):
                     self._give(file, picture)
         left = sorted(files - set(self._owners))

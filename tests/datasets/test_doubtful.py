@@ -124,6 +124,7 @@ DOUBTFUL = [
         ]
     ),
     pytest.param({"annotations": [{"image_id": 1, "category_id": 7}]}, "four numbers", id="no box"),
+    pytest.param({"annotations": [digit(7, [0.1, 0.2, 0.15, 0.5])]}, "shares", id="shares of the picture"),
     pytest.param({"annotations": [digit(7), digit(2)]}, "two different digits", id="one box, two digits"),
     pytest.param({"annotations": [digit(7), digit(2, [1, 1, 50, 30], iscrowd=1)]}, "crowd", id="a crowd"),
     pytest.param({"annotations": [digit(2, [1, 1, 50, 30], iscrowd="true")]}, "crowd", id="nothing but a crowd"),
@@ -354,6 +355,8 @@ def test_yolo_that_can_be_read(tmp_path, files, digits):
         pytest.param({"labels/a.xml": "<a/>"}, ["a.png"], id="XML"),
         pytest.param({"labels/a.json": "{}"}, ["a.png"], id="JSON"),
         pytest.param({"images/a.xml": "<a/>"}, ["a.png"], id="XML beside the picture"),
+        pytest.param({"labels/a.txt.bak": LINES}, ["a.png"], id="a copy"),
+        pytest.param({"labels/a.text": LINES}, ["a.png"], id="another suffix"),
         pytest.param({"labels/a.txt": LINES, "labels/a.png.txt": ""}, ["a.png"], id="two label files"),
         pytest.param({"labels/a.txt": "", "labels/a.TXT": LINES}, ["a.png"], id="an empty one, and another"),
         pytest.param({"labels/b.txt": LINES}, ["a.png", "labels/b.txt"], id="labels of another picture"),
