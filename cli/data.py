@@ -253,8 +253,8 @@ def convert(source, format_, images, annotations_only, to, out, quiet):
 def split(source, format_, images, annotations_only, by, out, quiet):
     """Split a SOURCE into train, validation and test.
 
-    Writes three COCO files, of about 80, 10 and 10 % of the pictures. The part is decided by the id alone: it is the
-    same tomorrow, on another machine, and when pictures are added. The files name the pictures where they are.
+    Writes three COCO files, of about 80, 10 and 10 % of the pictures, and a link that leads to the pictures where they
+    are. The part is decided by the id alone: it is the same tomorrow, on another machine, and when pictures are added.
 
     \b
     Example:

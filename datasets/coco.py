@@ -1,6 +1,7 @@
 """COCO detection files, as annotation tools and torchvision have them, in and out.
 
-Four keys that other software passes over keep what plain COCO cannot say: an image's "numbers", the texts of its
+Five keys that other software passes over keep what plain COCO cannot say: the "info"'s "upright", that boxes are on
+pictures turned upright by their EXIF orientation; an image's "numbers", the texts of its
 numbers; an annotation's "number", the index of the one its digit belongs to; an image's "source_id", its id where that
 is not its file_name; an image's "shared_out", true where whole numbers were annotated and their boxes shared out among
 their digits. An image with numbers but without annotations is a crop of which only the text is known.
@@ -9,18 +10,24 @@ their digits. An image with numbers but without annotations is a crop of which o
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 import numpy as np
 
 from digits.core.boxes import reading_order
 from digits.core.errors import DatasetError
 from digits.core.progress import shown
-from digits.datasets.files import picture_folder, write_text
-from digits.datasets.pictures import Pictures, Problem, Record, make_record, picture_size, read_json
+from digits.datasets.files import picture_folder, picture_path, write_text
+from digits.datasets.orientation import UPRIGHT, Evidence, Habit, Photograph
+from digits.datasets.pictures import LARGEST, Pictures, Problem, Record, make_record, read_json, stored_size
+
+Digit = tuple[tuple[float, ...], int]  # a box, xyxy, and what it shows
+
+_CROWD = {0: False, "0": False, "false": False, "no": False, 1: True, "1": True, "true": True, "yes": True}
 
 
 def digit_classes(names: Mapping[Hashable, object], path: Path) -> dict[Hashable, int]:
@@ -43,10 +50,36 @@ def digit_classes(names: Mapping[Hashable, object], path: Path) -> dict[Hashable
 
 def other_classes(counts: Mapping[str, int]) -> list[Problem]:
     """A problem a class that is no digit, from the number of its annotations by its name."""
-    return [
-        Problem(name, f"{count} annotation{'s' * (count != 1)} of a category that is no digit")
-        for name, count in counts.items()
-    ]
+    return [Problem(name, f"{counted(count)} of a category that is no digit") for name, count in counts.items()]
+
+
+def counted(count: int) -> str:
+    return f"{count} annotation{'s' * (count != 1)}"
+
+
+def check_others(others: Iterable[str], digits: int) -> None:
+    """Raises ValueError if a picture with annotations of these classes beside so many digits cannot be trusted.
+
+    A class such as "digit_7" may be a digit that is missing then, and what has no digit but a "number" is no negative.
+    """
+    for name in others:
+        if any(char.isdigit() for char in name):
+            raise ValueError(f"it has a {name!r}, which may be a digit; name the category 0 to 9")
+        if not digits:
+            raise ValueError(f"it has a {name!r} but no digit, which does not say that it shows no number")
+
+
+def without_repeats(digits: Sequence[Digit]) -> list[Digit]:
+    """Each box once; ValueError if one is of two different digits."""
+    once = list(dict.fromkeys(digits))
+    if len({box for box, _ in once}) < len(once):
+        raise ValueError("one box is that of two different digits")
+    return once
+
+
+def repeats(count: int) -> list[Problem]:
+    """A problem, if there are any, for so many boxes that were left out by `without_repeats`."""
+    return [Problem("a box that is listed twice", counted(count))] if count else []
 
 
 def _entries(path: Path, content: dict, key: str) -> list[dict]:
@@ -57,12 +90,16 @@ def _entries(path: Path, content: dict, key: str) -> list[dict]:
     return entries
 
 
+def _is_id(value: object) -> bool:
+    return isinstance(value, (int, str)) or (isinstance(value, float) and value.is_integer())
+
+
 def _by_id(path: Path, content: dict, key: str, name: str) -> dict[Hashable, dict]:
     """The entries under `key` by their id, each with a text or number called `name`; DatasetError if they are not."""
     found = {}
     for entry in _entries(path, content, key):
         number = entry.get("id")
-        if not isinstance(number, (int, str)) or not isinstance(entry.get(name), (int, str)):
+        if not _is_id(number) or not isinstance(entry.get(name), (int, str)):
             raise DatasetError(f"{path}: an entry of {key!r} lacks its id or {name}")
         if number in found:
             raise DatasetError(f"{path}: {key!r} has the id {number} twice")
@@ -70,18 +107,54 @@ def _by_id(path: Path, content: dict, key: str, name: str) -> dict[Hashable, dic
     return found
 
 
-def _box(box: object) -> list[float]:
+def _finder(ids: Iterable[Hashable]) -> Callable[[object], Hashable | None]:
+    """Gives the id that is meant by another one, or None: "1" and 1 are the same unless both are there."""
+    ids = set(ids)
+    alike = defaultdict(list)
+    for each in ids:
+        alike[_spelled(each)].append(each)
+
+    def find(number: object) -> Hashable | None:
+        if not _is_id(number):
+            return None
+        same = [number] if number in ids else alike[_spelled(number)]
+        return same[0] if len(same) == 1 else None
+
+    return find
+
+
+def _spelled(number: int | float | str) -> str:
+    return number.strip() if isinstance(number, str) else str(int(number))
+
+
+def _is_crowd(annotation: dict) -> bool:
+    """Whether it is a region of many; ValueError if that cannot be told."""
+    flag = annotation.get("iscrowd") or 0
+    told = _CROWD.get(flag.strip().lower() if isinstance(flag, str) else flag) if isinstance(flag, Hashable) else None
+    if told is None:
+        raise ValueError(f"iscrowd is {flag!r}, neither 0 nor 1")
+    return told
+
+
+def _box(box: object) -> tuple[float, ...]:
     """xyxy from COCO's xywh; ValueError if it is no such box."""
-    if not isinstance(box, list) or len(box) != 4 or not all(isinstance(value, (int, float)) for value in box):
+    if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
         raise ValueError("bbox must be four numbers, [x, y, width, height]")
-    x, y, width, height = box
-    return [x, y, x + width, y + height]
+    try:
+        x, y, width, height = map(float, box)
+    except OverflowError:
+        raise ValueError("a box is larger than any picture") from None
+    return x, y, x + width, y + height
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _size(image: dict) -> tuple[int, int]:
     """(width, height) as annotated, (0, 0) where it is not; ValueError if they are no numbers of pixels."""
     size = image.get("width") or 0, image.get("height") or 0
-    if not all(isinstance(value, (int, float)) and value >= 0 and value == int(value) for value in size):
+    if not all(_is_number(value) and 0 <= value <= LARGEST and value == int(value) for value in size):
         raise ValueError("width and height must be whole numbers of pixels")
     return (int(size[0]), int(size[1])) if all(size) else (0, 0)
 
@@ -112,59 +185,153 @@ def _grouped(boxes: list, labels: list[int], groups: list, numbers) -> tuple[lis
     return [boxes[i] for i in order], [labels[i] for i in order], tuple(numbers)
 
 
+@dataclass
+class _Annotated:
+    """What the annotations of an image say. doubt: why they cannot be trusted, if so."""
+
+    digits: list[tuple[object, int, object]] = field(default_factory=list)  # bbox, digit, index of its number
+    others: list[str] = field(default_factory=list)
+    doubt: str = ""
+
+    def boxed(self, numbers: bool) -> tuple[list[Digit], list[object], int]:
+        """Digits, the indices of their numbers, and how many were repeats; ValueError if they cannot be trusted.
+
+        numbers: whether it is known what they spell, which says better what belongs there.
+        """
+        if self.doubt:
+            raise ValueError(self.doubt)
+        check_others(self.others, len(self.digits))
+        digits = [(_box(box), digit) for box, digit, _ in self.digits]
+        once = digits if numbers else without_repeats(digits)
+        return once, [number for _, _, number in self.digits], len(digits) - len(once)
+
+
+def _annotated(
+    path: Path, content: dict, listed: dict[Hashable, dict]
+) -> tuple[dict[Hashable, _Annotated], list[Problem]]:
+    """What is said of every listed image that has an annotation, by its id, and what is passed over.
+
+    Raises DatasetError if no class is a digit, one is missing, or no annotation is of an image.
+    """
+    names = {key: str(category["name"]) for key, category in _by_id(path, content, "categories", "name").items()}
+    digits = digit_classes(names, path)
+    image_of, category_of = _finder(listed), _finder(names)
+    found, others, strays = defaultdict(_Annotated), Counter(), 0
+    annotations = _entries(path, content, "annotations")
+    for annotation in annotations:
+        image, category = image_of(annotation.get("image_id")), category_of(annotation.get("category_id"))
+        if image is None:
+            strays += 1
+        elif category is None:
+            number, kind = annotation.get("id"), annotation.get("category_id")
+            raise DatasetError(f"{path}: annotation {number}: no category has the id {kind!r}")
+        elif category not in digits:
+            others[names[category]] += 1
+            found[image].others.append(names[category])
+        else:
+            found[image].digits.append((annotation.get("bbox"), digits[category], annotation.get("number")))
+            try:
+                if _is_crowd(annotation):
+                    found[image].doubt = "it has a crowd: digits without a box each"
+            except ValueError as error:
+                found[image].doubt = str(error)
+    if annotations and not found:
+        raise DatasetError(
+            f"{path}: none of its {counted(strays)} is of an image that it lists; compare their image_id"
+        )
+    problems = other_classes(others)
+    if strays:
+        problems.append(Problem("an image that is not listed", counted(strays)))
+        for image in set(listed) - set(found):  # which may be the one that is meant
+            if not listed[image].get("numbers"):
+                found[image].doubt = "it has no annotation, while some are of images that are not listed"
+    return found, problems
+
+
 def read_coco(
     path: str | Path, images: str | Path | None = None, *, annotations_only: bool = False, quiet: bool = False
 ) -> Pictures:
     """Every image of a COCO detection file, those without digits too; the id is "source_id" or else file_name.
 
-    Categories count by name, see `digit_classes`; annotations of others, of crowds and of images that are not listed
-    are left out and counted as problems. images: where the pictures are, else `images/` beside the file, else beside
-    it. annotations_only: the pictures need not be there, and a size that the file does not state is 0. quiet: no
-    progress bar.
+    Categories count by name, see `digit_classes`; annotations of others and of images that are not listed are passed
+    over, and counted as problems. images: where the pictures are, else `images/` beside the file, else beside it.
+    annotations_only: the pictures need not be there, and a size that the file does not state is 0. quiet: no progress
+    bar.
 
-    Raises DatasetError if the file is not COCO detection. An image that is missing, or of which a box or a number is
-    wrong, is left out as a problem.
+    Where the EXIF orientation turns a picture, the size that is stated, and boxes that fit one way only, say whether
+    they were drawn on it upright or as it is stored; these are turned with it. Where both fit, as of squares and half
+    turns, the other pictures of the file say it.
+
+    Raises DatasetError if the file is not COCO detection, or none of its annotations is of an image that it lists. An
+    image is left out as a problem if it is missing, not of the size that is stated, or turned and it is not certain how
+    it was annotated; if a box or a number is wrong; if it has a crowd, or annotations but no digit.
     """
     path = Path(path)
     content = read_json(path, dict)
     listed = _by_id(path, content, "images", "file_name")
-    names = {key: str(category["name"]) for key, category in _by_id(path, content, "categories", "name").items()}
-    digits = digit_classes(names, path)
+    found, problems = _annotated(path, content, listed)
     folder = picture_folder(path, images)
 
-    found, others, strays = defaultdict(list), Counter(), Counter()
-    for annotation in _entries(path, content, "annotations"):
-        image, category = annotation.get("image_id"), annotation.get("category_id")
-        if not isinstance(image, Hashable) or image not in listed:
-            strays["an image that is not listed"] += 1
-            continue
-        if not isinstance(category, Hashable) or category not in names:
-            raise DatasetError(f"{path}: annotation {annotation.get('id')}: no category has the id {category!r}")
-        if category not in digits:
-            others[names[category]] += 1
-        elif annotation.get("iscrowd"):
-            strays["a crowd"] += 1
-        else:
-            found[image].append((annotation.get("bbox"), digits[category], annotation.get("number")))
-
-    problems = other_classes(others)
-    problems += [Problem(what, f"{count} annotation{'s' * (count != 1)}") for what, count in strays.items()]
-    records = []
+    images_seen = []
     for key, image in shown(listed.items(), "measuring pictures", len(listed), quiet):
-        image_id, picture = str(image.get("source_id", image["file_name"])), folder / str(image["file_name"])
-        boxes, labels, groups = (list(column) for column in zip(*found[key], strict=True)) if found[key] else ([],) * 3
         try:
-            size, boxes = _size(image), [_box(box) for box in boxes]
-            if not annotations_only and not (size[0] and os.path.isfile(picture)):
-                size = picture_size(picture)
-            numbers = ()
-            if image.get("numbers"):
-                boxes, labels, numbers = _grouped(boxes, labels, groups, image["numbers"])
-            shared_out = image.get("shared_out") is True
-            records.append(make_record(image_id, picture, size, boxes, labels, numbers, shared_out))
+            images_seen.append(_seen(image, folder, found.get(key, _Annotated()), annotations_only))
         except ValueError as error:
-            problems.append(Problem(image_id, str(error)))
-    return Pictures(str(path), records, problems)
+            problems.append(Problem(_image_id(image), str(error)))
+    turned = [seen.evidence for seen in images_seen if seen.photograph.orientation != 1]
+    habit = Habit(turned, UPRIGHT if _is_upright(content) else None)
+
+    records = []
+    for seen in images_seen:
+        try:
+            records.append(_record(seen, habit))
+        except ValueError as error:
+            problems.append(Problem(_image_id(seen.image), str(error)))
+    return Pictures(str(path), records, problems + repeats(sum(seen.repeats for seen in images_seen)))
+
+
+class _Seen(NamedTuple):
+    """An image of the file, held against its picture. groups: of every digit the index of its number."""
+
+    image: dict
+    picture: Path
+    photograph: Photograph
+    evidence: Evidence
+    digits: list[Digit]
+    groups: list[object]
+    repeats: int
+
+
+def _seen(image: dict, folder: Path, annotated: _Annotated, annotations_only: bool) -> _Seen:
+    """ValueError if the picture is missing or not as stated, or the annotations cannot be trusted."""
+    picture, stated = picture_path(folder, str(image["file_name"])), _size(image)
+    photograph = Photograph(stated, 1) if annotations_only else Photograph(*stored_size(picture))
+    by_size = photograph.of_size(stated)
+    digits, groups, repeats = annotated.boxed(bool(image.get("numbers")))
+    evidence = Evidence(by_size, photograph.holding([box for box, _ in digits]))
+    return _Seen(image, picture, photograph, evidence, digits, groups, repeats)
+
+
+def _record(seen: _Seen, habit: Habit) -> Record:
+    """ValueError if a box or a number is wrong, or it is not known how the boxes were drawn."""
+    image, labels, numbers = seen.image, [digit for _, digit in seen.digits], ()
+    if seen.digits and all(max(box) <= 1 for box, _ in seen.digits):
+        raise ValueError("bbox is given in shares of the picture, pixels are expected")
+    boxes = habit.upright(seen.photograph, [box for box, _ in seen.digits], seen.evidence)
+    if image.get("numbers"):
+        boxes, labels, numbers = _grouped(boxes, labels, seen.groups, image["numbers"])
+    shared_out = image.get("shared_out") is True
+    return make_record(_image_id(image), seen.picture, seen.photograph.upright, boxes, labels, numbers, shared_out)
+
+
+def _image_id(image: dict) -> str:
+    return str(image.get("source_id", PurePosixPath(str(image["file_name"]))))
+
+
+def _is_upright(content: dict) -> bool:
+    """Whether the file says itself that all boxes are on upright pictures, as those that are written here do."""
+    info = content.get("info")
+    return isinstance(info, dict) and info.get("upright") is True
 
 
 def coco_document(records: Iterable[Record], file_name: Callable[[Record], str]) -> dict:
@@ -197,7 +364,7 @@ def coco_document(records: Iterable[Record], file_name: Callable[[Record], str])
             }
             annotations.append(annotation | ({"number": number_of[i]} if number_of else {}))
     return {
-        "info": {"description": "House numbers, every digit boxed"},
+        "info": {"description": "House numbers, every digit boxed", "upright": True},
         "images": images,
         "annotations": annotations,
         "categories": [{"id": digit + 1, "name": str(digit), "supercategory": "digit"} for digit in range(10)],

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from digits.core.errors import DatasetError
 from digits.core.progress import shown
-from digits.datasets.files import picture_folder, write_text
+from digits.datasets.files import picture_folder, picture_path, read_text, write_text
 from digits.datasets.pictures import Pictures, Problem, Record, make_record, picture_size
 
 COLUMNS = {"file": "file", "filename": "file", "text": "text", "label": "text"}  # what they are called elsewhere
@@ -24,7 +24,7 @@ def _rows(path: Path) -> list[tuple[int, str, str | None]]:
     Raises DatasetError if the file cannot be read or lacks a column.
     """
     try:
-        content = path.read_text(encoding="utf-8-sig")
+        content = read_text(path)
     except OSError as error:
         raise DatasetError(f"{path}: {(error.strerror or str(error)).lower()}") from None
     except UnicodeDecodeError:
@@ -44,8 +44,22 @@ def _rows(path: Path) -> list[tuple[int, str, str | None]]:
     ]
 
 
-def _crop(name: str, text: str, picture: Path, annotations_only: bool) -> Record:
+def has_texts(path: Path) -> bool:
+    """Whether it is a CSV with the columns of `read_crops`, whatever its name."""
+    if path.suffix.lower() != ".csv":
+        return False
+    try:
+        _rows(path)
+    except DatasetError:
+        return False
+    return True
+
+
+def _crop(name: str, text: str | None, folder: Path, annotations_only: bool) -> Record:
     """One row as a record; ValueError, saying why, if the text is no number or the picture is missing."""
+    picture = picture_path(folder, name)
+    if text is None:
+        raise ValueError("has no text; an empty one, after a comma, would say that there is no number")
     if text and not (text.isascii() and text.isdigit()):
         raise ValueError(f"text {text!r} is not made of the digits 0 to 9 alone")
     size = (0, 0) if annotations_only else picture_size(picture)
@@ -64,18 +78,11 @@ def read_crops(
     """
     path = Path(path) / "labels.csv" if Path(path).is_dir() else Path(path)
     folder = picture_folder(path, images)
-    records, problems, seen = [], [], set()
+    records, problems = [], []
     rows = _rows(path)
     for line, name, text in shown(rows, "measuring pictures", len(rows), quiet):
         try:
-            if not name:
-                raise ValueError("names no file")
-            if text is None:
-                raise ValueError("has no text; an empty one, after a comma, would say that there is no number")
-            if name in seen:
-                raise ValueError("listed before")
-            seen.add(name)
-            records.append(_crop(name, text, folder / name, annotations_only))
+            records.append(_crop(name, text, folder, annotations_only))
         except ValueError as error:
             problems.append(Problem(name, f"line {line}: {error}"))
     return Pictures(str(path), records, problems)

@@ -144,18 +144,31 @@ def by_number(record: Record) -> str:
     return " ".join(record.numbers) or record.image_id
 
 
+def common_folder(records: Iterable[Record]) -> Path:
+    """The innermost folder that holds all the pictures; the current one if there are none."""
+    return Path(os.path.commonpath([os.path.abspath(record.path.parent) for record in records] or [os.getcwd()]))
+
+
+def name_in(folder: Path, record: Record) -> str:
+    """What a picture is called in a COCO file whose pictures are in that folder."""
+    return Path(os.path.abspath(record.path)).relative_to(folder).as_posix()
+
+
 def split(pictures: Pictures, out: str | Path, key: Callable[[Record], str] = by_id) -> dict[str, int]:
-    """Write `train.json`, `validation.json` and `test.json`, COCO files that name the pictures where they are.
+    """Write `train.json`, `validation.json` and `test.json`, COCO files, and a link `images` to where the pictures are.
 
     key: what decides the part, see `part_of`; records with equal keys stay together. Returns the counts. Raises
-    DatasetError if `out` is not empty.
+    DatasetError if `out` is not empty, or can hold no link.
     """
     parts: dict[str, list[Record]] = {"train": [], "validation": [], "test": []}
     for record in pictures.records:
         parts[part_of(key(record))].append(record)
-    home = Path(out).resolve()
+    around = common_folder(pictures.records)
     with whole_folder(out) as folder:
         for part, records in parts.items():
-            document = coco_document(records, lambda r: Path(os.path.relpath(r.path.resolve(), home)).as_posix())
+            document = coco_document(records, lambda r: name_in(around, r))
             write_json(folder / f"{part}.json", document)
+        if pictures.records:
+            where = os.path.relpath(around.resolve(), Path(out).resolve())
+            (folder / "images").symlink_to(where, target_is_directory=True)
     return {part: len(records) for part, records in parts.items()}

@@ -1,11 +1,12 @@
-"""Annotation files: written whole or not at all, and where the pictures they name lie."""
+"""Annotation files: read whatever marks they begin with, written whole or not at all; where their pictures lie."""
 
 from __future__ import annotations
 
+import codecs
 import io
 import os
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING
 
 from PIL import Image
@@ -14,6 +15,16 @@ from digits.core.errors import DatasetError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+def read_text(path: str | Path) -> str:
+    """What a text file holds, with "\\n" line ends: in UTF-8, or in UTF-16 if it begins with the mark of that.
+
+    A byte-order mark is no part of it. Raises OSError, or UnicodeDecodeError if it is neither.
+    """
+    data = Path(path).read_bytes()
+    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return io.StringIO(data.decode("utf-16" if wide else "utf-8-sig"), newline=None).read()
 
 
 def write_bytes(path: str | Path, data: bytes) -> None:
@@ -75,3 +86,17 @@ def picture_folder(annotations: Path, images: str | Path | None) -> Path:
     if not Path(images).is_dir():
         raise DatasetError(f"{images}: no such folder, the pictures of {annotations} are expected there")
     return Path(images)
+
+
+def picture_path(folder: Path, name: str) -> Path:
+    """The picture of a name in a folder; ValueError if the name leads out of it, on this system or another.
+
+    Annotations come from anywhere, and what they name is opened and copied. Links in the folder are followed: who put
+    them there could have put the pictures there.
+    """
+    steps = PureWindowsPath(name)  # which knows the separators and roots of every system
+    if steps.anchor or ".." in steps.parts:
+        raise ValueError("its name leads out of the folder of pictures")
+    if not steps.parts:
+        raise ValueError("names no file")
+    return folder / name

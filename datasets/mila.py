@@ -7,6 +7,8 @@ they are given, but through the two stand-ins below.
 
 from __future__ import annotations
 
+import codecs
+import io
 import os
 import pickle
 import struct
@@ -62,8 +64,7 @@ class _Unpickler(pickle.Unpickler):
 def _load(path: Path) -> dict[int, dict]:
     """What the pickle holds, of which every entry has a filename; DatasetError if it is anything else."""
     try:
-        with path.open("rb") as file:
-            content = _Unpickler(file).load()
+        content = _Unpickler(io.BytesIO(path.read_bytes().removeprefix(codecs.BOM_UTF8))).load()
     except OSError as error:
         raise DatasetError(f"{path}: {(error.strerror or str(error)).lower()}") from None
     except _Refused as error:

@@ -17,7 +17,12 @@ from digits.core.errors import DatasetError, ImageError
 from digits.core.folders import pictures_below
 from digits.core.images import load_image
 from digits.core.progress import shown
+from digits.datasets.files import read_text
 from digits.datasets.items import Sample, by_number, check_digits, empty_boxes, part_of, spread
+
+SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
+LARGEST = 1e6  # pixels from the corner: no picture reaches farther
+_LEAST_INSIDE = 0.2  # of a box's area; of which less lies in the picture, it is not of this picture
 
 _log = logging.getLogger(__name__)
 
@@ -54,6 +59,12 @@ class Record:
             raise DatasetError(f"{self.path}: is {is_}, annotated as {was}")
         return Sample(image, self.boxes, self.labels, self.numbers, self.image_id)
 
+    def says_the_same(self, other: Record) -> bool:
+        """Whether it is the same picture with the same digits."""
+        return (self.path, self.numbers) == (other.path, other.numbers) and all(
+            np.array_equal(getattr(self, name), getattr(other, name)) for name in ("boxes", "labels")
+        )
+
     def number_boxes(self) -> list[np.ndarray]:
         """The digit boxes of each number, one float32 (K, 4) a number."""
         return by_number(self.boxes, self.numbers)
@@ -70,39 +81,53 @@ def make_record(
 ) -> Record:
     """A record with its boxes (N, 4) xyxy clipped to `size`, (width, height), or if that is (0, 0) at zero only.
 
-    Raises ValueError, saying what is wrong, if a box is not finite, has no area or lies outside the picture, if a label
-    is no digit, or if boxes, labels and numbers do not agree.
+    Raises ValueError, saying what is wrong, if a box is not finite, has no area or lies mostly outside the picture, if
+    a label is no digit, or if boxes, labels and numbers do not agree.
     """
-    tidy = np.asarray(boxes, np.float64).reshape(-1, 4) if len(boxes) else empty_boxes()
-    digits = np.asarray(labels, np.int64).reshape(-1)
-    if not np.isfinite(tidy).all():
-        raise ValueError("a box is not finite")
-    if (tidy[:, 2:] <= tidy[:, :2]).any():
+    try:
+        whole = np.asarray(boxes, np.float64).reshape(-1, 4) if len(boxes) else empty_boxes()
+        digits = np.asarray(labels, np.int64).reshape(-1)
+    except (OverflowError, TypeError, ValueError):
+        raise ValueError("boxes must be rows of four numbers, labels digits") from None
+    if not (np.abs(whole) <= LARGEST).all():
+        raise ValueError("a box is not finite, or larger than any picture")
+    if (whole[:, 2:] <= whole[:, :2]).any():
         raise ValueError("a box has no area")
     if ((digits < 0) | (digits > 9)).any():
         raise ValueError(f"labels {digits.tolist()} are not all digits")
     limit = np.array([*size, *size], np.float64) if size[0] else np.inf
-    tidy = np.clip(tidy, 0, limit).astype(np.float32)
-    if (tidy[:, 2:] <= tidy[:, :2]).any():
+    tidy = np.clip(whole, 0, limit).astype(np.float32)
+    if mostly_outside(whole, tidy).any():
         raise ValueError("a box lies outside the picture")
     check_digits(tidy, digits, tuple(numbers), "annotation")
     return Record(image_id, Path(path), *size, tidy, digits, tuple(numbers), shared_out)
+
+
+def mostly_outside(whole: np.ndarray, clipped: np.ndarray) -> np.ndarray:
+    """Of which boxes (N, 4) so little is left after clipping that they cannot be of the picture; bool (N,)."""
+    sides, left = whole[:, 2:] - whole[:, :2], clipped[:, 2:] - clipped[:, :2]
+    return (left <= 0).any(1) | (left.prod(1) < _LEAST_INSIDE * sides.prod(1))
 
 
 class Pictures(Dataset):
     """Records as a torch Dataset of Samples.
 
     problems: the entries that were left out when the annotations were read. They are counted in the log, never fatal.
+    Of records with one id that say the same, one is kept; where they differ, none can be trusted.
     """
 
     def __init__(self, name: str, records: Iterable[Record], problems: Iterable[Problem] = ()):
         self.name = name
         self.problems = list(problems)
-        unique: dict[str, Record] = {}
+        by_id: dict[str, list[Record]] = {}
         for record in records:
-            if unique.setdefault(record.image_id, record) is not record:
-                self.problems.append(Problem(record.image_id, "a second picture of this id"))
-        self.records = list(unique.values())
+            by_id.setdefault(record.image_id, []).append(record)
+        self.records = []
+        for image_id, same in by_id.items():
+            agree = all(same[0].says_the_same(other) for other in same[1:])
+            why = "listed a second time" if agree else f"listed {len(same)} times, each time otherwise"
+            self.records += same[:1] if agree else []
+            self.problems += [Problem(image_id, why)] * (len(same) - agree)
         _warn(name, self.problems)
 
     def __len__(self) -> int:
@@ -144,12 +169,21 @@ def read_picture(path: Path) -> np.ndarray:
 
 def picture_size(path: Path) -> tuple[int, int]:
     """(width, height) of a picture, upright, from its header; ValueError if it is missing or not a picture."""
+    size, orientation = stored_size(path)
+    return size[::-1] if orientation in SIDEWAYS else size
+
+
+def stored_size(path: Path) -> tuple[tuple[int, int], int]:
+    """(width, height) of a picture as it is stored, and the EXIF orientation that turns it upright, 1 to 8.
+
+    From its header; ValueError if it is missing or not a picture.
+    """
     try:
         with Image.open(path) as image:
             # where a PNG has no EXIF up front, Pillow would decode all of it to look for some at its end
             tagged = image.format != "PNG" or "exif" in image.info
-            turned = tagged and image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-            return image.size[::-1] if turned else image.size
+            orientation = image.getexif().get(0x0112, 1) if tagged else 1
+            return image.size, orientation if orientation in range(1, 9) else 1
     except FileNotFoundError:
         raise ValueError("picture missing") from None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
@@ -159,7 +193,7 @@ def picture_size(path: Path) -> tuple[int, int]:
 def read_json(path: Path, kind: type):
     """What a JSON file holds; DatasetError if it is missing, not JSON, or at its top not of that kind."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_text(path))
     except OSError as error:
         raise DatasetError(f"{path}: {(error.strerror or str(error)).lower()}") from None
     except (ValueError, RecursionError) as error:

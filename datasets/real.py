@@ -15,6 +15,7 @@ import numpy as np
 
 from digits.core.errors import DatasetError
 from digits.core.progress import shown
+from digits.datasets.files import picture_path
 from digits.datasets.pictures import Pictures, Problem, make_record, picture_size, read_json
 
 # From these heights over widths on, a box is that of a stack; a level 11 has up to 1.6, steep lines of three up to 1.5.
@@ -35,8 +36,9 @@ def split_evenly(text: str, box) -> np.ndarray:
     whole = sizes.sum() + _GAP * (len(text) - 1)
     parts = np.stack([np.zeros(len(text)), np.ones(len(text)), starts / whole, (starts + sizes) / whole], 1)
     top, bottom, left, right = (parts if not stacked else parts[:, [2, 3, 0, 1]]).T
-    boxes = np.stack([left, top, right, bottom], 1) * ([x2 - x1, y2 - y1] * 2) + [x1, y1, x1, y1]
-    return boxes.astype(np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused with the record
+        boxes = np.stack([left, top, right, bottom], 1) * ([x2 - x1, y2 - y1] * 2) + [x1, y1, x1, y1]
+        return boxes.astype(np.float32)
 
 
 def _digits_of(record: dict) -> tuple[list, list[int], list[str], bool]:
@@ -52,25 +54,37 @@ def _digits_of(record: dict) -> tuple[list, list[int], list[str], bool]:
 
     try:
         if "words" in record:
-            for word in record["words"]:
-                digits = [c for c in word["text"] if c.isdigit()]
-                chars = word["text"] if len(word["boxes"]) == len(word["text"]) else "".join(digits)
+            for word in _listed(record["words"]):
+                digits = "".join(char for char in word["text"] if char.isdigit())
+                if len(word["boxes"]) not in {len(word["text"]), len(digits)}:
+                    raise ValueError(f"{len(word['boxes'])} boxes for {word['text']!r}")
                 if digits:
-                    add(chars, word["boxes"])
+                    add(word["text"] if len(word["boxes"]) == len(word["text"]) else digits, word["boxes"])
         elif "numbers" in record:
-            for number in record["numbers"]:
+            for number in _listed(record["numbers"]):
                 if number["text"].isdigit():
                     add(number["text"], split_evenly(number["text"], number["box"]))
                 else:
                     foreign.append(number["text"])
-        elif any(char.isdigit() for char in record["text"]):
-            add(record["text"], record["boxes"])
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        else:
+            text = record["text"]
+            if any(char.isdigit() for char in text):
+                add(text, record["boxes"])
+            elif len(record.get("boxes") or text) != len(text):
+                raise ValueError(f"{len(record['boxes'])} boxes for {text!r}")
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise ValueError(f"malformed annotation ({error})") from None
     if foreign:  # to drop it would make a negative of a picture that is none
         raise ValueError(f"the number {foreign[0]!r} is not made of digits alone")
     # the box of a number of one digit is that of the digit
     return boxes, labels, numbers, "numbers" in record and any(len(number) > 1 for number in numbers)
+
+
+def _listed(entries: object) -> list:
+    """What else would be empty must not pass for a picture without numbers."""
+    if not isinstance(entries, list):
+        raise TypeError("a list is expected")
+    return entries
 
 
 def read_annotated(source: str | Path, quiet: bool = False) -> Pictures:
@@ -86,7 +100,7 @@ def read_annotated(source: str | Path, quiet: bool = False) -> Pictures:
             raise DatasetError(f"{path}: every entry must be an object with a file")
         name = entry["file"]
         try:
-            picture = path.parent / "images" / name
+            picture = picture_path(path.parent / "images", name)
             records.append(make_record(name, picture, picture_size(picture), *_digits_of(entry)))
         except ValueError as error:
             problems.append(Problem(name, str(error)))

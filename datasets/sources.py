@@ -8,7 +8,7 @@ from digits.core.errors import DatasetError
 from digits.core.folders import files_below
 from digits.core.formats import is_picture_name
 from digits.datasets.coco import read_coco
-from digits.datasets.crops import read_crops
+from digits.datasets.crops import has_texts, read_crops
 from digits.datasets.mila import read_mila
 from digits.datasets.pictures import Pictures, read_negatives
 from digits.datasets.real import read_annotated
@@ -19,7 +19,7 @@ _PICTURES_ANYWHERE = {"svhn": read_svhn, "mila": read_mila, "coco": read_coco, "
 _PICTURES_IN_PLACE = {"yolo": read_yolo, "annotated": read_annotated, "negatives": read_negatives}
 FORMATS = (*_PICTURES_ANYWHERE, *_PICTURES_IN_PLACE)
 _ONE_OF = {"mila": ("*.pkl", "*.pickle"), "coco": ("*.json",)}  # what to look for where a folder is named
-_ANNOTATIONS = (".json", ".xml", ".mat", ".pkl", ".pickle", ".yaml", ".yml")
+_ANNOTATIONS = (".json", ".jsonl", ".xml", ".mat", ".pkl", ".pickle", ".yaml", ".yml", ".names")
 _BY_SUFFIX = {".mat": "svhn", ".pkl": "mila", ".pickle": "mila", ".csv": "crops"}
 
 
@@ -88,10 +88,10 @@ def format_of(path: Path) -> str:
 def _negatives_unless_annotated(path: Path) -> str:
     """A folder of pictures and nothing else: annotations not understood must not make negatives of its pictures."""
     files, lost = files_below(path)
-    pictures = {file.with_suffix("") for file in files if is_picture_name(file.name)}
+    pictures = {name for file in files if is_picture_name(file.name) for name in (file.stem, file.name)}
     for file in files:
-        beside_its_picture = file.suffix.lower() == ".txt" and file.with_suffix("") in pictures
-        if file.suffix.lower() in _ANNOTATIONS or beside_its_picture:
+        named_after_a_picture = file.suffix.lower() == ".txt" and file.stem in pictures
+        if file.suffix.lower() in _ANNOTATIONS or named_after_a_picture or has_texts(file):
             raise DatasetError(
                 f"{path}: holds annotations that are not understood, {file.relative_to(path)}; "
                 "name their file or folder, or use --format negatives if there are no numbers in the pictures"
@@ -105,7 +105,7 @@ def _negatives_unless_annotated(path: Path) -> str:
 def _format_of_json(path: Path) -> str:
     """This project's own annotations are a list, COCO's an object."""
     with path.open("rb") as file:
-        return "annotated" if file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[") else "coco"
+        return "annotated" if file.read(64).lstrip(b"\xef\xbb\xbf\xff\xfe\0 \t\r\n").startswith(b"[") else "coco"
 
 
 def _only(path: Path, patterns: tuple[str, ...]) -> Path:

@@ -25,7 +25,7 @@ from digits.core.boxes import reading_order
 from digits.core.errors import DatasetError
 from digits.core.formats import is_picture_name
 from digits.core.progress import shown
-from digits.datasets.pictures import Pictures, Problem, Record, picture_size
+from digits.datasets.pictures import LARGEST, Pictures, Problem, Record, mostly_outside, picture_size
 
 ANNOTATIONS = "digitStruct.mat"
 COLUMNS = ("left", "top", "width", "height", "label")
@@ -116,20 +116,26 @@ def match(
     ends = np.cumsum(entries.counts).tolist()
     spans = list(zip([0, *ends], ends, strict=False))
     of_entry = np.repeat(np.arange(len(ids)), entries.counts)
+    first: dict[str, int] = {}
+    for i, (called, span) in enumerate(zip(entries.names, spans, strict=True)):
+        before = first.setdefault(called, i)
+        if not np.array_equal(entries.digits[slice(*span)], entries.digits[slice(*spans[before])], equal_nan=True):
+            problems.setdefault(before, "named a second time, with other digits")
     limits = np.inf if sizes is None else np.tile(sizes, 2)[of_entry]
     with np.errstate(over="ignore", invalid="ignore"):
         boxes = np.hstack([entries.digits[:, :2], entries.digits[:, :2] + entries.digits[:, 2:4]])
-        boxes = np.clip(boxes, 0, limits).astype(np.float32)
+        whole, boxes = boxes, np.clip(boxes, 0, limits).astype(np.float32)
+        outside = mostly_outside(whole, boxes)
         order = _in_reading_order(boxes, spans)
-        boxes, digits = boxes[order], entries.digits[order]
+        boxes, digits, outside = boxes[order], entries.digits[order], outside[order]
         raw = digits[:, 4]
         labels = raw.astype(np.int64) % 10
     last_label = first_label + 9
     checks = (
-        (~np.isfinite(np.hstack([digits, boxes])).all(1), "a box or label is not finite"),
+        (~(np.abs(digits) <= LARGEST).all(1), "a box or label is not finite, or larger than any picture"),
         (~np.isin(raw, np.arange(first_label, last_label + 1)), f"a label is not {first_label} to {last_label}"),
         ((digits[:, 2:4] <= 0).any(1), "a box has no area"),
-        ((boxes[:, 2:] <= boxes[:, :2]).any(1), "a box lies outside the picture"),
+        (outside, "a box lies outside the picture"),
     )
     for wrong, reason in checks:
         for i in of_entry[wrong].tolist():

@@ -1,33 +1,36 @@
 """YOLO text labels in and out: `labels/….txt` for `images/….jpg`, a line a digit, `class cx cy width height` in 0 to 1.
 
-Classes are the digits themselves, unless `data.yaml` or `classes.txt` names them otherwise. The format cannot say which
-digits make a number, nor hold a crop of which only the text is known.
+Classes are the digits themselves, unless a file names them otherwise. Boxes are on the picture as its EXIF orientation
+turns it upright, as YOLO's own programs have it. The format cannot say which digits make a number, nor hold a crop of
+which only the text is known.
 """
 
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 import yaml
 
 from digits.core.errors import DatasetError
+from digits.core.formats import SUFFIXES
 from digits.core.progress import shown
-from digits.datasets.coco import digit_classes, other_classes
-from digits.datasets.files import write_text
+from digits.datasets.coco import check_others, digit_classes, other_classes, repeats, without_repeats
+from digits.datasets.files import read_text, write_text
 from digits.datasets.pictures import Pictures, Problem, Record, find_pictures, make_record, picture_size
 
 FIELDS = "class cx cy width height"
 MOST = 1.01  # what writers round beyond the edge of the picture is forgiven
 PARTS = {"train": "train", "validation": "val", "val": "val", "test": "test"}  # folders, and their keys in data.yaml
+_YAML = (".yaml", ".yml")
 
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return read_text(path)
     except OSError as error:
         raise DatasetError(f"{path}: {(error.strerror or str(error)).lower()}") from None
     except UnicodeDecodeError:
@@ -37,26 +40,74 @@ def _text(path: Path) -> str:
 def _names(folder: Path) -> tuple[dict[int, str], Path]:
     """Class names by their number, and the file that gives them; without one, the digits.
 
-    `data.yaml` may be one folder up: a part of a data set that keeps each part in a folder of its own.
+    `data.yaml` or `.yml` in the folder, or one folder up, as in a data set that keeps each part in a folder of its own;
+    else whatever other YAML file in the folder has names; else a list of them, in the folder or beside the labels.
+    Raises DatasetError if there are several that differ.
     """
-    path = folder / "data.yaml"
-    if not path.is_file():
-        path = folder.resolve().parent / "data.yaml"
-    if path.is_file():
-        try:
-            content = yaml.safe_load(_text(path))
-        except yaml.YAMLError:
-            raise DatasetError(f"{path}: not YAML") from None
-        names = content.get("names") if isinstance(content, dict) else None
-        if isinstance(names, list):
-            names = dict(enumerate(names))
-        if not isinstance(names, dict) or not all(isinstance(key, int) for key in names):
-            raise DatasetError(f"{path}: lacks the names of the classes, a list under 'names'")
-        return {key: str(name) for key, name in names.items()}, path
-    path = folder / "classes.txt"
-    if path.is_file():
-        return dict(enumerate(_text(path).splitlines())), path
+    inside = sorted(path for path in folder.iterdir() if path.suffix.lower() in _YAML and path.is_file())
+    places = [folder, *sorted(path for part in ("labels", "images") for path in _folders(folder / part))]
+    for found in (
+        {path: _yaml_names(path) for path in inside if path.stem.lower() == "data"},
+        {
+            path: _yaml_names(path)
+            for path in (folder.resolve().parent / f"data{end}" for end in _YAML)
+            if path.is_file()
+        },
+        {path: _yaml_names(path) for path in inside if "names" in _yaml(path)},
+        {path: _listed_names(path) for place in places for path in sorted(place.iterdir()) if _is_list(path)},
+    ):
+        if found:
+            first, *others = found
+            if other := next((path for path in others if found[path] != found[first]), None):
+                raise DatasetError(f"{other}: names other classes than {first}; remove one of them")
+            return found[first], first
     return {digit: str(digit) for digit in range(10)}, folder
+
+
+def _folders(folder: Path) -> list[Path]:
+    return [folder, *(path for path in folder.rglob("*") if path.is_dir())]
+
+
+def _yaml(path: Path) -> dict:
+    """What a YAML file holds, {} if it is no mapping; DatasetError if it is not YAML."""
+    try:
+        content = yaml.safe_load(_text(path))
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        if isinstance(error, DatasetError):
+            raise
+        raise DatasetError(f"{path}: not YAML") from None
+    return content if isinstance(content, dict) else {}
+
+
+def _yaml_names(path: Path) -> dict[int, str]:
+    """Class names by their number; DatasetError if the file has none."""
+    content = _yaml(path)
+    names = content.get("names")
+    pairs = enumerate(names) if isinstance(names, list) else names.items() if isinstance(names, dict) else ()
+    pairs = [(_number(key), name) for key, name in pairs]
+    plain = all(key is not None and isinstance(name, (str, int, float)) for key, name in pairs)
+    if not pairs or not plain or len(dict(pairs)) < len(pairs):
+        raise DatasetError(f"{path}: lacks the names of the classes, a list under 'names'")
+    if "kpt_shape" in content:
+        raise DatasetError(f"{path}: is of key points; boxes are expected")
+    return {key: str(name) for key, name in pairs}
+
+
+def _number(key: Hashable) -> int | None:
+    """The number of a class, which may be in quotes."""
+    try:
+        return int(key) if isinstance(key, (int, str)) else None
+    except ValueError:
+        return None
+
+
+def _is_list(path: Path) -> bool:
+    """Whether it lists class names, one a line, as labelImg and Darknet have them."""
+    return (path.name.lower() == "classes.txt" or path.suffix.lower() == ".names") and path.is_file()
+
+
+def _listed_names(path: Path) -> dict[int, str]:
+    return dict(enumerate(_text(path).rstrip().splitlines()))
 
 
 def label_path(picture: PurePosixPath) -> PurePosixPath:
@@ -70,26 +121,35 @@ def label_path(picture: PurePosixPath) -> PurePosixPath:
     return PurePosixPath(*parts).with_suffix(".txt")
 
 
-def _parse(line: str, names: Mapping[int, str], size: tuple[int, int]) -> tuple[int, list[float]]:
-    """Class and box, xyxy in pixels, of one line; ValueError if it is malformed."""
+def _parse(line: str, names: Mapping[int, str], size: tuple[int, int]) -> tuple[int, tuple[float, ...]]:
+    """Class and box, xyxy in pixels, of one line; ValueError if it is malformed.
+
+    Instead of a box, there may be a polygon of three points or more, of which the box around it is taken.
+    """
     fields = line.split()
     try:
-        kind, (cx, cy, width, height) = int(fields[0]), map(float, fields[1:])
+        kind, *values = map(float, fields)
     except ValueError:
-        raise ValueError(f"{FIELDS} is expected, not {line.strip()[:40]!r}") from None
+        kind, values = 0.5, []
+    if not kind.is_integer() or len(values) < 4 or len(values) % 2:
+        raise ValueError(f"{FIELDS} is expected, not {line.strip()[:40]!r}")
     if kind not in names:
-        raise ValueError(f"there is no class {kind}")
-    if not all(0 <= value <= MOST for value in (cx, cy, width, height)) or not width or not height:
-        raise ValueError("a box must be given in shares of the picture, from 0 to 1, and have an area")
+        raise ValueError(f"there is no class {int(kind)}")
+    if not all(0 <= value <= MOST for value in values):
+        raise ValueError("a box must be given in shares of the picture, from 0 to 1")
+    if len(values) == 4:
+        cx, cy, width, height = values
+        left, top, right, bottom = cx - width / 2, cy - height / 2, cx + width / 2, cy + height / 2
+    else:
+        left, right, top, bottom = min(values[::2]), max(values[::2]), min(values[1::2]), max(values[1::2])
+    if left == right or top == bottom:
+        raise ValueError("a box must have an area")
     across, down = size
-    left, top, right, bottom = cx - width / 2, cy - height / 2, cx + width / 2, cy + height / 2
-    return kind, [left * across, top * down, right * across, bottom * down]
+    return int(kind), (left * across, top * down, right * across, bottom * down)
 
 
-def _lines(path: Path, names: Mapping[int, str], size: tuple[int, int]) -> list[tuple[int, list[float]]]:
-    """Class and box of every line of a label file, none if there is no such file; ValueError with the line number."""
-    if not path.is_file():
-        return []
+def _lines(path: Path, names: Mapping[int, str], size: tuple[int, int]) -> list[tuple[int, tuple[float, ...]]]:
+    """Class and box of every line of a label file; ValueError with the line number."""
     found = []
     for number, line in enumerate(_text(path).splitlines(), start=1):
         try:
@@ -100,14 +160,89 @@ def _lines(path: Path, names: Mapping[int, str], size: tuple[int, int]) -> list[
     return found
 
 
+def _candidates(folder: Path) -> list[Path]:
+    """The files in a folder that may be labels, whatever their suffix."""
+    files = [path for path in folder.iterdir() if path.is_file()] if folder.is_dir() else []
+    other = (*SUFFIXES, *_YAML)
+    return [p for p in files if p.suffix.lower() not in other and not p.name.startswith(".") and not _is_list(p)]
+
+
+def _is_labels(path: Path) -> bool:
+    """Whether a text without a picture has labels, rather than notes; an empty one has, and one that cannot be read."""
+    try:
+        for word in _text(path).split()[:1]:
+            float(word)
+    except DatasetError:
+        return True
+    except ValueError:
+        return False
+    return True
+
+
+class _LabelFiles:
+    """Which file in a YOLO folder has the labels of which picture.
+
+    That is `label_path`, or else a file of the same name in another case, with the picture's suffix before its own, or
+    beside the picture. strays: label files that no picture is found for.
+    """
+
+    def __init__(self, folder: Path, pictures: list[PurePosixPath]):
+        exact = {picture: label_path(picture) for picture in pictures}
+        beside = {picture.parent for picture in pictures}
+        places = {PurePosixPath(path.relative_to(folder).as_posix()) for path in _folders(folder / "labels")}
+        places |= beside | {labels.parent for labels in exact.values()}
+        files = {place / path.name for place in places for path in _candidates(folder / place)}
+
+        self._of, self._owners = defaultdict(list), defaultdict(list)
+        alike = defaultdict(list)
+        for picture, labels in exact.items():
+            if labels in files:
+                self._give(labels, picture)
+            for name in (labels.with_suffix(""), labels.with_name(picture.name)):
+                alike[str(name).lower()].append(picture)
+        for file in sorted(files - set(self._owners)):
+            strange = file.parent in beside or file.suffix.lower() != ".txt"
+            # what lies beside the pictures would have the same name in the folder of the labels
+            place = label_path(file).with_name(file.name) if file.parent in beside else file
+            name = str(place.with_suffix("")).lower()
+            # a copy that an editor keeps, such as a.txt.bak
+            kept_copy = name.endswith(".txt") and file.suffix.lower() != ".txt"
+            for picture in alike[name.removesuffix(".txt") if kept_copy else name]:
+                if not (strange and exact[picture] in files):
+                    self._give(file, picture)
+        left = sorted(files - set(self._owners))
+        left = [file for file in left if file.parent not in beside and file.suffix.lower() == ".txt"]
+        self.strays = [str(file) for file in left if _is_labels(folder / file)]
+        self.found = len(self._owners)
+
+    def _give(self, file: PurePosixPath, picture: PurePosixPath) -> None:
+        self._of[picture].append(file)
+        self._owners[file].append(picture)
+
+    def of(self, picture: PurePosixPath) -> PurePosixPath | None:
+        """The labels of a picture, None if it has none; ValueError if it is not certain which they are."""
+        files = self._of[picture]
+        if not files and self.strays:
+            raise ValueError("it has no labels, while some are of pictures that are not there")
+        if len(files) > 1:
+            raise ValueError(f"its labels may be in {files[0]} or {files[1]}")
+        for file in files:
+            if len(self._owners[file]) > 1:
+                raise ValueError(f"{file} may be of {self._owners[file][0].name} or {self._owners[file][1].name}")
+            if file.suffix.lower() != ".txt":
+                raise ValueError(f"{file} is not understood, labels are .txt")
+        return files[0] if files else None
+
+
 def read_yolo(folder: str | Path, quiet: bool = False) -> Pictures:
     """Every picture below `images/` with its digits; the id is its path there. A missing or empty label file: none.
 
-    Which digits make a number is not known: numbers are (). Boxes of classes that are no digits are left out and
-    counted as problems. quiet: no progress bar.
+    Which digits make a number is not known: numbers are (). Boxes of classes that are no digits are passed over and
+    counted as problems, as are label files without a picture. quiet: no progress bar.
 
-    Raises DatasetError if `images/` or `labels/` is missing, or no class is a digit; a picture with a malformed line is
-    left out as a problem.
+    Raises DatasetError if `images/` or `labels/` is missing, no class is a digit, or no label file is of a picture. A
+    picture is left out as a problem if a line is malformed, if it is not certain which labels are its own, or if it
+    has labels but no digit.
     """
     folder = Path(folder)
     for name in ("images", "labels"):
@@ -115,20 +250,30 @@ def read_yolo(folder: str | Path, quiet: bool = False) -> Pictures:
             raise DatasetError(f"{folder}: holds no {name}/, a YOLO folder has images/ and labels/")
     names, named_in = _names(folder)
     digits = digit_classes(names, named_in)
-    records, others = [], Counter()
-    found_pictures, problems = find_pictures(folder / "images")
-    for picture in shown(found_pictures, "measuring pictures", len(found_pictures), quiet):
-        relative = PurePosixPath(picture.relative_to(folder).as_posix())
+    records, others, repeated = [], Counter(), 0
+    listed, problems = find_pictures(folder / "images")
+    found_pictures = {PurePosixPath(p.relative_to(folder).as_posix()): p for p in listed}
+    labels = _LabelFiles(folder, list(found_pictures))
+    if labels.strays and not labels.found:
+        raise DatasetError(
+            f"{folder}: none of its labels is of a picture, such as {labels.strays[0]}; compare the names"
+        )
+    for relative, picture in shown(found_pictures.items(), "measuring pictures", len(found_pictures), quiet):
         image_id = str(relative.relative_to("images"))
         try:
-            size = picture_size(picture)
-            found = _lines(folder / label_path(relative), names, size)
-            others.update(names[kind] for kind, _ in found if kind not in digits)
+            size, file = picture_size(picture), labels.of(relative)
+            found = _lines(folder / file, names, size) if file else []
+            foreign = [names[kind] for kind, _ in found if kind not in digits]
+            others.update(foreign)
             known = [(box, digits[kind]) for kind, box in found if kind in digits]
-            records.append(make_record(image_id, picture, size, [b for b, _ in known], [d for _, d in known]))
+            check_others(foreign, len(known))
+            once = without_repeats(known)
+            records.append(make_record(image_id, picture, size, [box for box, _ in once], [d for _, d in once]))
+            repeated += len(known) - len(once)
         except ValueError as error:
             problems.append(Problem(image_id, str(error)))
-    return Pictures(str(folder), records, other_classes(others) + problems)
+    problems += [Problem(stray, "labels of a picture that is not there") for stray in labels.strays]
+    return Pictures(str(folder), records, other_classes(others) + repeats(repeated) + problems)
 
 
 def yolo_lines(record: Record) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from digits.core.errors import DatasetError
 from digits.core.images import load_image
-from digits.datasets.files import picture_folder, write_text
+from digits.datasets.files import picture_folder, picture_path, write_text
 from digits.datasets.mila import read_order
 from digits.datasets.pictures import Record, make_record, read_json
 from digits.evaluation.predictions import PipelineAnswer, read_predictions
@@ -38,6 +38,11 @@ def order_of(path: str | Path) -> list[str]:
         raise DatasetError(f"{path}: lists no picture")
     if odd := next((name for name in names if not name.isprintable()), None):
         raise DatasetError(f"{path}: {odd!r} is not readable text; rename that file")
+    for name in names:
+        try:
+            picture_path(path.parent, name)
+        except ValueError as error:
+            raise DatasetError(f"{path}: {name!r}: {error}") from None
     return names
 
 

@@ -133,7 +133,10 @@ _MEASURES = {"detector": _detector, "recognizer": _recognizer, "pipeline": _pipe
 
 def _load(folder: Path) -> tuple[str, list[Record], dict[str, Answer]]:
     kind = read_report(folder)["kind"]
-    records = read_coco(folder / TRUTH, annotations_only=True, quiet=True).records
+    truth = read_coco(folder / TRUTH, annotations_only=True, quiet=True)
+    for image_id, reason in truth.problems:
+        raise PredictionsError(f"{folder / TRUTH}: {image_id}: {reason}; evaluate anew")
+    records = truth.records
     return kind, records, read_predictions(folder / PREDICTIONS, kind, records)
 
 

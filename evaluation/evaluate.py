@@ -10,8 +10,8 @@ from pathlib import Path
 import digits
 from digits.core.errors import DatasetError, PredictionsError
 from digits.datasets.coco import coco_document, write_json
-from digits.datasets.export import check_unused
-from digits.datasets.files import write_bytes, write_text
+from digits.datasets.export import check_unused, common_folder, name_in
+from digits.datasets.files import read_text, write_bytes, write_text
 from digits.datasets.pictures import Pictures, Problem, Record
 from digits.evaluation import detector, pipeline, recognizer
 from digits.evaluation.predictions import Answer, read_predictions
@@ -86,18 +86,19 @@ def evaluate(
     out = Path(out)
     pictures = measurable(kind, pictures)
     records = pictures.records
-    truth = coco_document(records, lambda record: str(record.path.resolve()))
+    around = common_folder(records)
+    truth = coco_document(records, lambda record: name_in(around, record))
     answers = read_predictions(model, kind, records) if isinstance(model, Path) else {}
     identity = {
         "kind": kind,
         "model": {"predictions": _digest(model)} if isinstance(model, Path) else model.identity,
         "digits": digits.__version__,
-        "pictures": hashlib.sha256(json.dumps(truth).encode()).hexdigest(),
+        "pictures": hashlib.sha256(json.dumps([truth, str(around)]).encode()).hexdigest(),
     }
     thresholds = [] if isinstance(model, Path) else [*model.thresholds]
     thresholds += [_threshold_for(identity, report) for report in thresholds_of]
-    names = [THESE_DATA, *(threshold.chosen_on for threshold in thresholds)]
-    if twice := next((name for name in names if names.count(name) > 1), None):
+    chosen_on = [THESE_DATA, *(threshold.chosen_on for threshold in thresholds)]
+    if twice := next((name for name in chosen_on if chosen_on.count(name) > 1), None):
         raise PredictionsError(f"{twice}: the name of two thresholds; rename the folder of the report")
     _claim(out, identity)
     write_json(out / TRUTH, truth)
@@ -124,8 +125,8 @@ def _digest(path: Path) -> str:
 def _read_run(folder: Path) -> dict:
     """The identity of the evaluation in a folder."""
     try:
-        found = json.loads((folder / RUN).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        found = json.loads(read_text(folder / RUN))
+    except (OSError, ValueError, RecursionError) as error:
         raise PredictionsError(f"{folder / RUN}: cannot be read ({error})") from None
     if not isinstance(found, dict):
         raise PredictionsError(f"{folder / RUN}: is not of digits evaluate")

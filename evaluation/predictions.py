@@ -13,6 +13,7 @@ or instead `error`, if the picture could not be read. Coordinates are pixels of 
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from digits.core.errors import PredictionsError
+from digits.datasets.files import read_text
 from digits.datasets.pictures import Record
 
 Coordinate = Annotated[float, Field(ge=-1e6, le=1e6)]
@@ -156,8 +158,9 @@ Answer = DetectorAnswer | RecognizerAnswer | PipelineAnswer
 
 def parse_line(line: str | bytes, kind: str) -> Answer:
     """One line; ValueError, saying in short what is wrong with it, if it is no answer of this kind."""
+    mark = "\ufeff" if isinstance(line, str) else codecs.BOM_UTF8
     try:
-        return ANSWERS[kind].model_validate_json(line)
+        return ANSWERS[kind].model_validate_json(line.removeprefix(mark))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"]))
@@ -175,22 +178,25 @@ def read_predictions(path: str | Path, kind: str, records: Sequence[Record]) -> 
     answers: dict[str, Answer] = {}
     lines: dict[str, int] = {}
     try:
-        with Path(path).open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                if not line.strip():
-                    continue
-                try:
-                    answer = parse_line(line, kind)
-                    if answer.image_id in lines:
-                        raise ValueError(f"{answer.image_id!r} again, first in line {lines[answer.image_id]}")
-                    if answer.image_id not in wanted:
-                        raise ValueError(f"{answer.image_id!r} is none of the pictures that are measured on")
-                    answer.check(wanted[answer.image_id])
-                except ValueError as error:
-                    raise PredictionsError(f"{path}: line {number}: {error}") from None
-                answers[answer.image_id], lines[answer.image_id] = answer, number
+        text = read_text(path)
     except OSError as error:
         raise PredictionsError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise PredictionsError(f"{path}: line {line}: not UTF-8 text") from None
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            answer = parse_line(line, kind)
+            if answer.image_id in lines:
+                raise ValueError(f"{answer.image_id!r} again, first in line {lines[answer.image_id]}")
+            if answer.image_id not in wanted:
+                raise ValueError(f"{answer.image_id!r} is none of the pictures that are measured on")
+            answer.check(wanted[answer.image_id])
+        except ValueError as error:
+            raise PredictionsError(f"{path}: line {number}: {error}") from None
+        answers[answer.image_id], lines[answer.image_id] = answer, number
     if missing := [image_id for image_id in wanted if image_id not in answers]:
         names = ", ".join(missing[:_SHOWN]) + (" …" if len(missing) > _SHOWN else "")
         raise PredictionsError(f"{path}: no answer for {len(missing)} of {len(wanted)} pictures: {names}")

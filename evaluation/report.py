@@ -15,7 +15,7 @@ import numpy as np
 
 from digits.core.errors import PredictionsError
 from digits.core.progress import shown
-from digits.datasets.files import write_figure, write_picture, write_text
+from digits.datasets.files import read_text, write_figure, write_picture, write_text
 from digits.evaluation.figures import DRAWN, draw
 from digits.evaluation.predictions import ANSWERS
 from digits.evaluation.result import Result, Share
@@ -217,11 +217,11 @@ def read_report(folder: str | Path) -> dict:
     """What report.json in a folder holds; PredictionsError if there is none, or it is something else."""
     path = Path(folder) / REPORT
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_text(path))
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise PredictionsError(f"{path}: {reason}; reports are written by digits evaluate") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise PredictionsError(f"{path}: not JSON ({error})") from None
     sections = content.get("measures") if isinstance(content, dict) else None
     if not isinstance(sections, dict) or content.get("kind") not in ANSWERS:

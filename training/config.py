@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from digits.core.backend import MAX_THREADS
 from digits.core.errors import ConfigError
-from digits.datasets.files import write_text
+from digits.datasets.files import read_text, write_text
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -224,7 +224,7 @@ def load_config(path: str | Path, settings: Iterable[str] = ()) -> Config:
 def read_toml(path: str | Path) -> dict:
     """What a TOML file holds; ConfigError if it cannot be read."""
     try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        return tomllib.loads(read_text(path))
     except OSError as error:
         raise ConfigError(f"{path}: {(error.strerror or str(error)).lower()}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

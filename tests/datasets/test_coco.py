@@ -61,7 +61,10 @@ def records(draw) -> list[Record]:
                 sorted(draw(st.lists(st.floats(0, side, width=32), min_size=2, max_size=2, unique=True)))
                 for side in size
             )
-            boxes.append([x1, y1, x2, y2])
+            if [x1, y1, x2, y2] not in boxes and max(x2, y2) > 1:
+                boxes.append([x1, y1, x2, y2])
+        if len(boxes) < len(labels):  # only foreign files have two digits in one box, or shares
+            boxes, labels = [], []
         if labels and draw(st.booleans()):
             numbers = []
         if draw(st.booleans()):
@@ -116,7 +119,7 @@ def test_classes_count_by_name(names, expected):
     ("image", "annotations", "numbers", "labels"),
     [
         ({}, [], (), []),
-        ({}, [digit(4), digit(2)], (), [4, 2]),
+        ({}, [digit(4), digit(2, (20, 3, 9, 20))], (), [4, 2]),
         ({"numbers": ["007"]}, [], ("007",), []),
         ({"numbers": ["42"]}, [digit(4, number=0), digit(2, (20, 3, 9, 20), number=0)], ("42",), [4, 2]),
         # in another order than they are read, and mixed with those of another number
@@ -126,7 +129,6 @@ def test_classes_count_by_name(names, expected):
             ("42", "7"),
             [4, 2, 7],
         ),
-        ({}, [digit(4), digit(2, iscrowd=1)], (), [4]),
     ],
 )
 def test_digits_and_numbers(tmp_path, image, annotations, numbers, labels):
@@ -195,11 +197,11 @@ def test_missing_file_and_folder(tmp_path):
 
 def test_strays_are_counted(tmp_path):
     found = read_coco(
-        write(tmp_path, [digit(4), digit(5, iscrowd=1), digit(6, image_id=9), digit(7, image_id=[1])], [IMAGE]),
+        write(tmp_path, [digit(4), digit(6, image_id=9), digit(7, image_id=[1])], [IMAGE]),
         annotations_only=True,
     )
     assert found.records[0].labels.tolist() == [4]
-    assert found.problems == [("a crowd", "1 annotation"), ("an image that is not listed", "2 annotations")]
+    assert found.problems == [("an image that is not listed", "2 annotations")]
 
 
 def test_sizes_may_be_written_as_decimals(tmp_path):

@@ -49,7 +49,6 @@ def test_tables(tmp_path, content):
         ("b.png,12A", "b.png", "line 3: text '12A' is not made of the digits 0 to 9 alone"),
         ("b.png,-1", "b.png", "line 3: text '-1' is not"),
         ("b.png,٣", "b.png", "line 3: text '٣' is not"),
-        ("a.png,2", "a.png", "line 3: listed before"),
         ("gone.png,2", "gone.png", "line 3: picture missing"),
         (",2", "", "line 3: names no file"),
         ("labels.png,2", "labels.png", "line 3: not a readable picture"),

@@ -159,9 +159,9 @@ def test_other_folder_and_name(tmp_path, monkeypatch):
 
 
 def test_annotations_only(tmp_path):
-    path = write_mat(tmp_path / "train" / svhn.ANNOTATIONS, [("1.png", [(-1, 5, 800, 20, 7)])])
+    path = write_mat(tmp_path / "train" / svhn.ANNOTATIONS, [("1.png", [(-1, 5, 100, 20, 7)])])
     (record,) = read_svhn(path, annotations_only=True).records
-    assert (record.width, record.height) == (0, 0) and record.boxes.tolist() == [[0, 5, 799, 25]]
+    assert (record.width, record.height) == (0, 0) and record.boxes.tolist() == [[0, 5, 99, 25]]
     write_part(path.parent / "pictures", [("1.png", ONE)])
     (record,) = read_svhn(path, images=path.parent / "pictures").records
     assert (record.width, record.height) == SIZE and record.boxes.tolist() == [[0, 5, 60, 25]]

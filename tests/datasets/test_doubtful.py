@@ -1,0 +1,507 @@
+"""Annotations as they come from elsewhere: read rightly, or left out and listed. None makes a negative of a number."""
+
+import json
+import pickle
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from digits import DatasetError, load_image
+from digits.cli import main
+from digits.datasets import open_source
+from digits.datasets.export import convert, split
+from digits.evaluation.predictions import read_predictions
+from digits.training.config import load_config
+
+CASES = Path(__file__).parents[1] / "cases"
+BOX = [5, 5, 8, 20]
+STORED = (80, 60)  # of photographs that are turned
+UPRIGHT_BOX, FLAT_BOX = [10, 20, 8, 16], [20, 10, 16, 8]
+
+
+def found_in(source, **options) -> dict[str, list[int]]:
+    """The digits of every picture that is not left out."""
+    return {record.image_id: record.labels.tolist() for record in open_source(source, quiet=True, **options).records}
+
+
+def coco(folder: Path, images=None, annotations=None, categories=None, **more) -> Path:
+    """`a.png` shows 7 and 2, `n.png` nothing; 60 x 40 pixels."""
+    (folder / "images").mkdir(exist_ok=True)
+    for name in ("a.png", "n.png"):
+        Image.new("RGB", (60, 40)).save(folder / "images" / name)
+    document = {
+        "images": images or [image(1, "a.png"), image(2, "n.png")],
+        "annotations": annotations if annotations is not None else [digit(7), digit(2, [20, 5, 8, 20])],
+        "categories": categories or [{"id": i, "name": str(i)} for i in range(10)],
+        **more,
+    }
+    (folder / "labels.json").write_text(json.dumps(document))
+    return folder / "labels.json"
+
+
+def image(key, name, **more) -> dict:
+    return {"id": key, "file_name": name, "width": 60, "height": 40, **more}
+
+
+def digit(label, box=BOX, key=1, **more) -> dict:
+    return {"image_id": key, "category_id": label, "bbox": list(box), **more}
+
+
+@pytest.mark.parametrize(
+    ("case", "digits", "listed"),
+    [
+        ("coco/bom.json", {"a.png": [1, 0], "b.png": []}, []),
+        ("coco/strids.json", {"a.png": [1, 0], "b.png": []}, []),
+        ("coco/crowdstr.json", {"a.png": [1, 0], "b.png": []}, []),
+        ("coco/dupann.json", {"a.png": [1, 0], "b.png": []}, ["a box that is listed twice"]),
+        ("coco/bboxhuge.json", {"b.png": []}, ["a.png"]),
+        ("coco/exif/result.json", {"phone.jpg": [2, 7]}, []),
+        ("yolo/classes_txt", {"a.png": [2, 1]}, []),
+        ("yolo/caselabel", {"a.png": [1, 0]}, []),
+        ("yolo/jpgtxt", {"a.png": [1, 0]}, []),
+        ("yolo/dictstr", {"a.png": [1, 0]}, []),
+        ("yolo/ymlsuffix", {"a.png": [8, 9]}, []),
+        ("yolo/othername", {"a.png": [8, 9]}, []),
+        ("yolo/orphan", {"a.png": [1, 0]}, ["labels/zzz.txt"]),
+    ],
+)
+def test_files_that_went_wrong(case, digits, listed):
+    pictures = open_source(CASES / case, quiet=True)
+    assert {record.image_id: record.labels.tolist() for record in pictures.records} == digits
+    assert [problem.image_id for problem in pictures.problems] == listed
+    assert len(list(pictures.readable())) == len(digits)
+
+
+# --- COCO
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"annotations": [digit("7", key="1"), digit("2", [20, 5, 8, 20], "1")]}, id="ids as texts"),
+        pytest.param({"annotations": [digit(7.0, key=1.0), digit(2, [20, 5, 8, 20])]}, id="ids as decimals"),
+        pytest.param({"images": [image("1", "a.png"), image("2", "n.png")]}, id="ids of images as texts"),
+        pytest.param(
+            {"annotations": [digit(7, iscrowd="0"), digit(2, [20, 5, 8, 20], iscrowd="False")]}, id="no crowd"
+        ),
+        pytest.param({"annotations": [digit(7), digit(7, id=9), digit(2, [20, 5, 8, 20])]}, id="a box twice"),
+        pytest.param({"images": [image(1, "a.png"), image(1.5e1, "a.png"), image(2, "n.png")],
+                      "annotations": [digit(7), digit(2, [20, 5, 8, 20]), digit(7, key=15),
+                                      digit(2, [20, 5, 8, 20], 15)]}, id="an image twice, the same"),
+        pytest.param({"images": [image(1, "./a.png", width=None), image(2, "n.png", height=0)]}, id="no size"),
+        pytest.param({"annotations": [digit(7), digit(2, [20, 5, 8, 20]), digit(5, key=9)],
+                      "images": [image(1, "a.png")]}, id="a stray annotation"),
+        pytest.param({"categories": [*({"id": i, "name": f" {i} "} for i in range(10)), {"id": 11, "name": "7"}]},
+                     id="a digit with two categories"),
+    ],
+)  # fmt: skip
+def test_coco_that_can_be_read(tmp_path, change):
+    found = found_in(coco(tmp_path, **change))
+    assert found["a.png"] == [7, 2] and not found.get("n.png")
+
+
+DOUBTFUL = [
+    *(
+        pytest.param({"annotations": [digit(7), digit(2, box)]}, reason, id=f"box {str(box)[:24]}")
+        for box, reason in [
+            ([10**400, 5, 8, 20], "larger than any picture"),
+            ([1e30, 5, 8, 20], "larger than any picture"),
+            ([float("nan"), 5, 8, 20], "not finite"),
+            ([5, 5, float("inf"), 20], "not finite"),
+            ([5, 5, -8, 20], "no area"),
+            ([5, 5, 0, 20], "no area"),
+            ([5, 5, 900, 900], "outside the picture"),
+            ([-50, 5, 51, 20], "outside the picture"),
+            ([90, 5, 8, 20], "outside the picture"),
+            (["5", "5", "8", "20"], "four numbers"),
+            ([5, 5, 8, True], "four numbers"),
+            ([5, 5, 8], "four numbers"),
+        ]
+    ),
+    pytest.param({"annotations": [{"image_id": 1, "category_id": 7}]}, "four numbers", id="no box"),
+    pytest.param({"annotations": [digit(7, [0.1, 0.2, 0.15, 0.5])]}, "shares", id="shares of the picture"),
+    pytest.param({"annotations": [digit(7), digit(2)]}, "two different digits", id="one box, two digits"),
+    pytest.param({"annotations": [digit(7), digit(2, [1, 1, 50, 30], iscrowd=1)]}, "crowd", id="a crowd"),
+    pytest.param({"annotations": [digit(2, [1, 1, 50, 30], iscrowd="true")]}, "crowd", id="nothing but a crowd"),
+    pytest.param({"annotations": [digit(7, iscrowd="perhaps")]}, "iscrowd", id="iscrowd is anything"),
+    pytest.param({"annotations": [digit(7, iscrowd=[1])]}, "iscrowd", id="iscrowd is a list"),
+    *(
+        pytest.param({"images": [image(1, "a.png", **size), image(2, "n.png")]}, reason, id=f"size {size}")
+        for size, reason in [
+            ({"width": 61}, "is 60x40, annotated as 61x40"),
+            ({"width": 40, "height": 60}, "is 60x40, annotated as 40x60"),
+            ({"width": "60"}, "whole numbers"),
+            ({"width": float("inf")}, "whole numbers"),
+            ({"width": float("nan")}, "whole numbers"),
+            ({"height": -40}, "whole numbers"),
+            ({"height": 10**400}, "whole numbers"),
+        ]
+    ),
+    pytest.param({"categories": [{"id": 7, "name": "7"}, {"id": 2, "name": "digit_2"}]}, "may be a digit",
+                 id="a category renamed"),
+    pytest.param({"categories": [{"id": 3, "name": "3"}, *({"id": i, "name": "house number"} for i in (2, 7))]},
+                 "no digit", id="nothing but whole numbers"),
+    pytest.param({"images": [image(1, "a.png"), image(3, "a.png"), image(2, "n.png")]}, "each time otherwise",
+                 id="an image twice, once without digits"),
+    pytest.param({"annotations": [digit(7, key=9), digit(4, key=2)]}, "no annotation", id="its annotations are strays"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "reason"), DOUBTFUL)
+def test_coco_that_cannot_be_trusted(tmp_path, change, reason):
+    pictures = open_source(coco(tmp_path, **change), quiet=True)
+    assert "a.png" not in [record.image_id for record in pictures.records]
+    assert any(image_id == "a.png" and reason in why for image_id, why in pictures.problems)
+
+
+@pytest.mark.parametrize("key", [9, "x", None, [1]])
+def test_coco_without_any_match_is_refused(tmp_path, key):
+    with pytest.raises(DatasetError, match="none of its 1 annotation is of an image that it lists"):
+        open_source(coco(tmp_path, annotations=[digit(7, key=key)]))
+
+
+def test_ids_that_differ_in_their_kind_alone(tmp_path):
+    path = coco(tmp_path, [image(1, "a.png"), image("1", "n.png")], [digit(7, key=1), digit(3, key="1")])
+    assert found_in(path) == {"a.png": [7], "n.png": [3]}
+
+
+OUTSIDE = ["../secret.png", "images/../../secret.png", "..\\secret.png", "C:\\secret.png", "/secret.png"]
+
+
+@pytest.mark.parametrize("kind", ["coco", "crops", "annotated"])
+@pytest.mark.parametrize("name", OUTSIDE)
+@pytest.mark.parametrize("only", [[], ["--annotations-only"]], ids=["", "annotations only"])
+def test_nothing_is_copied_from_outside(tmp_path, kind, name, only):
+    source = tmp_path / "source"
+    source.mkdir()
+    secret = tmp_path / "secret.png"
+    Image.new("RGB", (60, 40), "red").save(secret)
+    name = str(secret) if name == "/secret.png" else name
+    path = coco(source, [image(1, "a.png"), image(2, name)])
+    if kind == "crops":
+        path = source / "labels.csv"
+        path.write_text(f"file,text\na.png,72\n{name},5\n")
+    if kind == "annotated":
+        path = source / "annotations.json"
+        entries = [{"file": file, "numbers": [{"text": "72", "box": [5, 5, 30, 25]}]} for file in ("a.png", name)]
+        path.write_text(json.dumps(entries))
+    if kind == "annotated" and only:
+        only = []
+    for command in (["convert", "--to", "coco"], ["split"]):
+        out = tmp_path / command[0]
+        done = CliRunner().invoke(main, ["data", *command, str(path), "--out", str(out), *only])
+        assert done.exit_code == 0 and "leads out of the folder of pictures" in done.stderr
+        written = [json.loads(file.read_text()) for file in out.glob("*.json")]
+        assert [image["file_name"] for each in written for image in each["images"]] == ["a.png"]
+        assert secret.read_bytes() not in [file.read_bytes() for file in out.rglob("*") if file.is_file()]
+
+
+def test_what_is_no_picture_is_not_copied(tmp_path):
+    path = coco(tmp_path, [image(1, "a.png"), image(2, "passwd")])
+    (tmp_path / "images" / "passwd").write_text("root:x:0:0")
+    pictures = open_source(path, quiet=True)
+    convert(pictures, tmp_path / "out", "coco", quiet=True)
+    assert [file.name for file in (tmp_path / "out" / "images").iterdir()] == ["a.png"]
+    assert pictures.problems == [("passwd", "not a readable picture")]
+
+
+def test_a_split_of_a_split_is_read_where_it_is(tmp_path):
+    (tmp_path / "source").mkdir()
+    pictures = open_source(coco(tmp_path / "source"), quiet=True)
+    split(pictures, tmp_path / "parts")
+    parts = [open_source(tmp_path / "parts" / f"{part}.json", quiet=True) for part in ("train", "validation", "test")]
+    assert sorted(r.image_id for part in parts for r in part.records) == ["a.png", "n.png"]
+    whole = next(part for part in parts if len(part))
+    split(whole, tmp_path / "again")
+    shutil.move(tmp_path, tmp_path.with_name(tmp_path.name + "-moved"))
+    again = tmp_path.with_name(tmp_path.name + "-moved") / "again"
+    assert any(len(open_source(again / f"{part}.json", quiet=True)) for part in ("train", "validation", "test"))
+
+
+# --- photographs that are turned
+
+
+def phone(path: Path, orientation: int, size=STORED) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path.parent.mkdir(exist_ok=True)
+    Image.new("RGB", size).save(path, exif=exif)
+
+
+@pytest.mark.parametrize("orientation", range(2, 9))
+@pytest.mark.parametrize("drawn", ["stored", "upright"])
+def test_boxes_turn_with_their_picture(tmp_path, orientation, drawn):
+    """A white digit is drawn; its box must be where it is in the picture as it is opened."""
+    path = tmp_path / "images" / "p.png"
+    phone(path, orientation)
+    box = FLAT_BOX if orientation > 4 else UPRIGHT_BOX
+    pixels = np.zeros((60, 80, 3), np.uint8)
+    pixels[box[1] : box[1] + box[3], box[0] : box[0] + box[2]] = 255
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(pixels).save(path, exif=exif)
+    upright = cv2.cvtColor(load_image(path), cv2.COLOR_RGB2GRAY)
+    rows, columns = np.nonzero(upright > 128)
+    seen = [int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1]
+    size, stated = (upright.shape[1], upright.shape[0]), STORED
+    if drawn == "upright":
+        box, stated = [seen[0], seen[1], seen[2] - seen[0], seen[3] - seen[1]], size
+    images = [{"id": 1, "file_name": "p.png", "width": stated[0], "height": stated[1]}]
+    # half turns and mirrored pictures keep their size: another picture of the file tells how its boxes were drawn
+    phone(tmp_path / "images" / "q.jpg", 6)
+    other = (80, 60) if drawn == "stored" else (60, 80)
+    images.append({"id": 2, "file_name": "q.jpg", "width": other[0], "height": other[1]})
+    path = coco(tmp_path, images, [digit(7, box), digit(2, FLAT_BOX if drawn == "stored" else UPRIGHT_BOX, 2)])
+    pictures = open_source(path, quiet=True)
+    assert not pictures.problems
+    record = pictures.records[0]
+    assert (record.width, record.height) == size and record.boxes.tolist() == [seen]
+
+
+@pytest.mark.parametrize(
+    ("orientation", "size", "stated", "box", "kept"),
+    [
+        pytest.param(6, STORED, (60, 80), UPRIGHT_BOX, [10, 20, 18, 36], id="size upright"),
+        pytest.param(6, STORED, (80, 60), FLAT_BOX, [42, 20, 50, 36], id="size stored"),
+        pytest.param(6, STORED, (80, 60), [10, 60, 8, 16], [10, 60, 18, 76], id="size stored, box upright"),
+        pytest.param(6, STORED, (80, 60), UPRIGHT_BOX, None, id="size stored, digit would lie"),
+        pytest.param(6, STORED, (0, 0), [10, 60, 8, 16], [10, 60, 18, 76], id="no size, box fits upright"),
+        pytest.param(6, STORED, (0, 0), FLAT_BOX, None, id="no size"),
+        pytest.param(6, STORED, (64, 64), UPRIGHT_BOX, None, id="another size"),
+        pytest.param(6, (60, 60), (60, 60), UPRIGHT_BOX, None, id="square"),
+        pytest.param(3, STORED, STORED, UPRIGHT_BOX, None, id="half turn"),
+        pytest.param(1, STORED, STORED, UPRIGHT_BOX, [10, 20, 18, 36], id="not turned"),
+        pytest.param(1, STORED, (60, 80), UPRIGHT_BOX, None, id="not turned, size is"),
+        pytest.param(99, STORED, STORED, UPRIGHT_BOX, [10, 20, 18, 36], id="no such orientation"),
+    ],
+)
+def test_photographs_that_are_turned(tmp_path, orientation, size, stated, box, kept):
+    phone(tmp_path / "images" / "p.jpg", orientation, size)
+    images = [{"id": 1, "file_name": "p.jpg", "width": stated[0], "height": stated[1]}]
+    pictures = open_source(coco(tmp_path, images, [digit(7, box)]), quiet=True)
+    assert [record.boxes[0].tolist() for record in pictures.records] == ([kept] if kept else [])
+    assert len(pictures.problems) == (kept is None)
+
+
+def test_what_is_written_is_upright_whatever_the_picture(tmp_path):
+    phone(tmp_path / "images" / "p.jpg", 3)
+    images = [{"id": 1, "file_name": "p.jpg", "width": 80, "height": 60}]
+    path = coco(tmp_path, images, [digit(7, UPRIGHT_BOX)], info={"upright": True})
+    convert(open_source(path, quiet=True), tmp_path / "out", "coco", quiet=True)
+    assert open_source(tmp_path / "out", quiet=True).records[0].boxes.tolist() == [[10, 20, 18, 36]]
+
+
+# --- YOLO
+
+LINES = "7 0.2 0.5 0.1 0.4\n2 0.4 0.5 0.1 0.4\n"
+
+
+def yolo(folder: Path, files: dict[str, str | bytes], *pictures: str) -> Path:
+    for name in (*(pictures or ("a.png",)), "n.png"):
+        (folder / "images" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (60, 40)).save(folder / "images" / name)
+    for name, content in {"labels/n.txt": "", **files}.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
+    return folder
+
+
+NINE_FIRST = "\n".join("9876543210")
+QUOTED = "names:\n" + "".join(f"  '{i}': '{9 - i}'\n" for i in range(10))
+
+
+@pytest.mark.parametrize(
+    ("files", "digits"),
+    [
+        pytest.param({"labels/a.txt": LINES}, [7, 2], id="plain"),
+        pytest.param({"labels/a.TXT": LINES}, [7, 2], id="another case"),
+        pytest.param({"labels/A.txt": LINES}, [7, 2], id="another case of the name"),
+        pytest.param({"labels/a.png.txt": LINES}, [7, 2], id="suffix of the picture"),
+        pytest.param({"images/a.txt": LINES}, [7, 2], id="beside the picture"),
+        pytest.param({"images/a.txt": "a house", "labels/a.txt": LINES}, [7, 2], id="a caption beside the picture"),
+        pytest.param({"labels/a.txt": LINES, "labels/train.cache": b"\xff"}, [7, 2], id="a cache"),
+        pytest.param({"labels/a.txt": LINES, "labels/README.txt": "mine"}, [7, 2], id="notes"),
+        pytest.param({"labels/a.txt": LINES.replace("\n", "\r\n")}, [7, 2], id="CRLF"),
+        pytest.param({"labels/a.txt": LINES.encode("utf-8-sig")}, [7, 2], id="mark of UTF-8"),
+        pytest.param({"labels/a.txt": LINES.encode("utf-16")}, [7, 2], id="UTF-16"),
+        pytest.param({"labels/a.txt": LINES.replace("7 ", "7.0 ")}, [7, 2], id="class as a decimal"),
+        pytest.param({"labels/a.txt": LINES + LINES}, [7, 2], id="each box twice"),
+        pytest.param(
+            {"labels/a.txt": "7 0.1 0.3 0.2 0.3 0.2 0.7 0.1 0.7\n2 .3 .3 .4 .3 .4 .7\n"}, [7, 2], id="polygons"
+        ),
+        pytest.param({"labels/a.txt": LINES, "labels/classes.txt": NINE_FIRST}, [2, 7], id="classes beside labels"),
+        pytest.param({"labels/a.txt": LINES, "images/classes.txt": NINE_FIRST}, [2, 7], id="classes beside pictures"),
+        pytest.param({"labels/a.txt": LINES, "classes.txt": "\ufeff" + NINE_FIRST}, [2, 7], id="classes with a mark"),
+        pytest.param({"labels/a.txt": LINES, "obj.names": NINE_FIRST + "\r\n\n"}, [2, 7], id="names of Darknet"),
+        pytest.param({"labels/a.txt": LINES, "data.yml": QUOTED}, [2, 7], id="data.yml"),
+        pytest.param({"labels/a.txt": LINES, "Data.YAML": QUOTED}, [2, 7], id="Data.YAML"),
+        pytest.param({"labels/a.txt": LINES, "house.yaml": QUOTED, "x.yml": "a: 1"}, [2, 7], id="another name"),
+        pytest.param({"labels/a.txt": LINES, "../data.yml": QUOTED}, [2, 7], id="one folder up"),
+        pytest.param({"labels/a.txt": LINES, "data.yaml": QUOTED.encode("utf-8-sig")}, [2, 7], id="YAML with a mark"),
+    ],
+)
+def test_yolo_that_can_be_read(tmp_path, files, digits):
+    assert found_in(yolo(tmp_path / "part", files)) == {"a.png": digits, "n.png": []}
+
+
+@pytest.mark.parametrize(
+    ("files", "listed"),
+    [
+        pytest.param({"labels/a.xml": "<a/>"}, ["a.png"], id="XML"),
+        pytest.param({"labels/a.json": "{}"}, ["a.png"], id="JSON"),
+        pytest.param({"images/a.xml": "<a/>"}, ["a.png"], id="XML beside the picture"),
+        pytest.param({"labels/a.txt.bak": LINES}, ["a.png"], id="a copy"),
+        pytest.param({"labels/a.text": LINES}, ["a.png"], id="another suffix"),
+        pytest.param({"labels/a.txt": LINES, "labels/a.png.txt": ""}, ["a.png"], id="two label files"),
+        pytest.param({"labels/a.txt": "", "labels/a.TXT": LINES}, ["a.png"], id="an empty one, and another"),
+        pytest.param({"labels/b.txt": LINES}, ["a.png", "labels/b.txt"], id="labels of another picture"),
+        pytest.param({"labels/a.txt": "7 20 50 10 40"}, ["a.png"], id="percentages"),
+        pytest.param({"labels/a.txt": "7 12 20 6 16"}, ["a.png"], id="pixels"),
+        pytest.param({"labels/a.txt": "7.5 0.2 0.5 0.1 0.4"}, ["a.png"], id="a broken class"),
+        pytest.param({"labels/a.txt": "nan 0.2 0.5 0.1 0.4"}, ["a.png"], id="class nan"),
+        pytest.param({"labels/a.txt": "1e999 0.2 0.5 0.1 0.4"}, ["a.png"], id="class infinite"),
+        pytest.param({"labels/a.txt": "7 0,2 0,5 0,1 0,4"}, ["a.png"], id="decimal commas"),
+        pytest.param({"labels/a.txt": "7 0.2 0.5 0.1 inf"}, ["a.png"], id="infinite"),
+        pytest.param({"labels/a.txt": "7 0.2 0.5 0.2 0.5 0.2 0.7"}, ["a.png"], id="polygon without area"),
+        pytest.param({"labels/a.txt": "7 0.2 0.5 0.1 0.4\n2 0.2 0.5 0.1 0.4"}, ["a.png"], id="one box, two digits"),
+        pytest.param({"labels/a.txt": b"\xff\xfe7"}, ["a.png"], id="no text"),
+        pytest.param({"labels/a.txt": LINES, "classes.txt": "x\n\n2"}, ["a.png"], id="unknown class"),
+        pytest.param({"labels/a.txt": LINES, "classes.txt": "\n".join(["0", "1", "digit 2", *"3456789"])},
+                     ["digit 2", "a.png"], id="may be a digit"),
+        pytest.param({"labels/a.txt": "0 0.2 0.5 0.1 0.4", "classes.txt": "number\n1"},
+                     ["number", "a.png"], id="no digit"),
+    ],
+)  # fmt: skip
+def test_yolo_that_cannot_be_trusted(tmp_path, files, listed):
+    pictures = open_source(yolo(tmp_path, files), quiet=True)
+    assert [record.image_id for record in pictures.records] == ["n.png"]
+    assert [problem.image_id for problem in pictures.problems] == listed
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"a.yaml": QUOTED, "b.yaml": "names: ['1']"}, "names other classes than"),
+        ({"data.yaml": QUOTED, "data.yml": "names: ['1']"}, "names other classes than"),
+        ({"classes.txt": NINE_FIRST, "labels/classes.txt": "0\n1"}, "names other classes than"),
+        ({"data.yaml": "names: {'0': '1', 0: '2'}"}, "lacks the names"),
+        ({"data.yaml": "names: [[a], [b]]"}, "lacks the names"),
+        ({"data.yaml": "names: " + "[" * 1500}, "not YAML"),
+        ({"data.yaml": "names: ['1']\nkpt_shape: [4, 2]"}, "key points"),
+        ({"labels/n.txt": "", "labels/b.txt": LINES, "labels/c.txt": LINES}, None),
+    ],
+)
+def test_yolo_that_is_refused(tmp_path, files, message):
+    folder = yolo(tmp_path, files)
+    if message is None:
+        message = "none of its labels is of a picture"
+        (folder / "labels" / "n.txt").unlink()
+    with pytest.raises(DatasetError, match=message) as error:
+        open_source(folder)
+    assert "\n" not in str(error.value)
+
+
+def test_two_pictures_of_one_label_file_are_left_out(tmp_path):
+    pictures = open_source(yolo(tmp_path, {"labels/a.txt": LINES}, "a.png", "a.jpg"), quiet=True)
+    assert [record.image_id for record in pictures.records] == ["n.png"] and len(pictures.problems) == 2
+
+
+@pytest.mark.parametrize(
+    "file", ["Labels/a.txt", "txt/a.png.txt", "annotations.jsonl", "house.names", "gt.csv", "deep/a.XML"]
+)
+def test_annotations_that_are_not_understood_make_no_negatives(tmp_path, file):
+    (tmp_path / "Images").mkdir()
+    Image.new("RGB", (60, 40)).save(tmp_path / "Images" / "a.png")
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_text("file,text\na.png,7\n")
+    with pytest.raises(DatasetError, match="not understood"):
+        open_source(tmp_path)
+
+
+# --- the other formats
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [{"words": [{"text": "7", "boxes": [[10**400, 5, 13, 25]]}]}],
+        [{"words": [{"text": "7", "boxes": [[1e30, 5, 1e31, 25]]}]}],
+        [{"words": [{"text": "7", "boxes": [[5, 5, 13, None]]}]}],
+        [{"words": [{"text": "7", "boxes": [{"x": 1}]}]}],
+        [{"words": [{"text": "Bar", "boxes": [[5, 5, 13, 25], [15, 5, 23, 25]]}]}],
+        [{"words": {}}],
+        [{"numbers": ""}],
+        [{"numbers": None}],
+        [{"numbers": [{"text": "42", "box": [0, 0, 10**400, 20]}]}],
+        [{"numbers": [{"text": "42", "box": [0, 0, float("inf"), 20]}]}],
+        [{"numbers": [{"text": "42", "box": [5, 5, 1000, 1000]}]}],
+        [{"text": "B", "boxes": [[5, 5, 13, 25], [15, 5, 23, 25]]}],
+        [{"numbers": [{"text": "42", "box": [5, 5, 25, 25]}]}, {"numbers": []}],
+    ],
+    ids=lambda entries: json.dumps(entries)[:60],
+)
+def test_annotated_that_cannot_be_trusted(tmp_path, entries):
+    coco(tmp_path)
+    (tmp_path / "annotations.json").write_text(json.dumps([{"file": "a.png", **entry} for entry in entries]))
+    pictures = open_source(tmp_path / "annotations.json", quiet=True)
+    assert not pictures.records and {problem.image_id for problem in pictures.problems} == {"a.png"}
+
+
+@pytest.mark.parametrize(
+    ("rows", "kept"), [("a.png,7\na.png,7\n", ["7"]), ("a.png,7\na.png,\n", []), ("a.png,7\na.png,70\n", [])]
+)
+def test_a_crop_that_is_listed_twice(tmp_path, rows, kept):
+    coco(tmp_path)
+    (tmp_path / "labels.csv").write_text("file,text\n" + rows)
+    pictures = open_source(tmp_path / "labels.csv", quiet=True)
+    assert [record.numbers[0] for record in pictures.records] == kept
+    assert [problem.image_id for problem in pictures.problems] == ["a.png"] * (2 - len(kept))
+
+
+# --- marks that a text begins with
+
+ENCODINGS = ["utf-8", "utf-8-sig", "utf-16"]
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("kind", ["coco", "annotated", "crops"])
+def test_marks_before_annotations(tmp_path, kind, encoding):
+    path = coco(tmp_path)
+    if kind == "annotated":
+        path = tmp_path / "annotations.json"
+        path.write_text(json.dumps([{"file": "a.png", "words": [{"text": "72", "boxes": [[5, 5, 13, 25]] * 2}]}]))
+    if kind == "crops":
+        path = tmp_path / "labels.csv"
+        path.write_text("file,text\na.png,72\n")
+    path.write_bytes(path.read_text().encode(encoding))
+    pictures = open_source(path, quiet=True)
+    assert pictures.records[0].image_id == "a.png" and not pictures.problems
+
+
+def test_a_mark_before_a_pickle(tmp_path):
+    """Its oldest protocol is text."""
+    coco(tmp_path)
+    metadata = {"left": [5], "top": [5], "width": [8], "height": [20], "label": [7]}
+    content = pickle.dumps({0: {"filename": "a.png", "metadata": metadata}}, 0)
+    (tmp_path / "train.pkl").write_bytes(b"\xef\xbb\xbf" + content)
+    assert list(found_in(tmp_path / "train.pkl", images=tmp_path / "images").values()) == [[7]]
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_marks_before_a_configuration(tmp_path, encoding):
+    text = 'kind = "detector"\r\n[data]\ntrain = [{source = "a"}]\n[[stages]]\nrate = 1.0\n'
+    (tmp_path / "config.toml").write_bytes(text.encode(encoding))
+    assert load_config(tmp_path / "config.toml").data.train[0].source == "a"
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_marks_before_predictions(tmp_path, encoding):
+    records = open_source(coco(tmp_path), quiet=True).records
+    text = "".join(f'{{"image_id": "{r.image_id}", "boxes": [], "scores": [], "labels": []}}\r\n' for r in records)
+    (tmp_path / "predictions.jsonl").write_bytes(text.encode(encoding))
+    assert len(read_predictions(tmp_path / "predictions.jsonl", "detector", records)) == 2
