@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 from torch.utils.data import Dataset
 
 from digits.core.errors import DatasetError, ImageError
-from digits.core.images import SUFFIXES, load_image
+from digits.core.images import SUFFIXES, load_image, open_image
 from digits.core.progress import shown
 from digits.datasets.items import Sample, by_number, check_digits, empty_boxes, part_of, spread
 
@@ -143,15 +143,10 @@ def read_picture(path: Path) -> np.ndarray:
 def picture_size(path: Path) -> tuple[int, int]:
     """(width, height) of a picture, upright, from its header; ValueError if it is missing or not a picture."""
     try:
-        with Image.open(path) as image:
-            # where a PNG has no EXIF up front, Pillow would decode all of it to look for some at its end
-            tagged = image.format != "PNG" or "exif" in image.info
-            turned = tagged and image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-            return image.size[::-1] if turned else image.size
-    except FileNotFoundError:
-        raise ValueError("picture missing") from None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        raise ValueError("not a readable picture") from None
+        with open_image(path) as picture:
+            return picture.size
+    except ImageError as error:
+        raise ValueError(f"not a readable picture ({error})" if os.path.exists(path) else "picture missing") from None
 
 
 def read_json(path: Path, kind: type):
