@@ -19,8 +19,8 @@ from PIL import BmpImagePlugin, Image, JpegImagePlugin, PngImagePlugin, TiffImag
 from digits.core.errors import ImageError
 from digits.core.metadata import orientation_of, strip_metadata
 
-# Named, because Pillow opens much else, some of it with outside programs. WebP is decoded below.
-_FORMATS = ["JPEG", "PNG", "BMP", "DIB", "TIFF"]
+# Named, because Pillow opens much else, some of it with outside programs.
+_FORMATS = ["JPEG", "PNG", "WEBP", "BMP", "DIB", "TIFF"]
 with suppress(ImportError):  # optional: HEIC photographs
     import pillow_heif
 
@@ -98,7 +98,7 @@ def source_name(source: Source) -> str:
     return str(getattr(source, "name", None) or getattr(source, "filename", None) or "image")
 
 
-def read_stream(stream: BinaryIO, name: str) -> bytes:
+def bytes_of(stream: BinaryIO, name: str) -> bytes:
     """All that a binary file object holds, from its beginning where it can be rewound. Raises ImageError, naming it."""
     with _refused(f"{name}: cannot be read"):
         if isinstance(stream, io.TextIOBase):
@@ -123,7 +123,7 @@ def _refused(reason: str) -> Iterator[None]:
     except ImageError:
         raise
     except Exception as error:
-        raise ImageError(f"{reason} ({' '.join(str(error).split()) or type(error).__name__})") from None
+        raise ImageError(f"{reason} ({' '.join(str(error).split()) or type(error).__name__})") from error
 
 
 def _open(source: Source, name: str, held: ExitStack) -> Picture:
@@ -156,7 +156,7 @@ def _file(source: Source, name: str, held: ExitStack) -> BinaryIO:
         if not hasattr(source, "read"):
             wanted = "a path, encoded bytes, a binary file, a PIL image or an RGB uint8 array"
             raise ImageError(f"{name}: {wanted} expected, got {type(source).__name__}")
-        return io.BytesIO(read_stream(source, name))
+        return io.BytesIO(bytes_of(source, name))
     try:
         file = held.enter_context(open(source, "rb"))  # noqa: SIM115 - only opening it may fail so
     except OSError as error:
@@ -174,10 +174,11 @@ def _check_array(array: np.ndarray, name: str) -> np.ndarray:
 
 def _identify(file: BinaryIO, head: bytes, name: str) -> Image.Image:
     """As Image.open does, but for its warnings of large pictures: those are judged by MAX_PIXELS."""
-    for factory, accept in (Image.OPEN[kind] for kind in _FORMATS):
+    for factory, accept in (Image.OPEN[kind] for kind in _FORMATS if kind in Image.OPEN):
         if accept(head.ljust(16, b"\0")) is True:
             file.seek(0)
-            return factory(file, "")
+            with suppress(SyntaxError):  # it only looked like this format
+                return factory(file, "")
     raise ImageError(f"{name}: not a picture in a format known here{_hint(head)}")
 
 
@@ -203,7 +204,8 @@ def _own_orientation(image: Image.Image) -> int:
     try:
         return int(image.getexif().get(0x0112, 1))
     except Exception:  # Pillow gives up on EXIF for all kinds of reasons
-        return orientation_of(image.info.get("exif") or b"")
+        exif = image.info.get("exif")
+        return orientation_of(exif if isinstance(exif, bytes) else b"")
 
 
 @cache
@@ -274,7 +276,8 @@ def _upright_pixels(image: Image.Image, orientation: int) -> np.ndarray:
 
 
 def _rgb(image: Image.Image) -> np.ndarray:
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+    image = image.convert("LA") if image.mode == "La" else image
+    if image.mode in ("RGBA", "LA", "PA", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))

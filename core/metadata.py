@@ -16,15 +16,20 @@ from collections.abc import Iterator
 from itertools import accumulate
 from typing import BinaryIO, NamedTuple
 
-_ORIENTATION = 0x0112
+_ORIENTATION, _XMP = 274, 700  # tags of TIFF and EXIF
 _XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([1-8])')
+_FAR = 1 << 62  # further than files are long, and not too far to be sought
 _MOST_TEXT = 1 << 20  # bytes that compressed text may unpack to
 
 _APP0, _APP1, _APP14, _APP15, _COM = 0xE0, 0xE1, 0xEE, 0xEF, 0xFE
 _SOS = 0xDA
+_LONGEST = 0xFFFF - 2  # bytes of a segment's content
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _SEGMENTS = {*_FRAMES, 0xC4, 0xCC, *range(_SOS, _APP15 + 1), _COM}  # that have a length
 
+_PNG_PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
+_PNG_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
+_PNG_SAID = (b"eXIf", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"pHYs", b"tIME", b"bKGD", b"sBIT", *_PNG_TEXTS)
 _WEBP_PIXELS = (b"VP8X", b"ANIM", b"ANMF", b"ALPH", b"VP8 ", b"VP8L")
 _WEBP_FRAME = re.compile(rb"ALPH|VP8 ....(?=...\x9d\x01\x2a)|VP8L....(?=/)", re.DOTALL)
 
@@ -45,7 +50,8 @@ class Stripped(NamedTuple):
 def strip_metadata(file: BinaryIO) -> Stripped | None:
     """The same picture without its metadata, of a JPEG, PNG, WebP or TIFF; None of another format.
 
-    file: seekable. Nothing is decoded, and no pixels are read. What is damaged beyond its metadata stays as it is.
+    file: seekable. Nothing is decoded, and no pixels are read. What is damaged beyond its metadata stays as it is, or
+    raises ValueError.
     """
     head = _at(file, 0, 16)
     for magic, walk in _FORMATS.items():
@@ -124,7 +130,7 @@ class _Spliced(io.RawIOBase):
 
 
 def _at(file: BinaryIO, start: int, size: int) -> bytes:
-    file.seek(start)
+    file.seek(min(start, _FAR))
     return file.read(size)
 
 
@@ -132,16 +138,20 @@ def _jpeg(picture: _Walk) -> None:
     at = 2
     picture.keep(0, at)
     while True:
-        marker, end = _segment(picture, at)
+        marker, start, end = _segment(picture, at)
         metadata = _APP0 <= marker <= _APP15 or marker == _COM
         if metadata and not _follows(picture, end):  # its length is wrong
-            end = _header_after(picture, at + 2)
+            end = _header_after(picture, start, end)
+            if not end:
+                raise ValueError("its header is damaged or cut off")
         if marker == _SOS or not end:
-            picture.keep(at, picture.size)  # pixels, or nothing that can be made sense of
+            picture.keep(at, picture.size)  # pixels, or nothing that is known here
             return
-        content = picture.read(at + 4, end - at - 4) if metadata else b""
-        if not metadata or _says_colours(marker, content):
+        content = picture.read(start, min(end - start, _LONGEST)) if metadata else b""
+        if not metadata:
             picture.keep(at, end)
+        elif _says_colours(marker, content):
+            picture.parts.append(struct.pack(">BBH", 0xFF, marker, len(content) + 2) + content)
         elif marker == _APP1 and content.startswith(b"Exif\0\0"):
             picture.exif += content[6:]  # more than one segment holds goes on in the next
         elif marker == _APP1 and content.startswith(b"http://ns.adobe.com/xap/1.0/\0"):
@@ -155,14 +165,15 @@ def _says_colours(marker: int, content: bytes) -> bool:
     return jfif or (marker == _APP14 and content.startswith(b"Adobe") and len(content) >= 12)
 
 
-def _segment(picture: _Walk, at: int) -> tuple[int, int]:
-    """The marker of a JPEG's segment, and where it ends; (0, 0) if none is there."""
+def _segment(picture: _Walk, at: int) -> tuple[int, int, int]:
+    """The marker of a JPEG's segment, where its content begins and where it ends; zeros if none is there."""
     head = picture.read(at, 64)
     fill = max(0, len(head) - len(head.lstrip(b"\xff")) - 1)
     marker, size = head[fill + 1 : fill + 2], head[fill + 2 : fill + 4]
     if head[:1] == b"\xff" and len(size) == 2 and marker[0] in _SEGMENTS:
-        return marker[0], at + fill + 2 + max(2, int.from_bytes(size, "big"))
-    return 0, 0
+        start = at + fill + 4
+        return marker[0], start, start + max(0, int.from_bytes(size, "big") - 2)
+    return 0, 0, 0
 
 
 def _follows(picture: _Walk, at: int) -> bool:
@@ -170,31 +181,37 @@ def _follows(picture: _Walk, at: int) -> bool:
     return len(head) == 2 and head[0] == 0xFF and (head[1] in _SEGMENTS or head[1] == 0xFF)
 
 
-def _header_after(picture: _Walk, start: int) -> int:
-    """Where a JPEG goes on after a segment of wrong length that begins before `start`; 0 if nowhere.
+def _header_after(picture: _Walk, start: int, end: int) -> int:
+    """Where a JPEG goes on after a segment from `start` that does not end at `end`, as it says; 0 if nowhere.
 
-    That is where segments lead, each to the next, over a frame to its pixels. Thumbnails are passed over.
+    That is where segments lead, each to the next, to the pixels of the largest frame: others are thumbnails.
     """
+    tail = picture.read(max(0, picture.size - 64), 64).rstrip(b"\0")
+    if end == picture.size or (end > picture.size and not tail.endswith(b"\xff\xd9")):
+        return 0  # the file is cut off, and what it holds of a picture is a thumbnail
     data = picture.read(start, 1 << 17)
-    place = 0
+    place, best, largest = 0, 0, 0
     while found := re.compile(rb"\xff[\xc0-\xfe]").search(data, place):
         place = found.start() + 1
         if data.startswith(b"\xff\xd8\xff", found.start()):
             place = data.find(b"\xff\xd9", place)
             if place < 0:
-                return 0
-        elif _leads_to_pixels(picture, start + found.start()):
-            return start + found.start()
-    return 0
+                break
+        elif (area := _frame_ahead(picture, start + found.start())) > largest:
+            best, largest = start + found.start(), area
+    return best
 
 
-def _leads_to_pixels(picture: _Walk, at: int) -> bool:
-    frame = False
+def _frame_ahead(picture: _Walk, at: int) -> int:
+    """The area of the frame that comes before a JPEG's pixels, if segments lead there; else 0."""
+    area = 0
     while True:
-        marker, end = _segment(picture, at)
+        marker, start, end = _segment(picture, at)
         if not marker or marker == _SOS or end >= picture.size:
-            return marker == _SOS and frame
-        frame |= marker in _FRAMES
+            return area if marker == _SOS else 0
+        if marker in _FRAMES:
+            _, height, width = struct.unpack(">BHH", picture.read(start, 5).ljust(5, b"\0"))
+            area = height * width
         at = end
 
 
@@ -205,14 +222,13 @@ def _png(picture: _Walk) -> None:
     while len(head := picture.read(at, 8)) == 8:
         size, kind = struct.unpack(">I4s", head)
         end = at + 12 + size
-        pixels = kind.isalpha() and (kind[:1].isupper() or kind == b"tRNS")
-        if pixels:
+        if kind in _PNG_PIXELS:
             picture.keep(at, end)
-        elif not kind.isalpha() or not picture.read(end + 4, 4).isalpha():  # its length is wrong
-            end = _chunk_after(picture, at + 8)
+        elif picture.read(end + 4, 4) not in (*_PNG_PIXELS, *_PNG_SAID) and not _is_chunk(picture.read(at, size + 12)):
+            end = _chunk_after(picture, at + 8)  # its length is wrong
         elif kind == b"eXIf":
             picture.exif = picture.exif or picture.read(at + 8, size)
-        elif kind in (b"tEXt", b"zTXt", b"iTXt"):
+        elif kind in _PNG_TEXTS:
             name, text = _png_text(kind, picture.read(at + 8, size))
             profile = text if name == b"Raw profile type exif" else profile
             picture.xmp = text if name == b"XML:com.adobe.xmp" else picture.xmp
@@ -226,11 +242,16 @@ def _chunk_after(picture: _Walk, start: int) -> int:
     """Where a PNG goes on after a chunk of wrong length: at a whole one that holds pixels; 0 if nowhere."""
     data = picture.read(start, picture.size)
     for found in re.finditer(rb"PLTE|tRNS|IDAT", data):
-        at = found.start()
-        size = int.from_bytes(data[max(0, at - 4) : at], "big")
-        if data[at + 4 + size : at + 8 + size] == zlib.crc32(data[at : at + 4 + size]).to_bytes(4, "big"):
-            return start + at - 4
+        at = max(0, found.start() - 4)
+        if _is_chunk(data[at : at + 12 + int.from_bytes(data[at : at + 4], "big")]):
+            return start + at
     return 0
+
+
+def _is_chunk(data: bytes) -> bool:
+    """Whether bytes are a chunk of a PNG and nothing else, by length and checksum."""
+    size = int.from_bytes(data[:4], "big")
+    return len(data) == size + 12 and zlib.crc32(data[4:-4]) == int.from_bytes(data[-4:], "big")
 
 
 def _png_text(kind: bytes, content: bytes) -> tuple[bytes, bytes]:
@@ -339,32 +360,39 @@ class _Entry(NamedTuple):
         return self.layout.entry.pack(self.tag, self.kind, self.count, self.value)
 
 
+def _start_of_directory(file: BinaryIO, layout: _Layout) -> int:
+    place = _at(file, 8 if layout.big else 4, layout.offset.size)
+    return layout.offset.unpack(place)[0] if len(place) == layout.offset.size else _FAR
+
+
 def _directory(file: BinaryIO, layout: _Layout) -> Iterator[_Entry]:
     """The entries of a TIFF's first directory, as far as they are there."""
-    place = _at(file, 8 if layout.big else 4, layout.offset.size)
-    if len(place) < layout.offset.size:
-        return
-    (start,) = layout.offset.unpack(place)
-    count = _at(file, min(start, 1 << 62), layout.count.size)
+    count = _at(file, _start_of_directory(file, layout), layout.count.size)
     if len(count) < layout.count.size:
         return
+    place = file.tell()
     for _ in range(layout.count.unpack(count)[0]):
-        if len(entry := file.read(layout.entry.size)) < layout.entry.size:
+        entry = _at(file, place, layout.entry.size)
+        if len(entry) < layout.entry.size:
             return
         place = file.tell()
         yield _Entry(*layout.entry.unpack(entry), layout)
-        file.seek(place)
 
 
 def _tiff(picture: _Walk) -> None:
-    """Its first directory is written anew, behind the rest, with only the tags that say how pixels are stored."""
+    """Its first directory is replaced by one with only the tags that say how pixels are stored.
+
+    Raises ValueError if their values lie outside the file.
+    """
     layout = _Layout.of(picture.read(0, 4))
     kept: dict[int, bytes] = {}
-    room = picture.size  # values that overlap could take more, and are suspicious to Pillow
+    room = picture.size  # no more is taken by values that do not overlap
     for entry in _directory(picture.file, layout):
         if entry.tag == _ORIENTATION:
             value = struct.pack("<HHI", entry.tag, 3, 1) + struct.pack("<HH", entry.first(picture.file) & 0xFFFF, 0)
             picture.exif = b"II*\0" + struct.pack("<IH", 8, 1) + value
+        if entry.tag == _XMP and entry.elsewhere:
+            picture.xmp = picture.read(entry.place(), min(entry.size, _MOST_TEXT))
         if entry.tag not in _TIFF_PIXELS or entry.tag in kept or not entry.size:
             continue
         if entry.tag in _SINGLE and entry.count > 1 and entry.kind in _INTEGERS:
@@ -372,12 +400,13 @@ def _tiff(picture: _Walk) -> None:
         if entry.elsewhere:
             room -= entry.size
             if room < 0 or entry.place() + entry.size > picture.size:
-                continue
+                raise ValueError(f"the values of tag {entry.tag} are outside the file")
         kept[entry.tag] = entry.packed()
-    start = layout.offset.pack(picture.size)
-    picture.parts = [picture.read(0, 8 if layout.big else 4) + start]
-    picture.keep(len(picture.parts[0]), picture.size)
-    picture.parts.append(layout.count.pack(len(kept)) + b"".join(kept.values()) + bytes(layout.offset.size))
+    start = _start_of_directory(picture.file, layout)
+    directory = layout.count.pack(len(kept)) + b"".join(kept.values()) + bytes(layout.offset.size)
+    picture.keep(0, start)
+    picture.parts.append(directory)  # no longer than it was, so that nothing else is moved
+    picture.keep(min(start + len(directory), picture.size), picture.size)
 
 
 _FORMATS = {

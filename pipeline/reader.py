@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from digits.core.errors import ImageError
-from digits.core.images import MAX_PIXELS, Source, open_image, read_stream, source_name
+from digits.core.images import MAX_PIXELS, Source, bytes_of, open_image, source_name
 from digits.core.resources import shipped
 from digits.detector import Detections, Detector
 from digits.pipeline.fuse import Fusion, Seen, confidence, features, fuse, same_place
@@ -151,7 +151,7 @@ class Reader:
     def _read(self, source: Source, room: _Room) -> Scene:
         if not isinstance(source, Image.Image) and hasattr(source, "read"):
             name = source_name(source)
-            source = read_stream(source, name)  # kept as bytes, so that the scene can be drawn later
+            source = bytes_of(source, name)  # kept as bytes, so that the scene can be drawn later
         else:
             name = None
         with open_image(source, name) as picture, room.taken(picture.size[0] * picture.size[1]):
