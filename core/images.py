@@ -29,6 +29,8 @@ with suppress(ImportError):  # optional: HEIC photographs
 
 # Where an application has set up no logging, Python prints what libraries log. What is wrong is said by ImageError.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
+# Pillow's memory comes in blocks of 16 MB, of which the C library keeps many, for each thread; these it gives back.
+Image.core.set_block_size(1 << 26)
 
 Source = str | os.PathLike | bytes | BinaryIO | Image.Image | np.ndarray
 

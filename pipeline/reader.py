@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from digits.core.errors import ImageError
-from digits.core.images import MAX_PIXELS, Source, bytes_of, open_image, source_name
+from digits.core.images import MAX_PIXELS, Picture, Source, bytes_of, open_image, source_name
 from digits.core.resources import shipped
 from digits.detector import Detections, Detector
 from digits.pipeline.fuse import Fusion, Seen, confidence, features, fuse, same_place
@@ -156,11 +156,15 @@ class Reader:
             name = None
         with open_image(source, name) as picture, room.taken(picture.size[0] * picture.size[1]):
             started = time.perf_counter()
-            image = picture.load()
-            readings = tuple(self.look(image).readings.values())
+            width, height, look = self._look_at(picture)
             seconds = round(time.perf_counter() - started, 4)
         path = os.fspath(source) if isinstance(source, (str, os.PathLike)) else None
-        return Scene(*image.shape[1::-1], readings, seconds, path, source)
+        return Scene(width, height, tuple(look.readings.values()), seconds, path, source)
+
+    def _look_at(self, picture: Picture) -> tuple[int, int, Look]:
+        """Width, height, and what is seen; the pixels are let go of before there is room for another picture's."""
+        image = picture.load()
+        return *image.shape[1::-1], self.look(image)
 
     def look(self, image: np.ndarray) -> Look:
         """What is seen in an upright photograph, RGB uint8 (H, W, 3), looked at as closely as it takes."""
