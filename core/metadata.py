@@ -382,7 +382,7 @@ def _directory(file: BinaryIO, layout: _Layout) -> Iterator[_Entry]:
 def _tiff(picture: _Walk) -> None:
     """Its first directory is replaced by one with only the tags that say how pixels are stored.
 
-    Raises ValueError if their values lie outside the file.
+    Raises ValueError if they, or their values, lie outside the file.
     """
     layout = _Layout.of(picture.read(0, 4))
     kept: dict[int, bytes] = {}
@@ -403,6 +403,8 @@ def _tiff(picture: _Walk) -> None:
                 raise ValueError(f"the values of tag {entry.tag} are outside the file")
         kept[entry.tag] = entry.packed()
     start = _start_of_directory(picture.file, layout)
+    if not kept or start > picture.size:
+        raise ValueError("its directory is cut off")
     directory = layout.count.pack(len(kept)) + b"".join(kept.values()) + bytes(layout.offset.size)
     picture.keep(0, start)
     picture.parts.append(directory)  # no longer than it was, so that nothing else is moved
