@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import ctypes
 import io
+import logging
 import os
-import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from functools import cache, partial
+from types import ModuleType
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import BmpImagePlugin, Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin  # noqa: F401 - for Image.OPEN
 
-from digits.core.errors import ImageError
+from digits.core.batch import check_picture
+from digits.core.errors import ImageError, reason
 from digits.core.formats import FORMATS
+from digits.core.metadata import orientation_of, strip_metadata
 from digits.core.streams import is_stream, read_stream
+
+# Where an application has set up no logging, Python prints what libraries log. What is wrong is said by ImageError.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
+# Pillow's memory comes in blocks of 16 MB, of which the C library keeps many, for each thread; these it gives back.
+Image.core.set_block_size(1 << 26)
 
 Source = str | os.PathLike | bytes | BinaryIO | Image.Image | np.ndarray
 
@@ -36,63 +49,131 @@ def load_image(source: Source, name: str | None = None) -> np.ndarray:
     """A photograph as RGB uint8 (H, W, 3), upright by its EXIF orientation, contiguous.
 
     source: path, encoded bytes, binary file object, PIL image, or RGB uint8 array (H, W, 3), which is passed through.
-    name: what messages call it; the path by default. Alpha is composited on white, 16-bit and floating-point
-    samples are scaled to 8 bit, CMYK, grey, palette and 1-bit pictures are converted, of several frames the first is
-    taken.
+    A file object is read from its beginning. name: what messages call it; the path by default. Alpha is composited on
+    white, 16-bit and floating-point samples are scaled to 8 bit, CMYK, grey, palette and 1-bit pictures are converted,
+    of several frames the first is taken. Metadata may be damaged; the orientation counts where it can be read.
 
     Raises ImageError, naming the photograph, for anything that cannot be read whole: missing, empty, truncated,
-    foreign, or larger than MAX_PIXELS.
+    foreign, larger than MAX_PIXELS, or no picture at all.
     """
-    name = name or source_name(source)
-    if isinstance(source, np.ndarray):
-        return _check_array(source, name)
-    if isinstance(source, Image.Image):
-        return _to_rgb(source, name)
-    if not isinstance(source, (str, os.PathLike)):
-        data = source if isinstance(source, (bytes, bytearray, memoryview)) else source.read()
-        return _decode(io.BytesIO(data), name)
-    if is_stream(source):
-        return _decode(io.BytesIO(read_stream(source, name)), name)
-    try:
-        file = open(source, "rb")  # noqa: SIM115 - closed below; only opening it may fail here
-    except OSError as error:
-        raise ImageError(f"{name}: {error.strerror.lower() if error.strerror else error}") from None
-    except ValueError as error:  # a path that no file can have
-        raise ImageError(f"{name!r}: {error}") from None
-    with file:
-        return _decode(file, name)
+    with open_image(source, name) as picture:
+        return picture.load()
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A photograph whose header is read.
+
+    size: (width, height), upright. orientation: that of EXIF, 1 to 8, by which it is turned. load: gives its pixels,
+    see `load_image`; once, and while it is open.
+    """
+
+    size: tuple[int, int]
+    orientation: int
+    load: Callable[[], np.ndarray]
+
+
+@contextmanager
+def open_image(source: Source, name: str | None = None) -> Iterator[Picture]:
+    """A photograph whose pixels are decoded when they are asked for. Arguments and errors are those of `load_image`."""
+    with _refused("image: cannot be read"):
+        name = name or source_name(source)
+    with ExitStack() as held:
+        with _refused(f"{name}: cannot be opened"):
+            picture = _open(source, name, held)
+            width, height = picture.size
+            if width * height > MAX_PIXELS:
+                raise ImageError(f"{name}: too large, {width}x{height} is over {MAX_PIXELS // 10**6} megapixels")
+            if not width * height:
+                raise ImageError(f"{name}: has no pixels")
+        yield picture
 
 
 def source_name(source: Source) -> str:
     """What messages call a source that was given no name: its path or file name where it has one."""
     if isinstance(source, (str, os.PathLike)):
-        return os.fspath(source)
+        return os.fsdecode(source) or "''"
     return str(getattr(source, "name", None) or getattr(source, "filename", None) or "image")
 
 
-def _check_array(array: np.ndarray, name: str) -> np.ndarray:
-    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
-        raise ImageError(f"{name}: RGB uint8 (H, W, 3) expected, got {array.dtype} {array.shape}")
-    return np.ascontiguousarray(array)
+def bytes_of(stream: BinaryIO, name: str) -> bytes:
+    """All that a binary file object holds, from its beginning where it can be rewound. Raises ImageError, naming it."""
+    with _refused(f"{name}: cannot be read"):
+        if isinstance(stream, io.TextIOBase):
+            raise ImageError(f"{name}: is open as text; open it in binary mode")
+        with suppress(AttributeError, OSError):  # a pipe
+            stream.seek(0)
+        data = stream.read()
+    if isinstance(data, str):
+        raise ImageError(f"{name}: is open as text; open it in binary mode")
+    if not isinstance(data, (bytes, bytearray, memoryview)):
+        raise ImageError(f"{name}: bytes expected of its read(), got {type(data).__name__}")
+    if not data:
+        raise ImageError(f"{name}: empty file, or read before and not to be rewound")
+    return bytes(data)
 
 
-def _decode(file: BinaryIO, name: str) -> np.ndarray:
+@contextmanager
+def _refused(what: str) -> Iterator[None]:
+    """Whatever goes wrong is an ImageError: decoders and file objects of others raise all kinds of errors."""
+    try:
+        yield
+    except ImageError:
+        raise
+    except Exception as error:
+        raise ImageError(f"{what} ({' '.join(str(error).split()) or type(error).__name__})") from error
+
+
+def _open(source: Source, name: str, held: ExitStack) -> Picture:
+    if isinstance(source, np.ndarray):
+        array = np.ascontiguousarray(check_picture(source, name))
+        return Picture(array.shape[1::-1], 1, lambda: array)
+    if isinstance(source, Image.Image):
+        return Picture(source.size, 1, partial(_load, source, None, f"{name}: cannot be read"))
+    file = _file(source, name, held)
     head = file.read(16)
     if not head:
         raise ImageError(f"{name}: empty file")
-    file.seek(0)
+    file, orientation = strip_metadata(file) or (file, None)
+    broken = f"{name}: damaged or truncated"
+    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+        size, transparent = _webp_header(file)
+        load = partial(_load_webp, file, size, transparent, orientation, broken)
+    else:
+        image = _identify(file, head, name)
+        held.callback(image.close)
+        size, load = image.size, partial(_load, image, orientation, broken, close=True)
+    return Picture(size[::-1] if (orientation or 1) > 4 else size, orientation or 1, load)
+
+
+def _file(source: Source, name: str, held: ExitStack) -> BinaryIO:
+    """Seekable, at its beginning."""
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return io.BytesIO(source)
+    if not isinstance(source, (str, os.PathLike)):
+        if not hasattr(source, "read"):
+            wanted = "a path, encoded bytes, a binary file, a PIL image or an RGB uint8 array"
+            raise ImageError(f"{name}: {wanted} expected, got {type(source).__name__}")
+        return io.BytesIO(bytes_of(source, name))
+    if is_stream(source):
+        return io.BytesIO(read_stream(source, name))
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # judged by MAX_PIXELS below
-            image = Image.open(file, formats=FORMATS)
-    except Image.DecompressionBombError:
-        raise ImageError(f"{name}: too large, over {MAX_PIXELS // 10**6} megapixels") from None
-    except UnidentifiedImageError:
-        raise ImageError(f"{name}: not a picture in a format known here{_hint(head)}") from None
-    except (OSError, ValueError, SyntaxError) as error:
-        raise ImageError(f"{name}: cannot be opened ({error})") from None
-    with image:
-        return _to_rgb(image, name)
+        file = held.enter_context(open(source, "rb"))  # noqa: SIM115 - only opening it may fail so
+    except OSError as error:
+        raise ImageError(f"{name}: {reason(error)}") from None
+    except ValueError as error:  # a path that no file can have
+        raise ImageError(f"{name!r}: {error}") from None
+    return file
+
+
+def _identify(file: BinaryIO, head: bytes, name: str) -> Image.Image:
+    """As Image.open does, but for its warnings of large pictures: those are judged by MAX_PIXELS."""
+    for factory, accept in (Image.OPEN[kind] for kind in FORMATS if kind in Image.OPEN):
+        if accept(head.ljust(16, b"\0")) is True:
+            file.seek(0)
+            with suppress(SyntaxError):  # it only looked like this format
+                return factory(file, "")
+    raise ImageError(f"{name}: not a picture in a format known here{_hint(head)}")
 
 
 def _hint(head: bytes) -> str:
@@ -101,24 +182,81 @@ def _hint(head: bytes) -> str:
     return ", or damaged" if "HEIF" in FORMATS else "; for HEIC: pip install 'street-digits[heic]'"
 
 
-def _to_rgb(image: Image.Image, name: str) -> np.ndarray:
-    if image.width * image.height > MAX_PIXELS:
-        raise ImageError(f"{name}: too large, {image.width}x{image.height} is over {MAX_PIXELS // 10**6} megapixels")
-    if 0 in image.size:
-        raise ImageError(f"{name}: has no pixels")
-    try:
+def _load(image: Image.Image, orientation: int | None, broken: str, close: bool = False) -> np.ndarray:
+    """The pixels of an image, turned by an orientation, or if that is None by the image's own."""
+    with _refused(broken):
+        if image.format == "TIFF":
+            _silence_libtiff()
         image.load()
-        return _upright_pixels(image)
-    except (OSError, ValueError, SyntaxError, EOFError, IndexError, MemoryError, Image.DecompressionBombError) as error:
-        raise ImageError(f"{name}: damaged or truncated ({error})") from None
+        upright = _upright_pixels(image, orientation or _own_orientation(image))
+        if close:  # or else it is in memory as long as it is open
+            image.close()
+        return upright
 
 
-def _upright_pixels(image: Image.Image) -> np.ndarray:
-    """RGB uint8 (H, W, 3) of a loaded image.
+def _own_orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(0x0112, 1))
+    except Exception:  # Pillow gives up on EXIF for all kinds of reasons
+        exif = image.info.get("exif")
+        return orientation_of(exif if isinstance(exif, bytes) else b"")
+
+
+@cache
+def _silence_libtiff() -> None:
+    """Lets it print no errors on the process's stderr, as Pillow does with its warnings: ImageError tells them."""
+    if set_handler := _c_function(Image.core, "TIFFSetErrorHandler", ctypes.c_void_p):
+        set_handler(None)
+
+
+def _c_function(module: ModuleType, name: str, result: type) -> Callable | None:
+    """A function of the C library that an extension module is linked with; None if it is no library of its own."""
+    try:
+        function = getattr(ctypes.CDLL(module.__file__), name)
+    except (AttributeError, OSError):
+        return None
+    function.restype = result
+    return function
+
+
+def _webp_header(file: BinaryIO) -> tuple[tuple[int, int], bool]:
+    """(width, height) of a WebP without metadata, and whether it may be transparent."""
+    file.seek(12)
+    kind, data = file.read(8)[:4], file.read(10)
+    number = partial(int.from_bytes, byteorder="little")
+    if kind == b"VP8X" and len(data) == 10:
+        return (number(data[4:7]) + 1, number(data[7:10]) + 1), bool(data[0] & 0x10)
+    if kind == b"VP8 " and data[3:6] == b"\x9d\x01\x2a":
+        return (number(data[6:8]) & 0x3FFF, number(data[8:10]) & 0x3FFF), False
+    if kind == b"VP8L" and data[:1] == b"/":
+        bits = number(data[1:5])
+        return ((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1), bool(bits >> 28 & 1)
+    raise ValueError("no header of a WebP")
+
+
+def _load_webp(file: BinaryIO, size: tuple[int, int], transparent: bool, orientation: int, broken: str) -> np.ndarray:
+    """Decoded straight to where Pillow can use it; its own decoder holds a picture five times over."""
+    from PIL import _webp
+
+    with _refused(broken):
+        file.seek(0)
+        data = file.read()
+        pixels = np.empty((*size[::-1], 4), np.uint8)
+        count = ctypes.c_size_t
+        decode = _c_function(_webp, "WebPDecodeRGBAInto", ctypes.c_void_p)
+        whole = decode and decode(data, count(len(data)), pixels.ctypes, count(pixels.nbytes), size[0] * 4)
+        if not whole:  # an animation, or damaged; or libwebp is hidden in Pillow
+            pixels = _webp.WebPAnimDecoder(data).get_next()[0]
+        mode = "RGBA" if transparent else "RGBX"
+        image = Image.frombuffer(mode, size, pixels, "raw", mode, 0, 1)
+        return _upright_pixels(image, orientation)
+
+
+def _upright_pixels(image: Image.Image, orientation: int) -> np.ndarray:
+    """RGB uint8 (H, W, 3) of a loaded image, turned.
 
     Converted in strips, straight to where they belong: a large photograph is never in memory a third time.
     """
-    orientation = image.getexif().get(0x0112, 1)
     turned = orientation in (5, 6, 7, 8)
     upright = np.empty((*(image.size if turned else image.size[::-1]), 3), np.uint8)
     back = {6: 8, 8: 6}.get(orientation, orientation)  # every other turn is its own inverse
@@ -132,7 +270,8 @@ def _upright_pixels(image: Image.Image) -> np.ndarray:
 
 
 def _rgb(image: Image.Image) -> np.ndarray:
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+    image = image.convert("LA") if image.mode == "La" else image
+    if image.mode in ("RGBA", "LA", "PA", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
@@ -140,7 +279,7 @@ def _rgb(image: Image.Image) -> np.ndarray:
 
 def _full_scale(samples: np.ndarray) -> float:
     """The sample value that is white in a deep grey picture: that of its depth, or if brighter its brightest."""
-    if samples.dtype == np.uint16:
+    if samples.dtype.kind == "u":
         return 65535.0
     highest = float(np.max(samples, where=np.isfinite(samples), initial=0))
     depths = (1.0, 255.0) if samples.dtype == np.float32 else (255.0, 65535.0)

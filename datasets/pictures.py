@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 from torch.utils.data import Dataset
 
 from digits.core.errors import DatasetError, ImageError
 from digits.core.folders import pictures_below
-from digits.core.images import load_image
+from digits.core.images import load_image, open_image
 from digits.core.progress import shown
 from digits.datasets.files import read_text
 from digits.datasets.items import Sample, by_number, check_digits, empty_boxes, part_of, spread
@@ -179,15 +179,13 @@ def stored_size(path: Path) -> tuple[tuple[int, int], int]:
     From its header; ValueError if it is missing or not a picture.
     """
     try:
-        with Image.open(path) as image:
-            # where a PNG has no EXIF up front, Pillow would decode all of it to look for some at its end
-            tagged = image.format != "PNG" or "exif" in image.info
-            orientation = image.getexif().get(0x0112, 1) if tagged else 1
-            return image.size, orientation if orientation in range(1, 9) else 1
-    except FileNotFoundError:
-        raise ValueError("picture missing") from None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        raise ValueError("not a readable picture") from None
+        with open_image(path) as picture:
+            stored = picture.size[::-1] if picture.orientation in SIDEWAYS else picture.size
+            return stored, picture.orientation
+    except ImageError as error:
+        if not os.path.exists(path):
+            raise ValueError("picture missing") from None
+        raise ValueError(f"not a readable picture ({str(error).removeprefix(f'{path}: ')})") from None
 
 
 def read_json(path: Path, kind: type):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice, pairwise
@@ -18,7 +20,7 @@ from PIL import Image
 
 from digits.core.backend import check_threads
 from digits.core.errors import ImageError
-from digits.core.images import Source, load_image, source_name
+from digits.core.images import MAX_PIXELS, Picture, Source, bytes_of, open_image, source_name
 from digits.core.resources import shipped
 from digits.detector import Detections, Detector
 from digits.pipeline.fuse import Fusion, Seen, confidence, features, fuse, same_place
@@ -59,6 +61,27 @@ class Look:
     regions: list[NumberRegion]
     seen: list[Seen]
     readings: dict[int, Reading]
+
+
+class _Room:
+    """Memory for photographs that are read at once: for as many pixels as a single one may have."""
+
+    def __init__(self):
+        self._pixels = 0
+        self._freed = threading.Condition()
+
+    @contextmanager
+    def taken(self, pixels: int) -> Iterator[None]:
+        """Waits until there is room; for a single photograph there always is."""
+        with self._freed:
+            self._freed.wait_for(lambda: not self._pixels or self._pixels + pixels <= MAX_PIXELS)
+            self._pixels += pixels
+        try:
+            yield
+        finally:
+            with self._freed:
+                self._pixels -= pixels
+                self._freed.notify_all()
 
 
 class Reader:
@@ -102,25 +125,19 @@ class Reader:
 
         Raises ImageError if it cannot be loaded.
         """
-        started = time.perf_counter()
-        name = source_name(source)
-        if not isinstance(source, Image.Image) and hasattr(source, "read"):
-            source = source.read()  # kept as bytes, so that the scene can be drawn later
-        image = load_image(source, name)
-        readings = tuple(self.look(image).readings.values())
-        path = os.fspath(source) if isinstance(source, (str, os.PathLike)) else None
-        return Scene(*image.shape[1::-1], readings, round(time.perf_counter() - started, 4), path, source)
+        return self._read(source, _Room())
 
     def read_all(self, sources: Iterable[Source], *, skip_errors: bool = False) -> Iterator[Scene | ImageError]:
-        """Read many photographs, in order: while one is looked at, the next is loaded. No more are in memory.
+        """Read many photographs, in order: while one is looked at, the next is loaded. No more are in memory, and of
+        large ones, which together have more pixels than a single one may have, only one.
 
         A photograph that cannot be loaded raises ImageError when its turn comes, or with `skip_errors` yields that
         error in its place.
         """
-        sources = iter(sources)
+        sources, room = iter(sources), _Room()
         pool = ThreadPoolExecutor(self._at_once, "digits-read")
         try:
-            reading = deque(pool.submit(self.read, source) for source in islice(sources, self._at_once))
+            reading = deque(pool.submit(self._read, source, room) for source in islice(sources, self._at_once))
             while reading:
                 try:
                     scene = reading.popleft().result()
@@ -128,10 +145,28 @@ class Reader:
                     if not skip_errors:
                         raise
                     scene = error
-                reading.extend(pool.submit(self.read, source) for source in islice(sources, 1))
+                reading.extend(pool.submit(self._read, source, room) for source in islice(sources, 1))
                 yield scene
         finally:
             pool.shutdown(cancel_futures=True)
+
+    def _read(self, source: Source, room: _Room) -> Scene:
+        if not isinstance(source, Image.Image) and hasattr(source, "read"):
+            name = source_name(source)
+            source = bytes_of(source, name)  # kept as bytes, so that the scene can be drawn later
+        else:
+            name = None
+        with open_image(source, name) as picture, room.taken(picture.size[0] * picture.size[1]):
+            started = time.perf_counter()
+            width, height, look = self._look_at(picture)
+            seconds = round(time.perf_counter() - started, 4)
+        path = os.fspath(source) if isinstance(source, (str, os.PathLike)) else None
+        return Scene(width, height, tuple(look.readings.values()), seconds, path, source)
+
+    def _look_at(self, picture: Picture) -> tuple[int, int, Look]:
+        """Width, height, and what is seen; the pixels are let go of before there is room for another picture's."""
+        image = picture.load()
+        return *image.shape[1::-1], self.look(image)
 
     def look(self, image: np.ndarray) -> Look:
         """What is seen in an upright photograph, RGB uint8 (H, W, 3), looked at as closely as it takes."""

@@ -207,7 +207,7 @@ def test_what_is_no_picture_is_not_copied(tmp_path):
     pictures = open_source(path, quiet=True)
     convert(pictures, tmp_path / "out", "coco", quiet=True)
     assert [file.name for file in (tmp_path / "out" / "images").iterdir()] == ["a.png"]
-    assert pictures.problems == [("passwd", "not a readable picture")]
+    assert pictures.problems == [("passwd", "not a readable picture (not a picture in a format known here)")]
 
 
 def test_a_split_of_a_split_is_read_where_it_is(tmp_path):
