@@ -458,17 +458,25 @@ def test_summaries_of_commands_are_not_cut(name):
 
 
 def links(path: Path) -> list[str]:
-    """Relative links of a document, pictures too, without the place in the file that they may name."""
+    """Links of a document within the project, pictures too."""
     text = re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.M | re.S)
-    targets = [target.partition("#")[0] for target in re.findall(r"\]\(([^)\s]+)", text)]
-    return [target for target in targets if target and "://" not in target]
+    return [target for target in re.findall(r"\]\(([^)\s]+)", text) if "://" not in target]
+
+
+def anchors(path: Path) -> set[str]:
+    """The places in a document that a link may name."""
+    headings = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.M)
+    return {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("path", WRITTEN, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_links_and_files_of_the_project_that_a_document_names_exist(path):
     """Files are named from the root, or from the document's folder, with the suffix of a file that is kept here."""
-    for target in links(path):
-        assert (path.parent / target).exists(), target
+    for link in links(path):
+        target, _, anchor = link.partition("#")
+        linked = path.parent / target if target else path
+        assert linked.exists(), link
+        assert not anchor or anchor in anchors(linked), link
     if path not in DOCUMENTS:  # the changelog names what is gone
         return
     for span in spans(path.read_text(encoding="utf-8")):
