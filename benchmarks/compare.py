@@ -1,4 +1,4 @@
-"""Compares this reader with general OCR engines on the same photographs, and prints README's table of it.
+"""Compares this reader with general OCR engines on the same photographs, and prints the table of README.md here.
 
     python benchmarks/compare.py --data DATA --python rapidocr=/envs/rapidocr/bin/python
 

@@ -1,4 +1,4 @@
-"""Prints the figures of MODEL_CARD.md, measured on the real data in one run.
+"""Prints the first table of README.md here and the figures of MODEL_CARD.md, measured on the real data in one run.
 
     python benchmarks/measure.py --data DATA
 

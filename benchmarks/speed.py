@@ -1,4 +1,4 @@
-"""Times this reader's backends and other engines in one run, and prints README's table of it.
+"""Times this reader's backends and other engines in one run, and prints the table of README.md here.
 
     python benchmarks/speed.py --photos DATA/wild/images --python rapidocr=/envs/rapidocr/bin/python
 

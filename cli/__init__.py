@@ -15,8 +15,12 @@ from digits.cli.output import INTERRUPTED, failure, prepare_streams, printable
 from digits.cli.read import read
 from digits.cli.train import train
 from digits.core.errors import DigitsError, reason
+from digits.core.resources import shipped, weights_header
 
 logging.getLogger("digits").addHandler(logging.NullHandler())  # commands list what was left out themselves
+
+_KINDS = "detector", "recognizer"
+_TERMS = "terms: code Apache-2.0; weights for research and non-commercial use only, see the project's MODEL_CARD.md"
 
 
 class _Digits(click.Group):
@@ -50,8 +54,25 @@ class _Digits(click.Group):
             raise failure(missing) from error
 
 
+def _show_version(ctx: click.Context, _option: click.Parameter, wanted: bool) -> None:
+    if not wanted or ctx.resilient_parsing:
+        return
+    click.echo(f"digits, version {__version__}")
+    headers = [weights_header(shipped(f"digits.{kind}.weights", f"{kind}.safetensors")) for kind in _KINDS]
+    click.echo("weights: " + ", ".join(f"{header['kind']} {header['sha256'][:12]}" for header in headers))
+    click.echo(_TERMS)
+    ctx.exit()
+
+
 @click.group(cls=_Digits, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="digits")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version, the weights and their terms, and exit.",
+)
 def main() -> None:
     """Finds and reads house numbers in street photographs."""
 

@@ -33,6 +33,7 @@ _PUBLIC = {
     "paired_bootstrap": "digits.metrics.significance",
     "mcnemar": "digits.metrics.significance",
     "verdict": "digits.metrics.significance",
+    "wilson_interval": "digits.metrics.significance",
 }
 
 __all__ = list(_PUBLIC)

@@ -77,6 +77,25 @@ def mcnemar(right_a: np.ndarray, right_b: np.ndarray) -> McNemar:
     return McNemar(only_a, only_b, min(1.0, 2 * tail / 2**lone))
 
 
+def wilson_interval(right: int, total: int, z: float = 1.96) -> tuple[float, float]:
+    """Both ends of Wilson's score interval (1927) of a share, in 0 to 1; nan if total is 0.
+
+    right: of total pictures. z: how many standard deviations wide, 1.96 for 95 %.
+
+    >>> low, high = wilson_interval(88, 99)
+    >>> f"{low:.1%} to {high:.1%}"
+    '81.2% to 93.7%'
+    """
+    if not 0 <= right <= total:
+        raise ValueError(f"a count of 0 to {total} is needed, got {right}")
+    if not total:
+        return float("nan"), float("nan")
+    share, spread = right / total, z * z / total
+    middle = share + spread / 2
+    half = (spread * share * (1 - share) + spread**2 / 4) ** 0.5
+    return (middle - half) / (1 + spread), (middle + half) / (1 + spread)
+
+
 def verdict(interval: Interval, count: int, margin: float = 0.01, p: float | None = None) -> str:
     """ "better" or "worse" if the interval leaves 0 out, else "equivalent" if it stays within the margin, else "open".
 

@@ -12,6 +12,7 @@ import re
 import runpy
 import shlex
 import shutil
+import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +26,9 @@ from PIL import Image
 from digits.cli import main
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = sorted(path for path in [*ROOT.glob("*.md"), *ROOT.glob("[!.]*/*.md")] if path.name != "CHANGELOG.md")
+WRITTEN = sorted([*ROOT.glob("*.md"), *ROOT.glob("[!.]*/*.md"), *ROOT.glob("benchmarks/notes/*.md")])
+DOCUMENTS = [path for path in WRITTEN if path.name != "CHANGELOG.md"]
+SCRIPT = ROOT / "training" / "rounds.sh"
 SHELLS = ("", "sh", "bash", "console")
 
 TINY = [
@@ -97,6 +100,9 @@ def collected() -> dict[str, tuple[str, str | None]]:
         for block in blocks(path.read_text(encoding="utf-8"), SHELLS):
             for line, output in commands_of(block):
                 add(path.relative_to(ROOT).as_posix(), line.partition("  #")[0].strip(), output)
+    for line in re.sub(r"^(#.*|set -eu)\n", "", SCRIPT.read_text(encoding="utf-8"), flags=re.M).split("\n\n"):
+        for command, _ in commands_of(line):
+            add("training/rounds.sh", command)
     for name, command in every_command(main):
         for line in re.findall(r"^ {2}(\w[\w-]* .*)$", f"{command.help}\n{command.epilog or ''}", re.M):
             if line.startswith(("digits ", "torchrun ")) or "|" in line:
@@ -247,8 +253,8 @@ def check_training(params: dict) -> None:
     for source in (*config.data.train, *config.data.validation):
         for name in filter(None, (source.source, source.synthetic and f"{source.synthetic}/negatives", source.mined)):
             assert config.path(name).exists(), f"{config.path(name)}: not there; is --set data.root=DATA missing?"
-    for name in (config.model.start, config.model.teacher):
-        assert name in (None, "shipped") or Path(name).exists(), name
+    start = config.model.start
+    assert start in (None, "shipped") or Path(start).exists(), start
 
 
 def digits(words: list[str], piped: bytes, whole: bool) -> str:
@@ -345,6 +351,13 @@ def cp(words: list[str], piped: bytes, whole: bool) -> str:
     return ""
 
 
+def mv(words: list[str], piped: bytes, whole: bool) -> str:
+    source, target = map(Path, words)
+    assert source.exists() and not target.exists()
+    source.rename(target)
+    return ""
+
+
 PROGRAMS = {
     "digits": digits,
     "python": python,
@@ -355,6 +368,7 @@ PROGRAMS = {
     "ruff": tool("ruff"),
     "pytest": tool("pytest"),
     "cp": cp,
+    "mv": mv,
     ".": lambda *_: "",
     "camera-snapshot": lambda *_: Path("photo.jpg"),
 }
@@ -387,6 +401,10 @@ def test_a_command(here, line):
 def test_a_snippet_of_python(here, code):
     image = np.asarray(Image.open("photo.jpg"))
     exec(code, {"paths": ["photo.jpg"], "image": image, "crop": image[150:250, 200:400]})
+
+
+def test_the_script_of_the_training_rounds_is_a_script():
+    subprocess.run(["sh", "-n", SCRIPT], check=True)
 
 
 # --- what is mentioned in sentences
@@ -437,3 +455,41 @@ def test_the_table_of_configuration_keys_is_whole():
 def test_summaries_of_commands_are_not_cut(name):
     done = CliRunner().invoke(main, [*name.split(), "--help"], terminal_width=80)
     assert done.exit_code == 0 and "..." not in done.stdout.partition("Commands:")[2]
+
+
+def links(path: Path) -> list[str]:
+    """Links of a document within the project, pictures too."""
+    text = re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.M | re.S)
+    return [target for target in re.findall(r"\]\(([^)\s]+)", text) if "://" not in target]
+
+
+def anchors(path: Path) -> set[str]:
+    """The places in a document that a link may name."""
+    headings = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.M)
+    return {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("path", WRITTEN, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_links_and_files_of_the_project_that_a_document_names_exist(path):
+    """Files are named from the root, or from the document's folder, with the suffix of a file that is kept here."""
+    for link in links(path):
+        target, _, anchor = link.partition("#")
+        linked = path.parent / target if target else path
+        assert linked.exists(), link
+        assert not anchor or anchor in anchors(linked), link
+    if path not in DOCUMENTS:  # the changelog names what is gone
+        return
+    for span in spans(path.read_text(encoding="utf-8")):
+        if re.fullmatch(r"[a-z_]+/[\w/.-]+\.(py|toml|sh|md|txt)", span):
+            assert (ROOT / span).exists() or (path.parent / span).exists(), span
+
+
+def test_every_note_is_in_the_index():
+    index = ROOT / "benchmarks" / "notes" / "README.md"
+    listed = [link for link in links(index) if not link.startswith("../")]
+    assert sorted(listed) == sorted(path.name for path in index.parent.glob("*.md") if path != index)
+
+
+def test_the_front_page_is_short():
+    words = (ROOT / "README.md").read_text(encoding="utf-8").split()
+    assert len(words) < 900

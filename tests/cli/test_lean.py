@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from digits import Detector, Recognizer, __version__
+
 TRAINING_STACK = [
     *("torch", "torchvision", "cv2", "albumentations", "pycocotools", "safetensors", "h5py", "matplotlib", "yaml"),
     *("tensorboard", "pydantic", "tomli_w", "onnx", "scipy", "captum", "optuna", "sklearn"),
@@ -40,6 +42,16 @@ def test_it_reads(photo, tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("photo.png: 1428  (")
     assert (tmp_path / "drawn" / "photo.png").exists()
+
+
+def test_the_version_names_the_weights_and_their_terms(tmp_path):
+    done = digits("--version", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    version, weights, terms = done.stdout.splitlines()
+    assert version == f"digits, version {__version__}"
+    assert terms.startswith("terms: ") and "non-commercial" in terms
+    for kind, network in (("detector", Detector().header), ("recognizer", Recognizer().header)):
+        assert f"{kind} {network['sha256'][:12]}" in weights
 
 
 def test_every_command_has_help(tmp_path):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from digits.metrics import mcnemar, paired_bootstrap, verdict
+from digits.metrics import mcnemar, paired_bootstrap, verdict, wilson_interval
 from digits.metrics.significance import Interval
 
 
@@ -104,3 +104,15 @@ def test_mcnemar_of_many():
     """In an instant, by a recurrence."""
     alone = np.arange(40_000) < 19_800
     assert mcnemar(alone, ~alone).p == pytest.approx(binomtest(19_800, 40_000, 0.5).pvalue)
+
+
+@pytest.mark.parametrize(("right", "total"), [(88, 99), (3, 200), (0, 11), (11, 11), (1, 1)])
+def test_the_interval_of_a_share_is_wilsons(right, total):
+    expected = binomtest(right, total).proportion_ci(method="wilson")
+    assert wilson_interval(right, total) == pytest.approx((expected.low, expected.high), abs=1e-4)
+
+
+def test_the_interval_of_nothing_is_unknown_and_impossible_counts_are_refused():
+    assert all(map(math.isnan, wilson_interval(0, 0)))
+    with pytest.raises(ValueError, match="0 to 5"):
+        wilson_interval(6, 5)
