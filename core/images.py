@@ -29,7 +29,9 @@ Image.core.set_block_size(1 << 26)
 
 Source = str | os.PathLike | bytes | BinaryIO | Image.Image | np.ndarray
 
-MAX_PIXELS = 120_000_000  # a bit over the 100 megapixels that are promised to work
+# A bit over the 100 megapixels that are promised to work. They take 0.9 GB at most, and so no JPEG need be decoded
+# smaller, which would lose small digits: parts of a photograph are looked at in its own pixels.
+MAX_PIXELS = 120_000_000
 
 _STRIP = 512  # rows converted at a time
 

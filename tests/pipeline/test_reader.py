@@ -1,6 +1,8 @@
 import io
 import json
 import threading
+import time
+import weakref
 
 import numpy as np
 import pytest
@@ -131,6 +133,60 @@ def test_a_folder_may_be_left_half_read():
     next(scenes)
     scenes.close()
     assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("digits-read")]
+
+
+class Watcher(StubDetector):
+    """Notes how many pixels are being looked at, at most, and whether any are still there later."""
+
+    def __init__(self):
+        super().__init__([], [])
+        self.lock, self.pixels, self.most, self.seen = threading.Lock(), 0, 0, []
+
+    def looks(self, image):
+        count = image.shape[0] * image.shape[1]
+        with self.lock:
+            self.seen.append(weakref.ref(image))
+            self.pixels += count
+            self.most = max(self.most, self.pixels)
+        time.sleep(0.02)  # so that others would be loaded meanwhile
+        with self.lock:
+            self.pixels -= count
+        return self.predict([image])
+
+
+@pytest.mark.parametrize(
+    ("sizes", "most"),
+    [
+        ([(60, 100)] * 6, 6000),
+        ([(10, 100), (60, 100), (50, 100), (10, 100)] * 3, 10000),
+        ([(100, 100), (1, 1)] * 4, 10000),
+        ([(10, 100)] * 8, 2000),
+    ],
+    ids=["large ones go one by one", "as many as one may have", "the largest alone", "small ones side by side"],
+)
+def test_pixels_in_memory_are_limited(tmp_path, monkeypatch, sizes, most):
+    monkeypatch.setattr("digits.pipeline.reader.MAX_PIXELS", 10_000)
+    paths = [tmp_path / f"{i}.png" for i in range(len(sizes))]
+    for path, size in zip(paths, sizes, strict=True):
+        Image.new("RGB", size).save(path)
+    watcher = Watcher()
+    scenes = list(Reader(watcher, StubRecognizer("1")).read_all(paths))
+    assert [(scene.width, scene.height) for scene in scenes] == sizes
+    assert watcher.most <= most
+    assert not any(seen() is not None for seen in watcher.seen)  # scenes keep paths, no pixels
+
+
+def test_an_error_of_the_detector_leaves_room_for_the_next(tmp_path, monkeypatch):
+    """It is none of the photograph's, and raised as it is."""
+    monkeypatch.setattr("digits.pipeline.reader.MAX_PIXELS", 1)
+
+    class Failing(StubDetector):
+        def looks(self, image):
+            raise RuntimeError("no detector")
+
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="no detector"):
+            list(Reader(Failing([], []), StubRecognizer("1")).read_all([PHOTO] * 4, skip_errors=True))
 
 
 def test_errors_raise_or_stand_in_place(tmp_path):
