@@ -10,6 +10,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from digits.core.batch import check_picture
 from digits.core.errors import ImageError
 from digits.core.formats import FORMATS
 from digits.core.streams import is_stream, read_stream
@@ -45,7 +46,7 @@ def load_image(source: Source, name: str | None = None) -> np.ndarray:
     """
     name = name or source_name(source)
     if isinstance(source, np.ndarray):
-        return _check_array(source, name)
+        return np.ascontiguousarray(check_picture(source, name))
     if isinstance(source, Image.Image):
         return _to_rgb(source, name)
     if not isinstance(source, (str, os.PathLike)):
@@ -68,12 +69,6 @@ def source_name(source: Source) -> str:
     if isinstance(source, (str, os.PathLike)):
         return os.fspath(source)
     return str(getattr(source, "name", None) or getattr(source, "filename", None) or "image")
-
-
-def _check_array(array: np.ndarray, name: str) -> np.ndarray:
-    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
-        raise ImageError(f"{name}: RGB uint8 (H, W, 3) expected, got {array.dtype} {array.shape}")
-    return np.ascontiguousarray(array)
 
 
 def _decode(file: BinaryIO, name: str) -> np.ndarray:

@@ -27,6 +27,8 @@ from digits.datasets.pictures import LARGEST, Pictures, Problem, Record, make_re
 
 Digit = tuple[tuple[float, ...], int]  # a box, xyxy, and what it shows
 
+_APART = 0.05  # of a digit's width or height; boxes of one digit, drawn or rounded twice, are not farther apart
+_SLANT = 10  # degrees; what is turned by more is not in the box that is written down
 _CROWD = {0: False, "0": False, "false": False, "no": False, 1: True, "1": True, "true": True, "yes": True}
 
 
@@ -70,11 +72,19 @@ def check_others(others: Iterable[str], digits: int) -> None:
 
 
 def without_repeats(digits: Sequence[Digit]) -> list[Digit]:
-    """Each box once; ValueError if one is of two different digits."""
-    once = list(dict.fromkeys(digits))
-    if len({box for box, _ in once}) < len(once):
-        raise ValueError("one box is that of two different digits")
+    """Each box once, be it drawn a second time a little off; ValueError if one is of two different digits."""
+    once: list[Digit] = []
+    for box, digit in digits:
+        same = [other for there, other in once if _about_equal(box, there)]
+        if any(other != digit for other in same):
+            raise ValueError("one box is that of two different digits")
+        once += [(box, digit)] if not same else []
     return once
+
+
+def _about_equal(box: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    sides = [min(each[side + 2] - each[side] for each in (box, other)) for side in (0, 1)]
+    return all(abs(a - b) <= _APART * side for a, b, side in zip(box, other, sides * 2, strict=True))
 
 
 def repeats(count: int) -> list[Problem]:
@@ -134,6 +144,14 @@ def _is_crowd(annotation: dict) -> bool:
     if told is None:
         raise ValueError(f"iscrowd is {flag!r}, neither 0 nor 1")
     return told
+
+
+def _check_level(annotation: dict) -> None:
+    """Raises ValueError if it is a box that is turned, as CVAT writes it: where it was before, and the angle."""
+    attributes = annotation.get("attributes")
+    angle = attributes.get("rotation") if isinstance(attributes, dict) else None
+    if _is_number(angle) and not abs((angle + 90) % 180 - 90) <= _SLANT:
+        raise ValueError(f"a box is turned by {angle} degrees, level ones are expected")
 
 
 def _box(box: object) -> tuple[float, ...]:
@@ -231,6 +249,7 @@ def _annotated(
         else:
             found[image].digits.append((annotation.get("bbox"), digits[category], annotation.get("number")))
             try:
+                _check_level(annotation)
                 if _is_crowd(annotation):
                     found[image].doubt = "it has a crowd: digits without a box each"
             except ValueError as error:

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch.utils.tensorboard import SummaryWriter
 
-from digits.core.errors import TrainingError
+from digits.core.errors import TrainingError, reason
 from digits.datasets.files import write_text
 from digits.training.left_out import LeftOut, sentences
 
@@ -106,8 +106,7 @@ class RunLog:
         try:
             yield
         except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise TrainingError(f"{self._file.name}: {reason}; make room, then go on with --resume") from None
+            raise TrainingError(f"{self._file.name}: {reason(error)}; make room, then go on with --resume") from None
 
     def advance(self, step: int) -> None:
         self._bar.update(self._task, completed=step)
