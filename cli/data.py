@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
-from digits.cli.output import INTERRUPTED, failure, printable
+from digits.cli.output import INTERRUPTED, failure
 from digits.cli.sources import list_problems, open_pictures, source_options
+from digits.core.text import printable
 
 _BACKGROUND_BYTES = 2_000_000_000  # they are held in memory
 

@@ -18,7 +18,7 @@ from digits.core.folders import pictures_below
 from digits.core.images import load_image
 from digits.core.progress import shown
 from digits.core.streams import is_stream
-from digits.core.text import read_text
+from digits.core.text import printable, read_text
 from digits.datasets.items import Sample, by_number, check_digits, empty_boxes, part_of, spread
 
 SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
@@ -254,4 +254,4 @@ def read_negatives(folder: str | Path, quiet: bool = False) -> Pictures:
 
 def _warn(name: str, problems: Sequence[Problem]) -> None:
     if problems:
-        _log.warning("%s: %d entries left out, the first %s: %s", name, len(problems), *problems[0])
+        _log.warning("%s: %d entries left out, the first %s: %s", name, len(problems), *map(printable, problems[0]))

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch.utils.tensorboard import SummaryWriter
 
 from digits.core.errors import TrainingError, reason
+from digits.core.text import printable
 from digits.datasets.files import write_text
 from digits.training.left_out import LeftOut, sentences
 
@@ -95,7 +96,7 @@ class RunLog:
     def tell_left_out(self) -> None:
         """Say on stderr how much was left out so far, a line a source."""
         for line in sentences(self._left_out.values()) if not self._quiet else ():
-            print(line, file=sys.stderr)
+            print(printable(line), file=sys.stderr)
 
     def picture(self, step: int, name: str, image: Image.Image) -> None:
         with self._written():
