@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 
 import cv2
@@ -155,6 +156,10 @@ DOUBTFUL = [
     ),
     pytest.param({"categories": [{"id": 7, "name": "7"}, {"id": 2, "name": "digit_2"}]}, "may be a digit",
                  id="a category renamed"),
+    *(
+        pytest.param({"categories": [{"id": 7, "name": "7"}, {"id": 2, "name": name}]}, "may be a digit", id=name)
+        for name in ("two", "Two ", "O")
+    ),
     pytest.param({"categories": [{"id": 3, "name": "3"}, *({"id": i, "name": "house number"} for i in (2, 7))]},
                  "no digit", id="nothing but whole numbers"),
     pytest.param({"images": [image(1, "a.png"), image(3, "a.png"), image(2, "n.png")]}, "each time otherwise",
@@ -200,6 +205,22 @@ def test_where_all_is_left_out_nothing_is_written(tmp_path, command):
 def test_coco_without_any_match_is_refused(tmp_path, key):
     with pytest.raises(DatasetError, match="none of its 1 annotation is of an image that it lists"):
         open_source(coco(tmp_path, annotations=[digit(7, key=key)]))
+
+
+@pytest.mark.parametrize(
+    ("boxes", "corners"),
+    [
+        ([[5, 5, 13, 25], [40, 5, 48, 25]], True),
+        ([[5, 5, 13, 25], [4, 20, 12, 38]], True),
+        ([[5, 5, 13, 25], [20, 5, 28, 25]], False),  # nothing shows it
+        ([[30, 5, 8, 20], [50, 5, 51, 20]], False),  # one box that is wrong
+        ([[1, 1, 60, 40]], False),  # a careless one
+    ],
+)
+def test_boxes_given_by_their_corners(tmp_path, boxes, corners):
+    path = coco(tmp_path, annotations=[digit(7, box) for box in boxes])
+    with pytest.raises(DatasetError, match=r"seem to be \[x1, y1") if corners else nullcontext():
+        open_source(path, quiet=True)
 
 
 def test_ids_that_differ_in_their_kind_alone(tmp_path):
