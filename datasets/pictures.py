@@ -15,6 +15,7 @@ from torch.utils.data import Dataset
 
 from digits.core.errors import DatasetError, ImageError, reason
 from digits.core.folders import pictures_below
+from digits.core.formats import FORMATS
 from digits.core.images import load_image
 from digits.core.progress import shown
 from digits.core.streams import is_stream
@@ -191,7 +192,7 @@ def stored_size(path: Path) -> tuple[tuple[int, int], int]:
     if is_stream(path):  # a pipe would be waited for
         raise ValueError("not a file")
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=FORMATS) as image:
             # where a PNG has no EXIF up front, Pillow would decode all of it to look for some at its end
             tagged = image.format != "PNG" or "exif" in image.info
             orientation = image.getexif().get(0x0112, 1) if tagged else 1

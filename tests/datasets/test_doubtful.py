@@ -259,13 +259,17 @@ def test_nothing_is_copied_from_outside(tmp_path, kind, name, only):
         assert secret.read_bytes() not in [file.read_bytes() for file in out.rglob("*") if file.is_file()]
 
 
-def test_what_is_no_picture_is_not_copied(tmp_path):
-    path = coco(tmp_path, [image(1, "a.png"), image(2, "passwd")])
-    (tmp_path / "images" / "passwd").write_text("root:x:0:0")
+@pytest.mark.parametrize("name", ["passwd", "b.gif", "b.ppm"])
+def test_what_is_no_picture_that_is_read_is_not_copied(tmp_path, name):
+    path = coco(tmp_path, [image(1, "a.png"), image(2, name)])
+    if name == "passwd":
+        (tmp_path / "images" / "passwd").write_text("root:x:0:0")
+    else:
+        Image.new("RGB", (60, 40)).save(tmp_path / "images" / name)
     pictures = open_source(path, quiet=True)
     convert(pictures, tmp_path / "out", "coco", quiet=True)
     assert [file.name for file in (tmp_path / "out" / "images").iterdir()] == ["a.png"]
-    assert pictures.problems == [("passwd", "not a readable picture")]
+    assert pictures.problems == [(name, "not a readable picture")]
 
 
 def test_a_split_of_a_split_is_read_where_it_is(tmp_path):
