@@ -247,8 +247,8 @@ def check_training(params: dict) -> None:
     for source in (*config.data.train, *config.data.validation):
         for name in filter(None, (source.source, source.synthetic and f"{source.synthetic}/negatives", source.mined)):
             assert config.path(name).exists(), f"{config.path(name)}: not there; is --set data.root=DATA missing?"
-    for name in (config.model.start, config.model.teacher):
-        assert name in (None, "shipped") or Path(name).exists(), name
+    start = config.model.start
+    assert start in (None, "shipped") or Path(start).exists(), start
 
 
 def digits(words: list[str], piped: bytes, whole: bool) -> str:
