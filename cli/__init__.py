@@ -11,11 +11,12 @@ from digits.cli.data import data
 from digits.cli.evaluate import evaluate
 from digits.cli.explain import explain
 from digits.cli.export import export
-from digits.cli.output import INTERRUPTED, failure, prepare_streams, printable
+from digits.cli.output import INTERRUPTED, failure, prepare_streams
 from digits.cli.read import read
 from digits.cli.train import train
 from digits.core.errors import DigitsError, reason
 from digits.core.resources import shipped, weights_header
+from digits.core.text import printable
 
 logging.getLogger("digits").addHandler(logging.NullHandler())  # commands list what was left out themselves
 

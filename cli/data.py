@@ -8,6 +8,7 @@ import click
 
 from digits.cli.output import INTERRUPTED, failure
 from digits.cli.sources import list_problems, open_pictures, source_options
+from digits.core.text import printable
 
 _BACKGROUND_BYTES = 2_000_000_000  # they are held in memory
 
@@ -172,7 +173,7 @@ def stats(source, format_, images, annotations_only, plot, quiet):
         click.echo(f"{name:<{wide}}  {value}")
     if not quiet:
         list_problems(pictures)
-    counted.plot(plot, str(source))
+    counted.plot(plot, printable(str(source)))
     if not quiet:
         click.echo(f"plots: {plot}", err=True)
 

@@ -64,7 +64,7 @@ def explain(ctx, photo, out, passes, seed, as_json, detector, recognizer, calibr
     """
     target = _target(photo, out)
     ctx.meta["extra"] = "explain"
-    from digits.core.errors import DigitsError
+    from digits.core.errors import DigitsError, reason
     from digits.core.images import load_image
     from digits.detector import Detector
     from digits.pipeline.explain import explain, require_captum
@@ -84,7 +84,7 @@ def explain(ctx, photo, out, passes, seed, as_json, detector, recognizer, calibr
     try:
         render(image, explanations).save(target, quality=80)
     except OSError as error:
-        raise DigitsError(f"{target}: cannot be written ({(error.strerror or str(error)).lower()})") from None
+        raise DigitsError(f"{target}: cannot be written ({reason(error)})") from None
     found = [each for each in explanations if each.reading]
     if as_json:
         status = found[0].status if found else "none"

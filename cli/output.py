@@ -12,15 +12,14 @@ import errno
 import io
 import os
 import sys
-import unicodedata
 
 import click
 
 from digits.core.errors import reason
+from digits.core.text import printable
 
 INTERRUPTED = 130  # 128 + SIGINT
 ABANDONED = 141  # 128 + SIGPIPE
-_JOINERS = "\u200c\u200d"  # words of some languages, and many emoji, are spelt with them
 
 
 def prepare_streams() -> None:
@@ -100,23 +99,6 @@ def failure(message: str, code: int = 2) -> click.ClickException:
 def echo(line: str, err: bool = False) -> None:
     """Print one line, whatever the names in it hold."""
     click.echo(printable(line), err=err)
-
-
-def printable(text: str) -> str:
-    """Text for one line of a terminal: what would move the cursor, end the line or turn its direction is escaped.
-
-    >>> printable("door\\x1b[2J.jpg"), printable("caf\\udce9.jpg")
-    ('door\\\\x1b[2J.jpg', 'caf\\\\xe9.jpg')
-    """
-    return text if text.isprintable() else "".join(map(_escaped, text))
-
-
-def _escaped(character: str) -> str:
-    if character.isprintable() or character in _JOINERS or unicodedata.category(character) == "Zs":
-        return character
-    if "\udc80" <= character <= "\udcff":  # how Python holds a byte of a name that is not Unicode
-        return f"\\x{ord(character) - 0xDC00:02x}"
-    return character.encode("unicode_escape").decode()
 
 
 def json_path(path: str, key: str = "path") -> dict[str, str]:

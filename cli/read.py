@@ -15,8 +15,9 @@ from pathlib import Path
 
 import click
 
-from digits.cli.output import INTERRUPTED, echo, json_path, printable
+from digits.cli.output import INTERRUPTED, echo, json_path
 from digits.core.backend import BACKENDS, MAX_THREADS
+from digits.core.text import printable
 
 _HANDFUL = 5  # photographs from which on a progress bar is worth showing
 

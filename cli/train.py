@@ -261,7 +261,8 @@ def average(kind, first, second, share, out):
               help="Share of the readings called `read` that must be right on validation data.")  # fmt: skip
 @_threads
 @click.option("--composed", default=400, show_default=True, type=click.IntRange(1), help="Scenes to draw.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, metavar="FILE", help="calibration.json")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, metavar="FILE",
+              help="calibration.json")  # fmt: skip
 def calibrate(data, fonts, detector_weights, recognizer_weights, precision, threads, composed, out):
     """Fit how the two are weighed, and when a reading is unsure.
 

@@ -27,6 +27,10 @@ from digits.datasets.pictures import LARGEST, Pictures, Problem, Record, make_re
 
 Digit = tuple[tuple[float, ...], int]  # a box, xyxy, and what it shows
 
+_WORDS = ("zero", "o", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+_OVER = 1.1  # of a picture's side: farther out reaches no box that was drawn on it
+_APART = 0.05  # of a digit's width or height; boxes of one digit, drawn or rounded twice, are not farther apart
+_SLANT = 10  # degrees; what is turned by more is not in the box that is written down
 _CROWD = {0: False, "0": False, "false": False, "no": False, 1: True, "1": True, "true": True, "yes": True}
 
 
@@ -60,21 +64,30 @@ def counted(count: int) -> str:
 def check_others(others: Iterable[str], digits: int) -> None:
     """Raises ValueError if a picture with annotations of these classes beside so many digits cannot be trusted.
 
-    A class such as "digit_7" may be a digit that is missing then, and what has no digit but a "number" is no negative.
+    A class such as "digit_7" or "seven" may be a digit that is missing then, and what has no digit but a "number" is no
+    negative.
     """
     for name in others:
-        if any(char.isdigit() for char in name):
+        if any(char.isdigit() for char in name) or name.strip().lower() in _WORDS:
             raise ValueError(f"it has a {name!r}, which may be a digit; name the category 0 to 9")
         if not digits:
             raise ValueError(f"it has a {name!r} but no digit, which does not say that it shows no number")
 
 
 def without_repeats(digits: Sequence[Digit]) -> list[Digit]:
-    """Each box once; ValueError if one is of two different digits."""
-    once = list(dict.fromkeys(digits))
-    if len({box for box, _ in once}) < len(once):
-        raise ValueError("one box is that of two different digits")
+    """Each box once, be it drawn a second time a little off; ValueError if one is of two different digits."""
+    once: list[Digit] = []
+    for box, digit in digits:
+        same = [other for there, other in once if _about_equal(box, there)]
+        if any(other != digit for other in same):
+            raise ValueError("one box is that of two different digits")
+        once += [(box, digit)] if not same else []
     return once
+
+
+def _about_equal(box: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    sides = [min(each[side + 2] - each[side] for each in (box, other)) for side in (0, 1)]
+    return all(abs(a - b) <= _APART * side for a, b, side in zip(box, other, sides * 2, strict=True))
 
 
 def repeats(count: int) -> list[Problem]:
@@ -134,6 +147,14 @@ def _is_crowd(annotation: dict) -> bool:
     if told is None:
         raise ValueError(f"iscrowd is {flag!r}, neither 0 nor 1")
     return told
+
+
+def _check_level(annotation: dict) -> None:
+    """Raises ValueError if it is a box that is turned, as CVAT writes it: where it was before, and the angle."""
+    attributes = annotation.get("attributes")
+    angle = attributes.get("rotation") if isinstance(attributes, dict) else None
+    if _is_number(angle) and not abs((angle + 90) % 180 - 90) <= _SLANT:
+        raise ValueError(f"a box is turned by {angle} degrees, level ones are expected")
 
 
 def _box(box: object) -> tuple[float, ...]:
@@ -231,6 +252,7 @@ def _annotated(
         else:
             found[image].digits.append((annotation.get("bbox"), digits[category], annotation.get("number")))
             try:
+                _check_level(annotation)
                 if _is_crowd(annotation):
                     found[image].doubt = "it has a crowd: digits without a box each"
             except ValueError as error:
@@ -262,9 +284,10 @@ def read_coco(
     they were drawn on it upright or as it is stored; these are turned with it. Where both fit, as of squares and half
     turns, the other pictures of the file say it.
 
-    Raises DatasetError if the file is not COCO detection, or none of its annotations is of an image that it lists. An
-    image is left out as a problem if it is missing, not of the size that is stated, or turned and it is not certain how
-    it was annotated; if a box or a number is wrong; if it has a crowd, or annotations but no digit.
+    Raises DatasetError if the file is not COCO detection, if its boxes are given by their corners, or if none of its
+    annotations is of an image that it lists. An image is left out as a problem if it is missing, not of the size that
+    is stated, or turned and it is not certain how it was annotated; if a box or a number is wrong; if it has a crowd,
+    or annotations but no digit.
     """
     path = Path(path)
     content = read_json(path, dict)
@@ -278,6 +301,8 @@ def read_coco(
             images_seen.append(_seen(image, folder, found.get(key, _Annotated()), annotations_only))
         except ValueError as error:
             problems.append(Problem(_image_id(image), str(error)))
+    if _are_corners(images_seen):
+        raise DatasetError(f"{path}: its boxes seem to be [x1, y1, x2, y2]; COCO has [x, y, width, height]")
     turned = [seen.evidence for seen in images_seen if seen.photograph.orientation != 1]
     habit = Habit(turned, UPRIGHT if _is_upright(content) else None)
 
@@ -310,6 +335,18 @@ def _seen(image: dict, folder: Path, annotated: _Annotated, annotations_only: bo
     digits, groups, repeats = annotated.boxed(bool(image.get("numbers")))
     evidence = Evidence(by_size, photograph.holding([box for box, _ in digits]))
     return _Seen(image, picture, photograph, evidence, digits, groups, repeats)
+
+
+def _are_corners(images: Iterable[_Seen]) -> bool:
+    """Whether a box reaches far out of its picture, but none would if its width and height were its second corner."""
+    over = False
+    for seen in images:
+        width, height = seen.photograph.upright
+        for (x, y, right, low), _ in seen.digits if width and seen.photograph.orientation == 1 else ():
+            if not (x < right - x <= width * _OVER and y < low - y <= height * _OVER):
+                return False
+            over |= right > width * _OVER or low > height * _OVER
+    return over
 
 
 def _record(seen: _Seen, habit: Habit) -> Record:

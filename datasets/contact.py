@@ -25,19 +25,20 @@ from digits.datasets.items import Sample
 
 CAPTION = 16  # pixels under a tile
 _COLOURS = (YELLOW, SKY, VERMILLION, GREEN, PINK)  # a number each, in turn
+_WIDE = 1600  # pixels, of a sheet
 _OWN = 12  # pixels that a digit is high and wide on the sheet if it has a box and a label of its own
 
 
-def tile(sample: Sample, height: int) -> Image.Image:
+def tile(sample: Sample, height: int, widest: int = _WIDE) -> Image.Image:
     """One sample scaled to `height`, its digits boxed and labelled, the texts of its numbers beneath.
 
+    One that would be wider than `widest` is scaled to that.
     Where digits are too small for that, their number has a box and a label. Labels lie beside the boxes; one for which
     there is no place is left out.
     """
-    scale = height / sample.image.shape[0]
-    width = max(1, round(sample.image.shape[1] * scale))
-    shrink = scale < 1
-    pixels = cv2.resize(sample.image, (width, height), interpolation=cv2.INTER_AREA if shrink else cv2.INTER_NEAREST)
+    scale = scale_to_fit(sample.image.shape, height, widest)
+    size = tuple(max(1, round(side * scale)) for side in sample.image.shape[1::-1])
+    pixels = cv2.resize(sample.image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST)
     picture = Image.fromarray(pixels)
     labels = []
     for text, box, colour in _marks(sample, scale):
@@ -46,10 +47,15 @@ def tile(sample: Sample, height: int) -> Image.Image:
     with_labels(picture, labels, (), strip=False)
     text = " ".join(sample.numbers) or ("digits " + "".join(map(str, sample.labels)) if len(sample.labels) else "none")
     font = ImageFont.load_default(CAPTION - 4)
-    framed = Image.new("RGB", (max(width, round(font.getlength(text)) + 4), height + CAPTION), (24, 24, 24))
+    framed = Image.new("RGB", (max(size[0], round(font.getlength(text)) + 4), height + CAPTION), (24, 24, 24))
     framed.paste(picture, (0, 0))
     ImageDraw.Draw(framed).text((2, height), text, fill=(235, 235, 235), font=font)
     return framed
+
+
+def scale_to_fit(shape: tuple[int, ...], height: int, widest: int) -> float:
+    """By which a picture (H, W, …) becomes `height` pixels high, or less if it would be wider than `widest`."""
+    return min(height / shape[0], widest / shape[1])
 
 
 def _marks(sample: Sample, scale: float) -> Iterable[tuple[str, list[float], tuple]]:
@@ -66,9 +72,9 @@ def _marks(sample: Sample, scale: float) -> Iterable[tuple[str, list[float], tup
             yield "".join(labels), enclosing(boxes).tolist(), colour
 
 
-def contact_sheet(samples: Iterable[Sample], height: int = 160, width: int = 1600) -> Image.Image:
+def contact_sheet(samples: Iterable[Sample], height: int = 160, width: int = _WIDE) -> Image.Image:
     """Samples side by side in rows, each drawn by `tile`: see `arrange`."""
-    return arrange((tile(sample, height) for sample in samples), height + CAPTION, width)
+    return arrange((tile(sample, height, width) for sample in samples), height + CAPTION, width)
 
 
 def arrange(tiles: Iterable[Image.Image], height: int, width: int) -> Image.Image:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from digits.core.errors import DatasetError
+from digits.core.errors import DatasetError, reason
 from digits.core.progress import shown
-from digits.datasets.files import picture_folder, picture_path, read_text, write_text
+from digits.core.text import read_text
+from digits.datasets.files import picture_folder, picture_path, write_text
 from digits.datasets.pictures import Pictures, Problem, Record, make_record, picture_size
 
 COLUMNS = {"file": "file", "filename": "file", "text": "text", "label": "text"}  # what they are called elsewhere
@@ -26,10 +28,13 @@ def _rows(path: Path) -> list[tuple[int, str, str | None]]:
     try:
         content = read_text(path)
     except OSError as error:
-        raise DatasetError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+        raise DatasetError(f"{path}: {reason(error)}") from None
     except UnicodeDecodeError:
         raise DatasetError(f"{path}: not UTF-8 text, save it as such") from None
-    reader = csv.reader(io.StringIO(content, newline=""))
+    # Excel separates by what is usual in its country, and says so in a line before the first
+    content = re.sub(r"\Asep=.\n", "", content)
+    separator = next((each for each in ";\t" if each in content.partition("\n")[0]), ",")
+    reader = csv.reader(io.StringIO(content, newline=""), delimiter=separator)
     try:
         header = [COLUMNS.get(name.strip().lower()) for name in next(reader, [])]
         if header.count("file") != 1 or header.count("text") != 1:

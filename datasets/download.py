@@ -20,7 +20,7 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from digits.core.errors import DatasetError
+from digits.core.errors import DatasetError, reason
 from digits.datasets.svhn import ANNOTATIONS, is_plain_name
 
 SVHN_URL = "http://ufldl.stanford.edu/housenumbers/"
@@ -86,7 +86,7 @@ def download_svhn(
             _unpack(packed, out / part, quiet)
             packed.unlink()
     except OSError as error:  # of the disk: _fetch puts into words what the network does
-        raise DatasetError(f"{error.filename or out}: {(error.strerror or str(error)).lower()}") from None
+        raise DatasetError(f"{error.filename or out}: {reason(error)}") from None
     return [out / part for part in dict.fromkeys(parts)]
 
 

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from digits.core.boxes import cut_region, enclosing
-from digits.core.errors import DatasetError
+from digits.core.errors import DatasetError, reason
 from digits.core.progress import shown
 from digits.datasets.coco import coco_document, write_json
 from digits.datasets.crops import write_crops
@@ -50,7 +50,7 @@ def whole_folder(out: str | Path) -> Iterator[Path]:
         else:
             os.replace(partial, final)
     except OSError as error:
-        raise DatasetError(f"{out}: cannot be written ({(error.strerror or str(error)).lower()})") from None
+        raise DatasetError(f"{out}: cannot be written ({reason(error)})") from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -89,6 +89,7 @@ def convert(pictures: Pictures, out: str | Path, to: str, *, copy: bool = True, 
     """
     if to not in FORMATS:
         raise DatasetError(f"{to}: not a format to write, use {', '.join(FORMATS)}")
+    _check_any(pictures)
     with whole_folder(out) as folder:
         if to == "crops":
             rows = _cut_crops(pictures, folder / "images", quiet)
@@ -108,6 +109,12 @@ def convert(pictures: Pictures, out: str | Path, to: str, *, copy: bool = True, 
                 shutil.copyfile(record.path, target)
             except OSError as error:
                 raise DatasetError(f"{record.path}: cannot be copied ({error.strerror or error})") from None
+
+
+def _check_any(pictures: Pictures) -> None:
+    if not len(pictures):
+        first = "; {}: {}".format(*pictures.problems[0]) if pictures.problems else ""
+        raise DatasetError(f"{pictures.name}: holds no picture to write{first}")
 
 
 def _cut_crops(pictures: Pictures, folder: Path, quiet: bool) -> list[tuple[str, str]]:
@@ -160,6 +167,7 @@ def split(pictures: Pictures, out: str | Path, key: Callable[[Record], str] = by
     key: what decides the part, see `part_of`; records with equal keys stay together. Returns the counts. Raises
     DatasetError if `out` is not empty, or can hold no link.
     """
+    _check_any(pictures)
     parts: dict[str, list[Record]] = {"train": [], "validation": [], "test": []}
     for record in pictures.records:
         parts[part_of(key(record))].append(record)
@@ -168,7 +176,6 @@ def split(pictures: Pictures, out: str | Path, key: Callable[[Record], str] = by
         for part, records in parts.items():
             document = coco_document(records, lambda r: name_in(around, r))
             write_json(folder / f"{part}.json", document)
-        if pictures.records:
-            where = os.path.relpath(around.resolve(), Path(out).resolve())
-            (folder / "images").symlink_to(where, target_is_directory=True)
+        where = os.path.relpath(around.resolve(), Path(out).resolve())
+        (folder / "images").symlink_to(where, target_is_directory=True)
     return {part: len(records) for part, records in parts.items()}

@@ -1,30 +1,20 @@
-"""Annotation files: read whatever marks they begin with, written whole or not at all; where their pictures lie."""
+"""Files are written whole or not at all; where the pictures of annotations lie."""
 
 from __future__ import annotations
 
-import codecs
 import io
 import os
+import warnings
 from contextlib import suppress
 from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from digits.core.errors import DatasetError
+from digits.core.errors import DatasetError, reason
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-
-def read_text(path: str | Path) -> str:
-    """What a text file holds, with "\\n" line ends: in UTF-8, or in UTF-16 if it begins with the mark of that.
-
-    A byte-order mark is no part of it. Raises OSError, or UnicodeDecodeError if it is neither.
-    """
-    data = Path(path).read_bytes()
-    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    return io.StringIO(data.decode("utf-16" if wide else "utf-8-sig"), newline=None).read()
 
 
 def write_bytes(path: str | Path, data: bytes) -> None:
@@ -43,7 +33,7 @@ def write_bytes(path: str | Path, data: bytes) -> None:
             partial.unlink(missing_ok=True)
         if not isinstance(error, OSError):
             raise
-        raise DatasetError(f"{path}: cannot be written ({(error.strerror or str(error)).lower()})") from None
+        raise DatasetError(f"{path}: cannot be written ({reason(error)})") from None
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -67,9 +57,16 @@ def write_picture(path: str | Path, image: Image.Image) -> None:
 
 def write_figure(path: str | Path, figure: Figure) -> None:
     """As `write_bytes`, a matplotlib figure; DatasetError if there is no format of that suffix."""
+    from matplotlib.legend import Legend
+
     data = io.BytesIO()
+    names = [text for legend in figure.findobj(Legend) for text in legend.get_texts()]
+    for text in (*figure.texts, *names):  # titles and legends may hold names of files: a $ there begins no formula
+        text.set_parse_math(False)
     try:
-        figure.savefig(data, dpi=110, format=Path(path).suffix[1:] or "png")
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph .* missing")
+            figure.savefig(data, dpi=110, format=Path(path).suffix[1:] or "png")
     except ValueError as error:
         raise DatasetError(f"{path}: {str(error).lower()}") from None
     write_bytes(path, data.getvalue())
@@ -99,4 +96,8 @@ def picture_path(folder: Path, name: str) -> Path:
         raise ValueError("its name leads out of the folder of pictures")
     if not steps.parts:
         raise ValueError("names no file")
-    return folder / name
+    # as written; with the separators of Windows; and as Label Studio has it, with the folder's own name before it
+    ways = [folder / name, folder.joinpath(*steps.parts)]
+    if steps.parts[0] == folder.name:
+        ways.append(folder.joinpath(*steps.parts[1:]))
+    return next((way for way in ways if os.path.isfile(way)), ways[0])

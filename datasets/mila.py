@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from digits.core.errors import DatasetError
+from digits.core.errors import DatasetError, reason
 from digits.datasets.pictures import Pictures
 from digits.datasets.svhn import COLUMNS, collect, digit_table, is_plain_name, match, measure
 
@@ -66,7 +66,7 @@ def _load(path: Path) -> dict[int, dict]:
     try:
         content = _Unpickler(io.BytesIO(path.read_bytes().removeprefix(codecs.BOM_UTF8))).load()
     except OSError as error:
-        raise DatasetError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+        raise DatasetError(f"{path}: {reason(error)}") from None
     except _Refused as error:
         raise DatasetError(f"{path}: refused: {error}") from None
     except Exception:  # damage makes the unpickler raise nearly anything

@@ -13,11 +13,12 @@ from typing import NamedTuple
 import numpy as np
 from torch.utils.data import Dataset
 
-from digits.core.errors import DatasetError, ImageError
+from digits.core.errors import DatasetError, ImageError, reason
 from digits.core.folders import pictures_below
 from digits.core.images import load_image, open_image
 from digits.core.progress import shown
-from digits.datasets.files import read_text
+from digits.core.streams import is_stream
+from digits.core.text import printable, read_text
 from digits.datasets.items import Sample, by_number, check_digits, empty_boxes, part_of, spread
 
 SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
@@ -50,6 +51,10 @@ class Record:
     labels: np.ndarray
     numbers: tuple[str, ...]
     shared_out: bool = False
+
+    @property
+    def negative(self) -> bool:
+        return not len(self.labels) and not self.numbers
 
     def open(self) -> Sample:
         """Raises DatasetError if the picture cannot be decoded or is not of the size annotated."""
@@ -113,7 +118,8 @@ class Pictures(Dataset):
     """Records as a torch Dataset of Samples.
 
     problems: the entries that were left out when the annotations were read. They are counted in the log, never fatal.
-    Of records with one id that say the same, one is kept; where they differ, none can be trusted.
+    Of records with one id that say the same, one is kept; where they differ, none can be trusted. A picture that has
+    digits by one record is no negative by another.
     """
 
     def __init__(self, name: str, records: Iterable[Record], problems: Iterable[Problem] = ()):
@@ -128,6 +134,10 @@ class Pictures(Dataset):
             why = "listed a second time" if agree else f"listed {len(same)} times, each time otherwise"
             self.records += same[:1] if agree else []
             self.problems += [Problem(image_id, why)] * (len(same) - agree)
+        numbered = {record.path for record in self.records if not record.negative}
+        doubtful = {record.image_id for record in self.records if record.negative and record.path in numbered}
+        self.problems += [Problem(image_id, "has no digits here, but some under another id") for image_id in doubtful]
+        self.records = [record for record in self.records if record.image_id not in doubtful]
         _warn(name, self.problems)
 
     def __len__(self) -> int:
@@ -178,6 +188,8 @@ def stored_size(path: Path) -> tuple[tuple[int, int], int]:
 
     From its header; ValueError if it is missing or not a picture.
     """
+    if is_stream(path):  # a pipe would be waited for
+        raise ValueError("not a file")
     try:
         with open_image(path) as picture:
             stored = picture.size[::-1] if picture.orientation in SIDEWAYS else picture.size
@@ -193,7 +205,7 @@ def read_json(path: Path, kind: type):
     try:
         content = json.loads(read_text(path))
     except OSError as error:
-        raise DatasetError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+        raise DatasetError(f"{path}: {reason(error)}") from None
     except (ValueError, RecursionError) as error:
         raise DatasetError(f"{path}: not JSON ({error})") from None
     if not isinstance(content, kind):
@@ -240,4 +252,4 @@ def read_negatives(folder: str | Path, quiet: bool = False) -> Pictures:
 
 def _warn(name: str, problems: Sequence[Problem]) -> None:
     if problems:
-        _log.warning("%s: %d entries left out, the first %s: %s", name, len(problems), *problems[0])
+        _log.warning("%s: %d entries left out, the first %s: %s", name, len(problems), *map(printable, problems[0]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from pathlib import Path
 
 from digits.core.errors import DatasetError
@@ -20,6 +22,7 @@ _PICTURES_IN_PLACE = {"yolo": read_yolo, "annotated": read_annotated, "negatives
 FORMATS = (*_PICTURES_ANYWHERE, *_PICTURES_IN_PLACE)
 _ONE_OF = {"mila": ("*.pkl", "*.pickle"), "coco": ("*.json",)}  # what to look for where a folder is named
 _ANNOTATIONS = (".json", ".jsonl", ".xml", ".mat", ".pkl", ".pickle", ".yaml", ".yml", ".names")
+_OF_PICTURES, _OF_LABELS = ("images", "jpegimages"), ("labels", "annotations")  # what folders are called
 _BY_SUFFIX = {".mat": "svhn", ".pkl": "mila", ".pickle": "mila", ".csv": "crops"}
 
 
@@ -96,10 +99,28 @@ def _negatives_unless_annotated(path: Path) -> str:
                 f"{path}: holds annotations that are not understood, {file.relative_to(path)}; "
                 "name their file or folder, or use --format negatives if there are no numbers in the pictures"
             )
+    if beside := _annotations_beside(path):
+        raise DatasetError(
+            f"{path}: lies beside annotations, {beside}; name the folder around them, "
+            "or use --format negatives if there are no numbers in the pictures"
+        )
     if not pictures:
         first = f"; {lost[0].path}: {lost[0].reason}" if lost else ""
         raise DatasetError(f"{path}: holds neither annotations nor pictures{first}")
     return "negatives"
+
+
+def _annotations_beside(path: Path) -> Path | None:
+    """What annotates a folder called `images`, or one in it, from beside it; None if nothing does."""
+    whole = Path(os.path.abspath(path))
+    for folder in (whole, whole.parent):
+        if folder.name.lower() in _OF_PICTURES:
+            with suppress(OSError):  # where it may not be looked, there is nothing to name either
+                for each in sorted(folder.parent.iterdir()):
+                    listed = each.is_file() and (each.suffix.lower() in _ANNOTATIONS or has_texts(each))
+                    if listed or (each.is_dir() and each.name.lower() in _OF_LABELS):
+                        return each
+    return None
 
 
 def _format_of_json(path: Path) -> str:

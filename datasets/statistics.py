@@ -47,7 +47,7 @@ class Statistics:
             digits.append(size)
             lengths += [len(number) for number in record.numbers]
             counts.append(len(record.numbers))
-            negatives += not len(record.labels) and not record.numbers
+            negatives += record.negative
             stacked += sum(is_stacked(boxes) for boxes in record.number_boxes())
             if record.width:
                 sizes.append((record.width, record.height))

@@ -22,7 +22,7 @@ import numpy as np
 from h5py import h5d, h5r, h5s, h5t
 
 from digits.core.boxes import reading_order
-from digits.core.errors import DatasetError
+from digits.core.errors import DatasetError, reason
 from digits.core.formats import is_picture_name
 from digits.core.progress import shown
 from digits.datasets.pictures import LARGEST, Pictures, Problem, Record, mostly_outside, picture_size
@@ -82,7 +82,7 @@ def list_names(folder: Path) -> set[str]:
         with os.scandir(folder) as found:
             return {entry.name for entry in found if is_picture_name(entry.name)}
     except OSError as error:
-        raise DatasetError(f"{folder}: no folder of pictures ({(error.strerror or str(error)).lower()})") from None
+        raise DatasetError(f"{folder}: no folder of pictures ({reason(error)})") from None
 
 
 def measure(folder: Path, names: Sequence[str], quiet: bool = False) -> np.ndarray:
@@ -137,9 +137,9 @@ def match(
         ((digits[:, 2:4] <= 0).any(1), "a box has no area"),
         (outside, "a box lies outside the picture"),
     )
-    for wrong, reason in checks:
+    for wrong, why in checks:
         for i in of_entry[wrong].tolist():
-            problems.setdefault(i, reason)
+            problems.setdefault(i, why)
 
     text = (labels + ord("0")).astype(np.uint8).tobytes().decode("ascii")
     shapes = [(0, 0)] * len(ids) if sizes is None else sizes.tolist()

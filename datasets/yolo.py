@@ -8,44 +8,48 @@ which only the text is known.
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 import numpy as np
 import yaml
 
-from digits.core.errors import DatasetError
+from digits.core.errors import DatasetError, reason
+from digits.core.folders import files_below
 from digits.core.formats import SUFFIXES
 from digits.core.progress import shown
+from digits.core.text import read_text
 from digits.datasets.coco import check_others, digit_classes, other_classes, repeats, without_repeats
-from digits.datasets.files import read_text, write_text
+from digits.datasets.files import write_text
 from digits.datasets.pictures import Pictures, Problem, Record, find_pictures, make_record, picture_size
 
 FIELDS = "class cx cy width height"
 MOST = 1.01  # what writers round beyond the edge of the picture is forgiven
 PARTS = {"train": "train", "validation": "val", "val": "val", "test": "test"}  # folders, and their keys in data.yaml
 _YAML = (".yaml", ".yml")
+_DIGITS = [str(digit) for digit in range(10)]
 
 
 def _text(path: Path) -> str:
     try:
         return read_text(path)
     except OSError as error:
-        raise DatasetError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+        raise DatasetError(f"{path}: {reason(error)}") from None
     except UnicodeDecodeError:
         raise DatasetError(f"{path}: not UTF-8 text") from None
 
 
-def _names(folder: Path) -> tuple[dict[int, str], Path]:
+def _names(folder: Path, lists: Iterable[Path]) -> tuple[dict[int, str], Path]:
     """Class names by their number, and the file that gives them; without one, the digits.
 
     `data.yaml` or `.yml` in the folder, or one folder up, as in a data set that keeps each part in a folder of its own;
-    else whatever other YAML file in the folder has names; else a list of them, in the folder or beside the labels.
-    Raises DatasetError if there are several that differ.
+    else whatever other YAML file in the folder has names; else one of the lists. Raises DatasetError if there are
+    several that differ.
     """
     inside = sorted(path for path in folder.iterdir() if path.suffix.lower() in _YAML and path.is_file())
-    places = [folder, *sorted(path for part in ("labels", "images") for path in _folders(folder / part))]
     for found in (
         {path: _yaml_names(path) for path in inside if path.stem.lower() == "data"},
         {
@@ -54,7 +58,7 @@ def _names(folder: Path) -> tuple[dict[int, str], Path]:
             if path.is_file()
         },
         {path: _yaml_names(path) for path in inside if "names" in _yaml(path)},
-        {path: _listed_names(path) for place in places for path in sorted(place.iterdir()) if _is_list(path)},
+        {path: dict(enumerate(_text(path).rstrip().splitlines())) for path in lists},
     ):
         if found:
             first, *others = found
@@ -62,10 +66,6 @@ def _names(folder: Path) -> tuple[dict[int, str], Path]:
                 raise DatasetError(f"{other}: names other classes than {first}; remove one of them")
             return found[first], first
     return {digit: str(digit) for digit in range(10)}, folder
-
-
-def _folders(folder: Path) -> list[Path]:
-    return [folder, *(path for path in folder.rglob("*") if path.is_dir())]
 
 
 def _yaml(path: Path) -> dict:
@@ -102,12 +102,14 @@ def _number(key: Hashable) -> int | None:
 
 
 def _is_list(path: Path) -> bool:
-    """Whether it lists class names, one a line, as labelImg and Darknet have them."""
-    return (path.name.lower() == "classes.txt" or path.suffix.lower() == ".names") and path.is_file()
-
-
-def _listed_names(path: Path) -> dict[int, str]:
-    return dict(enumerate(_text(path).rstrip().splitlines()))
+    """Whether it lists class names, one a line: by its name, as labelImg and Darknet have it, or as two are digits."""
+    if path.name.lower() == "classes.txt" or path.suffix.lower() in (".names", ".labels"):
+        return True
+    try:
+        names = _text(path).split("\n") if path.suffix.lower() == ".txt" else []
+    except DatasetError:
+        return False
+    return sum(name.strip() in _DIGITS for name in names) >= 2
 
 
 def label_path(picture: PurePosixPath) -> PurePosixPath:
@@ -160,11 +162,32 @@ def _lines(path: Path, names: Mapping[int, str], size: tuple[int, int]) -> list[
     return found
 
 
-def _candidates(folder: Path) -> list[Path]:
-    """The files in a folder that may be labels, whatever their suffix."""
-    files = [path for path in folder.iterdir() if path.is_file()] if folder.is_dir() else []
-    other = (*SUFFIXES, *_YAML)
-    return [p for p in files if p.suffix.lower() not in other and not p.name.startswith(".") and not _is_list(p)]
+class _Texts(NamedTuple):
+    """What lies in a YOLO folder beside its pictures, relative to it.
+
+    labels: files that may be labels, whatever their suffix. lists: of class names. lost: what could not be looked into.
+    """
+
+    labels: set[PurePosixPath]
+    lists: list[Path]
+    lost: list[tuple[PurePosixPath, str]]
+
+    @classmethod
+    def below(cls, folder: Path, pictures: Iterable[PurePosixPath]) -> _Texts:
+        of_pictures = {name.lower() for picture in pictures for name in (picture.stem, picture.name)}
+        files, lost = [path for path in sorted(folder.iterdir()) if path.is_file()], []
+        for part in ("labels", "images"):
+            inside, unseen = files_below(folder / part)
+            files, lost = files + inside, lost + unseen
+        other = (*SUFFIXES, *_YAML)
+        files = [path for path in files if path.suffix.lower() not in other]
+        lists = [path for path in files if path.stem.lower() not in of_pictures and _is_list(path)]
+
+        def relative(path: Path) -> PurePosixPath:
+            return PurePosixPath(path.relative_to(folder).as_posix())
+
+        labels = {relative(path) for path in files if path.parent != folder}
+        return cls(labels - set(map(relative, lists)), lists, [(relative(path), why) for path, why in lost])
 
 
 def _is_labels(path: Path) -> bool:
@@ -183,15 +206,14 @@ class _LabelFiles:
     """Which file in a YOLO folder has the labels of which picture.
 
     That is `label_path`, or else a file of the same name in another case, with the picture's suffix before its own, or
-    beside the picture. strays: label files that no picture is found for.
+    beside the picture. strays: label files that no picture is found for. found: whether any is of a picture. others:
+    files below `labels` that are not understood.
     """
 
-    def __init__(self, folder: Path, pictures: list[PurePosixPath]):
+    def __init__(self, folder: Path, pictures: list[PurePosixPath], texts: _Texts):
+        self._folder, self._lost, files = folder, texts.lost, texts.labels
         exact = {picture: label_path(picture) for picture in pictures}
         beside = {picture.parent for picture in pictures}
-        places = {PurePosixPath(path.relative_to(folder).as_posix()) for path in _folders(folder / "labels")}
-        places |= beside | {labels.parent for labels in exact.values()}
-        files = {place / path.name for place in places for path in _candidates(folder / place)}
 
         self._of, self._owners = defaultdict(list), defaultdict(list)
         alike = defaultdict(list)
@@ -213,7 +235,8 @@ class _LabelFiles:
         left = sorted(files - set(self._owners))
         left = [file for file in left if file.parent not in beside and file.suffix.lower() == ".txt"]
         self.strays = [str(file) for file in left if _is_labels(folder / file)]
-        self.found = len(self._owners)
+        self.found = bool(self._owners)
+        self.others = [str(file) for file in sorted(files) if file.parts[0] == "labels" and file.name[0] != "."]
 
     def _give(self, file: PurePosixPath, picture: PurePosixPath) -> None:
         self._of[picture].append(file)
@@ -221,7 +244,12 @@ class _LabelFiles:
 
     def of(self, picture: PurePosixPath) -> PurePosixPath | None:
         """The labels of a picture, None if it has none; ValueError if it is not certain which they are."""
-        files = self._of[picture]
+        files, usual = self._of[picture], label_path(picture)
+        for path, why in self._lost:
+            if path in (usual, *usual.parents):
+                raise ValueError(f"{path}: {why}")
+        if not files and os.path.lexists(self._folder / usual):
+            raise ValueError(f"{usual} is not a file")
         if not files and self.strays:
             raise ValueError("it has no labels, while some are of pictures that are not there")
         if len(files) > 1:
@@ -248,16 +276,15 @@ def read_yolo(folder: str | Path, quiet: bool = False) -> Pictures:
     for name in ("images", "labels"):
         if not (folder / name).is_dir():
             raise DatasetError(f"{folder}: holds no {name}/, a YOLO folder has images/ and labels/")
-    names, named_in = _names(folder)
-    digits = digit_classes(names, named_in)
     records, others, repeated = [], Counter(), 0
     listed, problems = find_pictures(folder / "images")
     found_pictures = {PurePosixPath(p.relative_to(folder).as_posix()): p for p in listed}
-    labels = _LabelFiles(folder, list(found_pictures))
-    if labels.strays and not labels.found:
-        raise DatasetError(
-            f"{folder}: none of its labels is of a picture, such as {labels.strays[0]}; compare the names"
-        )
+    texts = _Texts.below(folder, found_pictures)
+    names, named_in = _names(folder, texts.lists)
+    digits = digit_classes(names, named_in)
+    labels = _LabelFiles(folder, list(found_pictures), texts)
+    if unknown := [] if labels.found else labels.strays or labels.others:
+        raise DatasetError(f"{folder}: none of its labels is of a picture, such as {unknown[0]}; compare the names")
     for relative, picture in shown(found_pictures.items(), "measuring pictures", len(found_pictures), quiet):
         image_id = str(relative.relative_to("images"))
         try:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from digits.core.errors import DatasetError
+from digits.core.errors import DatasetError, reason
 from digits.core.images import load_image
 from digits.datasets.files import picture_folder, picture_path, write_text
 from digits.datasets.mila import read_order
@@ -103,7 +103,7 @@ def predict(
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DatasetError(f"{out}: cannot be written ({(error.strerror or str(error)).lower()})") from None
+        raise DatasetError(f"{out}: cannot be written ({reason(error)})") from None
     complete(partial, "pipeline", records, lambda left: _answered(reader, left), quiet)
     found = read_predictions(partial, "pipeline", records)
     answers = [found[record.image_id] for record in records]

@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import digits
-from digits.core.errors import DatasetError, PredictionsError
+from digits.core.errors import DatasetError, PredictionsError, reason
+from digits.core.text import read_text
 from digits.datasets.coco import coco_document, write_json
 from digits.datasets.export import check_unused, common_folder, name_in
-from digits.datasets.files import read_text, write_bytes, write_text
+from digits.datasets.files import write_bytes, write_text
 from digits.datasets.pictures import Pictures, Problem, Record
 from digits.evaluation import detector, pipeline, recognizer
 from digits.evaluation.predictions import Answer, read_predictions
@@ -150,7 +151,7 @@ def _claim(out: Path, identity: dict) -> None:
     try:
         claimed = (out / RUN).is_file()
     except OSError as error:
-        raise PredictionsError(f"{out}: {(error.strerror or str(error)).lower()}") from None
+        raise PredictionsError(f"{out}: {reason(error)}") from None
     if not claimed:
         check_unused(out)
         write_text(out / RUN, json.dumps(identity, indent=1) + "\n")

@@ -22,8 +22,8 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from digits.core.errors import PredictionsError
-from digits.datasets.files import read_text
+from digits.core.errors import PredictionsError, reason
+from digits.core.text import read_text
 from digits.datasets.pictures import Record
 
 Coordinate = Annotated[float, Field(ge=-1e6, le=1e6)]
@@ -180,7 +180,7 @@ def read_predictions(path: str | Path, kind: str, records: Sequence[Record]) -> 
     try:
         text = read_text(path)
     except OSError as error:
-        raise PredictionsError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+        raise PredictionsError(f"{path}: {reason(error)}") from None
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise PredictionsError(f"{path}: line {line}: not UTF-8 text") from None

@@ -13,9 +13,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from digits.core.errors import PredictionsError
+from digits.core.errors import PredictionsError, reason
 from digits.core.progress import shown
-from digits.datasets.files import read_text, write_figure, write_picture, write_text
+from digits.core.text import read_text
+from digits.datasets.files import write_figure, write_picture, write_text
 from digits.evaluation.figures import DRAWN, draw
 from digits.evaluation.predictions import ANSWERS
 from digits.evaluation.result import Result, Share
@@ -219,8 +220,7 @@ def read_report(folder: str | Path) -> dict:
     try:
         content = json.loads(read_text(path))
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise PredictionsError(f"{path}: {reason}; reports are written by digits evaluate") from None
+        raise PredictionsError(f"{path}: {reason(error)}; reports are written by digits evaluate") from None
     except (ValueError, RecursionError) as error:
         raise PredictionsError(f"{path}: not JSON ({error})") from None
     sections = content.get("measures") if isinstance(content, dict) else None

@@ -92,11 +92,7 @@ def could_not_open(records: Sequence[Record], answers: Mapping[str, Answer]) -> 
 
 def negatives_of(records: Sequence[Record], answers: Mapping[str, Answer]) -> list[Record]:
     """Pictures that show no number. Those that could not be opened are none: nobody was silent there."""
-    return [
-        record
-        for record in records
-        if not len(record.labels) and not record.numbers and answers[record.image_id].error is None
-    ]
+    return [record for record in records if record.negative and answers[record.image_id].error is None]
 
 
 def coverage_table(right: np.ndarray, confidence: np.ndarray, others: Sequence[Threshold]) -> dict[str, dict]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from digits.core.errors import DatasetError, DigitsError, PredictionsError
+from digits.core.errors import DatasetError, DigitsError, PredictionsError, reason
 from digits.core.progress import shown
 from digits.datasets.files import write_bytes
 from digits.datasets.items import Sample
@@ -155,4 +155,4 @@ def complete(path: Path, kind: str, records: Sequence[Record], run: Run, quiet: 
                 file.write(answer_line(fields))
                 file.flush()
     except OSError as error:
-        raise PredictionsError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+        raise PredictionsError(f"{path}: {reason(error)}") from None

@@ -11,7 +11,7 @@ from digits.core.boxes import cut_region, enclosing
 from digits.core.drawing import GREEN, VERMILLION, outline
 from digits.core.errors import DatasetError
 from digits.core.resampling import resize
-from digits.datasets.contact import CAPTION, arrange
+from digits.datasets.contact import CAPTION, arrange, scale_to_fit
 from digits.evaluation.result import Failure
 
 _AROUND = 1.0  # of what is boxed, shown on every side
@@ -31,7 +31,7 @@ def _window(failure: Failure, shape: tuple[int, int]) -> np.ndarray:
     return np.concatenate([centre - half, centre + half])
 
 
-def _tile(failure: Failure, height: int) -> Image.Image | None:
+def _tile(failure: Failure, height: int, widest: int) -> Image.Image | None:
     """The failure `height` + CAPTION pixels high, None if its picture cannot be opened."""
     try:
         image = failure.record.open().image
@@ -39,8 +39,8 @@ def _tile(failure: Failure, height: int) -> Image.Image | None:
         return None
     window = _window(failure, image.shape[:2])
     part = cut_region(image, window)
-    scale = height / part.shape[0]
-    size = max(1, round(part.shape[1] * scale)), height
+    scale = scale_to_fit(part.shape, height, widest)
+    size = tuple(max(1, round(side * scale)) for side in part.shape[1::-1])
     font = ImageFont.load_default(CAPTION - 4)
     picture = Image.fromarray(resize(part, size))
     origin = np.maximum(np.floor(window[:2]), 0)
@@ -57,5 +57,5 @@ def _tile(failure: Failure, height: int) -> Image.Image | None:
 
 def failure_sheet(failures: Sequence[Failure], height: int = 150, width: int = 920) -> Image.Image | None:
     """Failures side by side, in the order given; None if no picture of them can be opened."""
-    tiles = [tile for tile in (_tile(failure, height) for failure in failures) if tile is not None]
+    tiles = [tile for tile in (_tile(failure, height, width) for failure in failures) if tile is not None]
     return arrange(tiles, height + CAPTION, width) if tiles else None

@@ -14,6 +14,7 @@ import numpy as np
 
 from digits.core.boxes import shares
 from digits.core.errors import WeightsError, reason
+from digits.core.text import read_text
 from digits.pipeline.merge import NumberRegion
 from digits.recognizer import Transcription
 
@@ -64,7 +65,7 @@ class Fusion:
     def load(cls, path: str | Path) -> Fusion:
         """From a JSON file; WeightsError if it is missing, or has not just these keys, with values that may be."""
         try:
-            given = json.loads(Path(path).read_text("utf-8-sig"))
+            given = json.loads(read_text(path))
             keys = {each.name for each in fields(cls)}
             if not isinstance(given, dict) or set(given) != keys:
                 raise ValueError(f"the keys {', '.join(sorted(keys))} expected")
@@ -73,7 +74,11 @@ class Fusion:
             raise WeightsError(f"{path}: not a calibration file ({reason(error)})") from None
 
     def save(self, path: str | Path) -> None:
-        Path(path).write_text(json.dumps(asdict(self), indent=2) + "\n", "utf-8")
+        """As `load` reads it; WeightsError if it cannot be written."""
+        try:
+            Path(path).write_text(json.dumps(asdict(self), indent=2) + "\n", "utf-8")
+        except OSError as error:
+            raise WeightsError(f"{path}: cannot be written ({reason(error)})") from None
 
 
 def _check_number(name: str, value: float, least: float, most: float) -> None:

@@ -37,12 +37,7 @@ def find_false_alarms(detector: Detector, sources: Sequence[Pictures], quiet: bo
 
     quiet: no progress bar. Raises DatasetError if there are none.
     """
-    todo = [
-        (pictures, i)
-        for pictures in sources
-        for i, record in enumerate(pictures.records)
-        if not len(record.boxes) and not record.numbers
-    ]
+    todo = [(pictures, i) for pictures in sources for i, record in enumerate(pictures.records) if record.negative]
     if not todo:
         raise DatasetError("none of the pictures is without numbers; mining wants negatives")
     alarms = []

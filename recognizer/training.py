@@ -54,7 +54,7 @@ class Crop(NamedTuple):
 def usable(record: Record) -> bool:
     """Whether a recogniser can learn from it: what its digits spell is known, or there are none."""
     spelt = [number for number in record.numbers if len(number) <= MAX_LENGTH]
-    return bool(spelt) or (not len(record.boxes) and not record.numbers)
+    return bool(spelt) or record.negative
 
 
 def drawn_crop(synthesizer: Synthesizer, index: int) -> Crop:

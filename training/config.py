@@ -15,8 +15,9 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from digits.core.backend import MAX_THREADS
-from digits.core.errors import ConfigError
-from digits.datasets.files import read_text, write_text
+from digits.core.errors import ConfigError, reason
+from digits.core.text import read_text
+from digits.datasets.files import write_text
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -226,7 +227,7 @@ def read_toml(path: str | Path) -> dict:
     try:
         return tomllib.loads(read_text(path))
     except OSError as error:
-        raise ConfigError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+        raise ConfigError(f"{path}: {reason(error)}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not TOML ({error})") from None
 

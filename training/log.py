@@ -14,7 +14,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch.utils.tensorboard import SummaryWriter
 
-from digits.core.errors import TrainingError
+from digits.core.errors import TrainingError, reason
+from digits.core.text import printable
 from digits.datasets.files import write_text
 from digits.training.left_out import LeftOut, sentences
 
@@ -95,7 +96,7 @@ class RunLog:
     def tell_left_out(self) -> None:
         """Say on stderr how much was left out so far, a line a source."""
         for line in sentences(self._left_out.values()) if not self._quiet else ():
-            print(line, file=sys.stderr)
+            print(printable(line), file=sys.stderr)
 
     def picture(self, step: int, name: str, image: Image.Image) -> None:
         with self._written():
@@ -106,8 +107,7 @@ class RunLog:
         try:
             yield
         except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise TrainingError(f"{self._file.name}: {reason}; make room, then go on with --resume") from None
+            raise TrainingError(f"{self._file.name}: {reason(error)}; make room, then go on with --resume") from None
 
     def advance(self, step: int) -> None:
         self._bar.update(self._task, completed=step)

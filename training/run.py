@@ -21,7 +21,7 @@ from pathlib import Path
 import cv2
 import torch
 
-from digits.core.errors import ConfigError, TrainingError
+from digits.core.errors import ConfigError, TrainingError, reason
 from digits.core.weights import save_weights
 from digits.datasets.files import write_text
 from digits.training.checkpoints import BEST, LAST, PREVIOUS, read_last, set_aside
@@ -132,7 +132,7 @@ def _check_room(out: Path, training: Training) -> None:
         there = [out / name for name in (LAST, PREVIOUS, BEST)]  # these will be replaced
         free = shutil.disk_usage(out).free + sum(path.stat().st_size for path in there if path.exists())
     except OSError as error:
-        raise TrainingError(f"{out}: cannot be made ({(error.strerror or str(error)).lower()})") from None
+        raise TrainingError(f"{out}: cannot be made ({reason(error)})") from None
     model = sum(p.numel() * p.element_size() for p in training.model.state_dict().values())
     # last, previous and next: weights, average and at most two moments; the best: weights; the result and the logs
     needed = 3 * 4 * model + 2 * model + 20_000_000

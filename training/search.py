@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from digits.core.errors import ConfigError, Diverged, TrainingError
+from digits.core.errors import ConfigError, Diverged, TrainingError, reason
 from digits.core.weights import load_weights
 from digits.training.config import Config, explain, read_toml
 from digits.training.run import CONFIG, train
@@ -72,7 +72,7 @@ def open_study(out: Path, seed: int) -> Study:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise TrainingError(f"{out}: cannot be made ({(error.strerror or str(error)).lower()})") from None
+        raise TrainingError(f"{out}: cannot be made ({reason(error)})") from None
     study = optuna.create_study(
         study_name="digits", storage=f"sqlite:///{(out / STUDY).resolve()}", direction="maximize", load_if_exists=True
     )

@@ -61,9 +61,10 @@ def records(draw) -> list[Record]:
                 sorted(draw(st.lists(st.floats(0, side, width=32), min_size=2, max_size=2, unique=True)))
                 for side in size
             )
-            if [x1, y1, x2, y2] not in boxes and max(x2, y2) > 1:
+            apart = [np.abs(np.subtract(box, [x1, y1, x2, y2])).max() for box in boxes]
+            if max(x2, y2) > 1 and min(apart, default=max(size)) > 0.1 * max(size):
                 boxes.append([x1, y1, x2, y2])
-        if len(boxes) < len(labels):  # only foreign files have two digits in one box, or shares
+        if len(boxes) < len(labels):  # only foreign files have two digits in about one box, or shares
             boxes, labels = [], []
         if labels and draw(st.booleans()):
             numbers = []

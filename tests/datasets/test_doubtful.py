@@ -1,8 +1,10 @@
 """Annotations as they come from elsewhere: read rightly, or left out and listed. None makes a negative of a number."""
 
 import json
+import os
 import pickle
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 
 import cv2
@@ -93,6 +95,10 @@ def test_files_that_went_wrong(case, digits, listed):
         pytest.param({"images": [image(1, "a.png"), image(1.5e1, "a.png"), image(2, "n.png")],
                       "annotations": [digit(7), digit(2, [20, 5, 8, 20]), digit(7, key=15),
                                       digit(2, [20, 5, 8, 20], 15)]}, id="an image twice, the same"),
+        pytest.param({"annotations": [digit(7), digit(7, [5, 5.2, 8.3, 19.9]), digit(2, [20, 5, 8, 20])]},
+                     id="a box twice, a little off"),
+        pytest.param({"annotations": [digit(7, attributes={"rotation": 358.5, "occluded": False}),
+                                      digit(2, [20, 5, 8, 20], attributes=[])]}, id="boxes about level"),
         pytest.param({"images": [image(1, "./a.png", width=None), image(2, "n.png", height=0)]}, id="no size"),
         pytest.param({"annotations": [digit(7), digit(2, [20, 5, 8, 20]), digit(5, key=9)],
                       "images": [image(1, "a.png")]}, id="a stray annotation"),
@@ -126,6 +132,12 @@ DOUBTFUL = [
     pytest.param({"annotations": [{"image_id": 1, "category_id": 7}]}, "four numbers", id="no box"),
     pytest.param({"annotations": [digit(7, [0.1, 0.2, 0.15, 0.5])]}, "shares", id="shares of the picture"),
     pytest.param({"annotations": [digit(7), digit(2)]}, "two different digits", id="one box, two digits"),
+    pytest.param({"annotations": [digit(7), digit(2, [5.3, 5, 8, 20])]}, "two different digits",
+                 id="nearly one box, two digits"),
+    *(
+        pytest.param({"annotations": [digit(7, attributes={"rotation": angle})]}, "turned", id=f"rotation {angle}")
+        for angle in (90, 45.5, 270, -30, float("nan"))
+    ),
     pytest.param({"annotations": [digit(7), digit(2, [1, 1, 50, 30], iscrowd=1)]}, "crowd", id="a crowd"),
     pytest.param({"annotations": [digit(2, [1, 1, 50, 30], iscrowd="true")]}, "crowd", id="nothing but a crowd"),
     pytest.param({"annotations": [digit(7, iscrowd="perhaps")]}, "iscrowd", id="iscrowd is anything"),
@@ -144,6 +156,10 @@ DOUBTFUL = [
     ),
     pytest.param({"categories": [{"id": 7, "name": "7"}, {"id": 2, "name": "digit_2"}]}, "may be a digit",
                  id="a category renamed"),
+    *(
+        pytest.param({"categories": [{"id": 7, "name": "7"}, {"id": 2, "name": name}]}, "may be a digit", id=name)
+        for name in ("two", "Two ", "O")
+    ),
     pytest.param({"categories": [{"id": 3, "name": "3"}, *({"id": i, "name": "house number"} for i in (2, 7))]},
                  "no digit", id="nothing but whole numbers"),
     pytest.param({"images": [image(1, "a.png"), image(3, "a.png"), image(2, "n.png")]}, "each time otherwise",
@@ -159,10 +175,52 @@ def test_coco_that_cannot_be_trusted(tmp_path, change, reason):
     assert any(image_id == "a.png" and reason in why for image_id, why in pictures.problems)
 
 
+@pytest.mark.parametrize("name", ["images/{}", "images\\{}", ".\\{}", "images/images\\{}"])
+def test_pictures_as_other_systems_name_them(tmp_path, name):
+    """Windows has other separators; Label Studio names the folder too."""
+    names = [name.format(each) for each in ("a.png", "n.png")]
+    path = coco(tmp_path, [image(1, names[0]), image(2, names[1])])
+    if name.startswith("images/images"):
+        shutil.copytree(tmp_path / "images", tmp_path / "images" / "images")
+    pictures = open_source(path, quiet=True)
+    assert [record.labels.tolist() for record in pictures.records] == [[7, 2], []] and not pictures.problems
+
+
+@pytest.mark.parametrize("name", ["images/a.png", "images\\a.png", ".\\a.png"])
+def test_a_picture_with_digits_is_no_negative_under_another_name(tmp_path, name):
+    path = coco(tmp_path, [image(1, "a.png"), image(2, "n.png"), image(3, name)])
+    assert found_in(path) == {"a.png": [7, 2], "n.png": []}
+    (tmp_path / "labels.csv").write_text(f"file,text\na.png,72\n{name},\n")
+    assert found_in(tmp_path / "labels.csv") == {"a.png": []}
+
+
+@pytest.mark.parametrize("command", [["convert", "--to", "coco"], ["convert", "--to", "yolo"], ["split"]])
+def test_where_all_is_left_out_nothing_is_written(tmp_path, command):
+    path = coco(tmp_path, [image(1, "gone.png")])
+    done = CliRunner().invoke(main, ["data", *command, str(path), "--out", str(tmp_path / "out")])
+    assert done.exit_code == 2 and "gone.png: picture missing" in done.stderr and not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("key", [9, "x", None, [1]])
 def test_coco_without_any_match_is_refused(tmp_path, key):
     with pytest.raises(DatasetError, match="none of its 1 annotation is of an image that it lists"):
         open_source(coco(tmp_path, annotations=[digit(7, key=key)]))
+
+
+@pytest.mark.parametrize(
+    ("boxes", "corners"),
+    [
+        ([[5, 5, 13, 25], [40, 5, 48, 25]], True),
+        ([[5, 5, 13, 25], [4, 20, 12, 38]], True),
+        ([[5, 5, 13, 25], [20, 5, 28, 25]], False),  # nothing shows it
+        ([[30, 5, 8, 20], [50, 5, 51, 20]], False),  # one box that is wrong
+        ([[1, 1, 60, 40]], False),  # a careless one
+    ],
+)
+def test_boxes_given_by_their_corners(tmp_path, boxes, corners):
+    path = coco(tmp_path, annotations=[digit(7, box) for box in boxes])
+    with pytest.raises(DatasetError, match=r"seem to be \[x1, y1") if corners else nullcontext():
+        open_source(path, quiet=True)
 
 
 def test_ids_that_differ_in_their_kind_alone(tmp_path):
@@ -201,13 +259,17 @@ def test_nothing_is_copied_from_outside(tmp_path, kind, name, only):
         assert secret.read_bytes() not in [file.read_bytes() for file in out.rglob("*") if file.is_file()]
 
 
-def test_what_is_no_picture_is_not_copied(tmp_path):
-    path = coco(tmp_path, [image(1, "a.png"), image(2, "passwd")])
-    (tmp_path / "images" / "passwd").write_text("root:x:0:0")
+@pytest.mark.parametrize("name", ["passwd", "b.gif", "b.ppm"])
+def test_what_is_no_picture_that_is_read_is_not_copied(tmp_path, name):
+    path = coco(tmp_path, [image(1, "a.png"), image(2, name)])
+    if name == "passwd":
+        (tmp_path / "images" / "passwd").write_text("root:x:0:0")
+    else:
+        Image.new("RGB", (60, 40)).save(tmp_path / "images" / name)
     pictures = open_source(path, quiet=True)
     convert(pictures, tmp_path / "out", "coco", quiet=True)
     assert [file.name for file in (tmp_path / "out" / "images").iterdir()] == ["a.png"]
-    assert pictures.problems == [("passwd", "not a readable picture (not a picture in a format known here)")]
+    assert pictures.problems == [(name, "not a readable picture (not a picture in a format known here)")]
 
 
 def test_a_split_of_a_split_is_read_where_it_is(tmp_path):
@@ -337,6 +399,10 @@ QUOTED = "names:\n" + "".join(f"  '{i}': '{9 - i}'\n" for i in range(10))
         pytest.param({"labels/a.txt": LINES, "labels/classes.txt": NINE_FIRST}, [2, 7], id="classes beside labels"),
         pytest.param({"labels/a.txt": LINES, "images/classes.txt": NINE_FIRST}, [2, 7], id="classes beside pictures"),
         pytest.param({"labels/a.txt": LINES, "classes.txt": "\ufeff" + NINE_FIRST}, [2, 7], id="classes with a mark"),
+        pytest.param({"labels/a.txt": LINES, "labels/labels.txt": NINE_FIRST}, [2, 7], id="classes in labels.txt"),
+        pytest.param({"labels/a.txt": LINES, "obj_names.txt": NINE_FIRST}, [2, 7], id="classes in another text"),
+        pytest.param({"labels/a.txt": LINES, "labels/x/_darknet.labels": NINE_FIRST}, [2, 7], id="classes of Roboflow"),
+        pytest.param({"labels/a.txt": LINES, "train.txt": "images/a.png\n7\n"}, [7, 2], id="a list of pictures"),
         pytest.param({"labels/a.txt": LINES, "obj.names": NINE_FIRST + "\r\n\n"}, [2, 7], id="names of Darknet"),
         pytest.param({"labels/a.txt": LINES, "data.yml": QUOTED}, [2, 7], id="data.yml"),
         pytest.param({"labels/a.txt": LINES, "Data.YAML": QUOTED}, [2, 7], id="Data.YAML"),
@@ -393,7 +459,10 @@ def test_yolo_that_cannot_be_trusted(tmp_path, files, listed):
         ({"data.yaml": "names: [[a], [b]]"}, "lacks the names"),
         ({"data.yaml": "names: " + "[" * 1500}, "not YAML"),
         ({"data.yaml": "names: ['1']\nkpt_shape: [4, 2]"}, "key points"),
-        ({"labels/n.txt": "", "labels/b.txt": LINES, "labels/c.txt": LINES}, None),
+        ({"labels/b.txt": LINES, "labels/c.txt": LINES}, None),
+        ({"labels/labels.zip": b"PK"}, None),
+        ({"labels/instances.json": "{}"}, None),
+        ({"labels/voc/all.xml": "<a/>"}, None),
     ],
 )
 def test_yolo_that_is_refused(tmp_path, files, message):
@@ -404,6 +473,44 @@ def test_yolo_that_is_refused(tmp_path, files, message):
     with pytest.raises(DatasetError, match=message) as error:
         open_source(folder)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("what", ["folder", "pipe", "broken link", "link to itself", "link to no folder"])
+def test_labels_that_are_no_file(tmp_path, what):
+    folder = yolo(tmp_path, {}, "val/a.png")
+    labels = folder / "labels" / "val" / "a.txt"
+    if what == "link to no folder":
+        labels.parent.symlink_to("gone")
+    else:
+        labels.parent.mkdir()
+        make = {"folder": labels.mkdir, "pipe": lambda: os.mkfifo(labels)}
+        make.get(what, lambda: labels.symlink_to("a.txt" if "itself" in what else "gone"))()
+    pictures = open_source(folder, quiet=True)
+    assert [record.image_id for record in pictures.records] == ["n.png"]
+    assert [problem.image_id for problem in pictures.problems] == ["val/a.png"]
+
+
+def test_hidden_pictures_have_hidden_labels(tmp_path):
+    assert found_in(yolo(tmp_path, {"labels/.a.txt": LINES}, ".a.png")) == {".a.png": [7, 2], "n.png": []}
+
+
+@pytest.mark.parametrize("files", ["labels.json", "labels.csv", "labels/a.txt", "annotations/a.xml"])
+@pytest.mark.parametrize("named", ["images", "images/train"])
+def test_pictures_beside_their_annotations_are_no_negatives(tmp_path, files, named):
+    (tmp_path / files).parent.mkdir(exist_ok=True)
+    (tmp_path / files).write_text("file,text\na.png,7\n")
+    (tmp_path / named).mkdir(parents=True)
+    Image.new("RGB", (60, 40)).save(tmp_path / named / "a.png")
+    with pytest.raises(DatasetError, match="lies beside annotations"):
+        open_source(tmp_path / named)
+    assert found_in(tmp_path / named, format="negatives") == {"a.png": []}
+
+
+def test_a_pipe_among_the_pictures_is_not_waited_for(tmp_path):
+    path = coco(tmp_path)
+    (tmp_path / "images" / "a.png").unlink()
+    os.mkfifo(tmp_path / "images" / "a.png")
+    assert open_source(path, quiet=True).problems == [("a.png", "not a file")]
 
 
 def test_two_pictures_of_one_label_file_are_left_out(tmp_path):
@@ -466,6 +573,20 @@ def test_a_crop_that_is_listed_twice(tmp_path, rows, kept):
 # --- marks that a text begins with
 
 ENCODINGS = ["utf-8", "utf-8-sig", "utf-16"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["file;text\r\na.png;007\r\n", "file\ttext\na.png\t007\n", "sep=;\r\nfile;text\r\na.png;007\r\n",
+     "sep=,\nfile,text\na.png,007\n", 'note;text;file\n"1,5";007;a.png\n'],
+    ids=["semicolons", "tabs", "separator said", "comma said", "commas within"],
+)  # fmt: skip
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_tables_as_excel_writes_them(tmp_path, text, encoding):
+    coco(tmp_path)
+    (tmp_path / "labels.csv").write_bytes(text.encode(encoding))
+    pictures = open_source(tmp_path / "labels.csv", quiet=True)
+    assert [record.numbers for record in pictures.records] == [("007",)] and not pictures.problems
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)

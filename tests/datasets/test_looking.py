@@ -62,12 +62,23 @@ def test_plots_say_what_they_show(tmp_path):
     assert texts.count("numbers") == 2 and texts.count("digits") == 3 and texts.count("pictures") == 1
 
 
+@pytest.mark.parametrize("title", ["a$b_\\foo$", "家番号", "two\nlines\x1b", "$", "x" * 400])
+def test_plots_are_titled_by_any_name(tmp_path, title, recwarn):
+    Statistics.of(Pictures("none", [])).plot(tmp_path / "plots.png", title)
+    assert (tmp_path / "plots.png").exists() and not recwarn.list
+
+
 @pytest.mark.parametrize(("path", "message"), [("file/plots.png", "cannot be written"), ("plots.odd", "not supported")])
 def test_plots_that_cannot_be_saved(tmp_path, path, message):
     (tmp_path / "file").touch()
     with pytest.raises(DatasetError, match=message):
         Statistics.of(Pictures("none", [])).plot(tmp_path / path, "none")
     assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize(("shape", "size"), [((2, 30_000, 3), (1600, 176)), ((30_000, 2, 3), (32, 176))])
+def test_slivers_are_shown_whole_and_fit(shape, size):
+    assert tile(sample([], [], (), shape), 160).size == size
 
 
 def test_tiles_show_boxes_where_they_are():

@@ -165,7 +165,7 @@ def test_file_round_trip(tmp_path):
 SOUND = {"digit_weight": 0.8, "length_weight": 0.5, "weights": {"text": 1.0, "always": -2}, "threshold": 0.7}
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_files_that_can_be_used(tmp_path, encoding):
     path = tmp_path / "calibration.json"
     path.write_text(json.dumps(SOUND), encoding)
@@ -186,7 +186,7 @@ BAD_FILES = {
     "another key": json.dumps({**SOUND, "slope": 1}),
     "a key too few": json.dumps({key: value for key, value in SOUND.items() if key != "threshold"}),
     "bytes": b"\xff\xfe\x00",
-    "UTF-16": json.dumps(SOUND).encode("utf-16"),
+    "UTF-32": json.dumps(SOUND).encode("utf-32"),
     "another feature": json.dumps({**SOUND, "weights": {"colour": 2}}),
     "line breaks": json.dumps({**SOUND, "weights": {"a\nb": 2}}),
     "a threshold above 1": json.dumps({**SOUND, "threshold": 1.01}),
@@ -221,6 +221,11 @@ def test_bad_files(tmp_path, content):
 def test_files_that_are_not_there(tmp_path, name):
     with pytest.raises(WeightsError, match="not a calibration file"):
         Fusion.load(tmp_path / name)
+
+
+def test_files_that_cannot_be_written(tmp_path):
+    with pytest.raises(WeightsError, match="cannot be written"):
+        Fusion().save(tmp_path / "gone" / "calibration.json")
 
 
 @pytest.mark.parametrize(

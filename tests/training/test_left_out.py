@@ -99,6 +99,17 @@ def test_a_run_that_goes_on_tells_none_of_them_twice(damaged, tmp_path):
     assert (out / "log.jsonl").read_text().count("left_out") == 4
 
 
+def test_names_do_not_steer_the_terminal(damaged, tmp_path):
+    name = next(name for name in (f"{i}\x1b[2J.png" for i in range(99)) if part_of(name) == "train")
+    labels = tmp_path / "crops" / "labels.csv"
+    labels.write_text(labels.read_text().replace("\n", f"\n{name},7\n", 1))
+    (tmp_path / "run.toml").write_text(CONFIG.format(workers=0))
+    done = run(
+        "recognizer", "--config", tmp_path / "run.toml", "--set", f"data.root={tmp_path}", "--out", tmp_path / "r"
+    )
+    assert done.exit_code == 0 and "\x1b[2J" not in done.stderr and "\\x1b[2J.png" in done.stderr
+
+
 def test_a_comparison_says_it_though_it_is_quiet(damaged, tmp_path):
     (tmp_path / "a.toml").write_text(CONFIG.format(workers=0))
     done = run("grid", tmp_path / "a.toml", "--set", f"data.root={tmp_path}", "--out", tmp_path / "grid", "--quiet")
