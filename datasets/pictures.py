@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 from torch.utils.data import Dataset
 
+from digits.core.alphabet import CHARACTERS
 from digits.core.errors import DatasetError, ImageError
 from digits.core.images import SUFFIXES, load_image
 from digits.core.progress import shown
@@ -78,8 +79,8 @@ def make_record(
         raise ValueError("a box is not finite")
     if (tidy[:, 2:] <= tidy[:, :2]).any():
         raise ValueError("a box has no area")
-    if ((digits < 0) | (digits > 9)).any():
-        raise ValueError(f"labels {digits.tolist()} are not all digits")
+    if ((digits < 0) | (digits >= len(CHARACTERS))).any():
+        raise ValueError(f"labels {digits.tolist()} are not all characters of numbers")
     limit = np.array([*size, *size], np.float64) if size[0] else np.inf
     tidy = np.clip(tidy, 0, limit).astype(np.float32)
     if (tidy[:, 2:] <= tidy[:, :2]).any():

@@ -4,21 +4,27 @@
 - words with a box a digit:     {"file", "words": [{"text", "boxes": [[x1, y1, x2, y2], …]}]}
 - a crop with a box a character: {"file", "text", "boxes": [[x1, y1, x2, y2], …]}
 - a number with one box:        {"file", "numbers": [{"text", "box": [x1, y1, x2, y2]}]}
+- likewise, read by eye:        {"file", "numbers": [{"text", "sure", "box": [left, top, width, height]}]}
+`annotations.jsonl`, one object a line:
+- a number with a box a digit:  {"file", "digits", "boxes": [[left, top, width, height], …]}
 """
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from digits.core.alphabet import CHARACTERS, is_house_number
 from digits.core.errors import DatasetError
 from digits.core.progress import shown
 from digits.datasets.pictures import Pictures, Problem, make_record, picture_size, read_json
 
 # From these heights over widths on, a box is that of a stack; a level 11 has up to 1.6, steep lines of three up to 1.5.
 _STACK_OF_TWO, _STACK = 2.0, 1.6
+ANNOTATIONS = ("annotations.json", "annotations.jsonl")
 _GAP = 0.08  # between neighbours, of a digit's width
 
 
@@ -45,10 +51,13 @@ def _digits_of(record: dict) -> tuple[list, list[int], list[str], bool]:
 
     def add(text: str, each) -> None:
         for char, box in zip(text, each, strict=True):
-            if char.isdigit():
-                boxes.append(box)
-                labels.append(int(char))
-        numbers.append("".join(char for char in text if char.isdigit()))
+            boxes.append(box)
+            labels.append(CHARACTERS.index(char))
+        numbers.append(text)
+
+    def add_digits(text: str, each) -> None:
+        kept = [(char, box) for char, box in zip(text, each, strict=True) if char.isdigit()]
+        add("".join(char for char, _ in kept), [box for _, box in kept])
 
     try:
         if "words" in record:
@@ -56,15 +65,20 @@ def _digits_of(record: dict) -> tuple[list, list[int], list[str], bool]:
                 digits = [c for c in word["text"] if c.isdigit()]
                 chars = word["text"] if len(word["boxes"]) == len(word["text"]) else "".join(digits)
                 if digits:
-                    add(chars, word["boxes"])
+                    add_digits(chars, word["boxes"])
         elif "numbers" in record:
             for number in record["numbers"]:
-                if number["text"].isdigit():
-                    add(number["text"], split_evenly(number["text"], number["box"]))
+                text, box = number["text"], number["box"]
+                if "sure" in number:
+                    box = [box[0], box[1], box[0] + box[2], box[1] + box[3]]
+                if number.get("sure", True) and (text.isdigit() or ("sure" in number and is_house_number(text))):
+                    add(text, split_evenly(text, box))
                 else:
                     foreign.append(number["text"])
-        elif any(char.isdigit() for char in record["text"]):
-            add(record["text"], record["boxes"])
+        elif any(char.isdigit() for char in record.get("text", "")):
+            add_digits(record["text"], record["boxes"])
+        elif "digits" in record:
+            add(record["digits"], [[x, y, x + w, y + h] for x, y, w, h in record["boxes"]])
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"malformed annotation ({error})") from None
     if foreign:  # to drop it would make a negative of a picture that is none
@@ -78,9 +92,11 @@ def read_annotated(source: str | Path, quiet: bool = False) -> Pictures:
 
     quiet: no progress bar. Raises DatasetError if the list is missing or malformed.
     """
-    path = Path(source) / "annotations.json" if Path(source).is_dir() else Path(source)
+    path = Path(source)
+    if path.is_dir():
+        path = next((path / name for name in ANNOTATIONS if (path / name).is_file()), path / ANNOTATIONS[0])
     records, problems = [], []
-    entries = read_json(path, list)
+    entries = _read_lines(path) if path.suffix == ".jsonl" else read_json(path, list)
     for entry in shown(entries, "measuring pictures", len(entries), quiet):
         if not isinstance(entry, dict) or not isinstance(entry.get("file"), str):
             raise DatasetError(f"{path}: every entry must be an object with a file")
@@ -91,6 +107,13 @@ def read_annotated(source: str | Path, quiet: bool = False) -> Pictures:
         except ValueError as error:
             problems.append(Problem(name, str(error)))
     return Pictures(str(source), records, problems)
+
+
+def _read_lines(path: Path) -> list:
+    try:
+        return [json.loads(line) for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    except (OSError, ValueError, RecursionError) as error:
+        raise DatasetError(f"{path}: not lines of JSON ({error})") from None
 
 
 def load_pixels(pictures: Pictures, long_side: int = 576) -> list[np.ndarray]:

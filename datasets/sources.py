@@ -68,6 +68,8 @@ def format_of(path: Path) -> str:
         return "crops"
     if (path / "annotations.json").is_file():
         return _format_of_json(path / "annotations.json")
+    if (path / "annotations.jsonl").is_file():
+        return "annotated"
     if (path / "images").is_dir() and (path / "labels").is_dir():
         return "yolo"
     if any(path.glob("*.json")):

@@ -15,12 +15,15 @@ Only `negatives/` is needed; what else is there is used.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import lru_cache
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 
+from digits.core.boxes import cut_region, enclosing
 from digits.core.errors import DatasetError
 from digits.datasets.items import Sample, part_of, spread
 from digits.datasets.mixture import shuffled
@@ -44,6 +47,31 @@ def _door_of(record: Record) -> str:
     return record.numbers[0] if record.numbers else record.image_id
 
 
+def _surroundings(sample: Sample) -> Sample:
+    """A number of a picture that shows little else, with as much around it as a plate has."""
+    tall = float(np.median(sample.boxes[:, 3] - sample.boxes[:, 1]))
+    around = enclosing(sample.boxes) + np.array([-0.6, -0.4, 0.6, 0.4]) * tall
+    left, top = np.maximum(around[:2], 0).astype(int)
+    image = np.ascontiguousarray(cut_region(sample.image, around))
+    return replace(sample, image=image, boxes=sample.boxes - np.float32([left, top, left, top]))
+
+
+@lru_cache(maxsize=1)
+def _wrong_labels() -> frozenset[str]:
+    return frozenset(files("digits.training").joinpath("wrong_labels.txt").read_text().split())
+
+
+def trusted(records: Iterable[Record]) -> list[Record]:
+    """Without the pictures whose labels were looked at and are wrong: those in wrong_labels.txt, as FOLDER/NAME."""
+    return [r for r in records if f"{r.path.parent.parent.name}/{r.path.name}" not in _wrong_labels()]
+
+
+def _letters(folder: Path, part: str) -> list[tuple[str, np.ndarray]]:
+    """Pictures of capitals, a folder upper_A to upper_Z a letter."""
+    found = sorted(folder.glob("upper_[A-Z]/*"))
+    return [(path.parent.name[-1], read_picture(path)) for path in found if part_of(path.name) == part]
+
+
 def load_sources(
     data: str | Path,
     fonts: str | Path | None = None,
@@ -62,7 +90,7 @@ def load_sources(
 
     def annotated(name: str, group=lambda record: record.image_id) -> list[Sample]:
         records = read_annotated(data / name).records if (data / name).is_dir() else []
-        return [record.open() for record in records if part_of(group(record)) == part]
+        return [record.open() for record in trusted(records) if part_of(group(record)) == part]
 
     def pictures(name: str) -> list[np.ndarray]:
         folder = data / name
@@ -72,6 +100,7 @@ def load_sources(
     if not backgrounds:
         raise DatasetError(f"{data / 'negatives'}: too few pictures, none of them falls into the {part} part")
     plates = [s for s in annotated("iiit5k", group=_photo_of) if len(s.boxes)]
+    plates += [_surroundings(s) for s in annotated("svhn_train_color")]
     return Sources(
         typefaces=load_typefaces(fonts),
         backgrounds=backgrounds,
@@ -79,6 +108,7 @@ def load_sources(
         plates=plates,
         words=pictures("iiit5k/letters"),
         words_in_scenes=pictures("icdar2003/text_without_digits"),
+        letters=_letters(data / "chars74k", part),
         false_alarms=[read_picture(path) for path in list_pictures(mined)] if mined else [],
     )
 
@@ -102,7 +132,9 @@ class Examples:
             return total.hexdigest()
         for item in (getattr(self.data, field.name) for field in fields(self.data)):
             for each in item if isinstance(item, Sequence) else [item]:
-                if isinstance(each, Sample):
+                if isinstance(each, tuple):
+                    total.update(each[0].encode() + each[1].tobytes())
+                elif isinstance(each, Sample):
                     total.update(each.image.tobytes() + each.boxes.tobytes() + str(each.numbers).encode())
                 elif isinstance(each, np.ndarray):
                     total.update(each.tobytes())
@@ -144,7 +176,7 @@ def open_examples(config: Config, use: str, usable: Callable[[Record], bool], qu
             images = None if source.images is None else config.path(source.images)
             pictures = open_source(config.path(source.source), images, format=source.format, quiet=quiet)
             part = pictures if source.part is None else pictures.part(source.part)
-            data = Pictures(part.name, filter(usable, part.records), pictures.problems)
+            data = Pictures(part.name, filter(usable, trusted(part.records)), pictures.problems)
             if not len(data):
                 raise DatasetError(f"{part.name}: nothing in it that a {config.kind} can learn from")
             if next(data.readable(), None) is None:
@@ -196,7 +228,8 @@ def digit_counts(examples: Sequence[Examples], shares: Sequence[float]) -> np.nd
             items = each.data.records
         else:
             items = map(Synthesizer(each.data, seed=0).number, range(_SAMPLED))
-        digits = np.array([int(char) for item in items for char in "".join(item.numbers) or item.labels], np.int64)
+        text = ("".join(item.numbers) or "".join(map(str, item.labels)) for item in items)
+        digits = np.array([int(char) for each in text for char in each if char.isdigit()], np.int64)
         if len(digits):
             total += share * np.bincount(digits, minlength=10) / len(digits)
     return total
