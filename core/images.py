@@ -103,15 +103,17 @@ def bytes_of(stream: BinaryIO, name: str) -> bytes:
     with _refused(f"{name}: cannot be read"):
         if isinstance(stream, io.TextIOBase):
             raise ImageError(f"{name}: is open as text; open it in binary mode")
+        empty = "empty, or read before and not to be rewound"
         with suppress(AttributeError, OSError):  # a pipe
             stream.seek(0)
+            empty = "empty file"
         data = stream.read()
     if isinstance(data, str):
         raise ImageError(f"{name}: is open as text; open it in binary mode")
     if not isinstance(data, (bytes, bytearray, memoryview)):
         raise ImageError(f"{name}: bytes expected of its read(), got {type(data).__name__}")
     if not data:
-        raise ImageError(f"{name}: empty file, or read before and not to be rewound")
+        raise ImageError(f"{name}: {empty}")
     return bytes(data)
 
 

@@ -228,7 +228,7 @@ NO_PICTURES = {
     "stream of no bytes": (lambda: Reads(b""), "object: empty"),
     "closed file": (lambda: closed(opened("a.png")), r"a\.png: cannot be read"),
     "closed stream": (lambda: closed(io.BytesIO(PNG)), "cannot be read"),
-    "stream read before": (lambda: used(Camera(PNG)), "camera: empty file, or read before"),
+    "stream read before": (lambda: used(Camera(PNG)), "camera: empty, or read before"),
     "no path": (NoPath, "cannot be read .*lost"),
     "no name": (lambda: "", "'': no such file"),
     "folder": (lambda: pathlib.Path("."), "is a directory"),

@@ -135,7 +135,7 @@ def test_pictures_and_labels_that_cannot_be_read(tmp_path):
     (tmp_path / "labels" / "c.txt").write_bytes(b"\xff\xfe4")
     found = read_yolo(tmp_path)
     assert len(found) == 1 and [name for name, _ in found.problems] == ["b.png", "c.png"]
-    assert found.problems[0].reason == "not a readable picture" and "not UTF-8" in found.problems[1].reason
+    assert "not a readable picture" in found.problems[0].reason and "not UTF-8" in found.problems[1].reason
 
 
 @settings(deadline=None, max_examples=100)
