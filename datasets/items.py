@@ -7,14 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from digits.core.alphabet import CHARACTERS
+
 
 @dataclass(frozen=True)
 class Sample:
     """An image with its digits.
 
-    image: RGB uint8 (H, W, 3). boxes: float32 (N, 4), `[x1, y1, x2, y2]` in pixels. labels: int64 (N,), the digits
-    0 to 9. numbers: one string a number, in the order of their digits in `boxes`; empty where it is not known which
-    digits belong together. image_id: stable under shuffling.
+    image: RGB uint8 (H, W, 3). boxes: float32 (N, 4), `[x1, y1, x2, y2]` in pixels. labels: int64 (N,), places in
+    `alphabet.CHARACTERS`: digits are 0 to 9. numbers: one string a number, in the order of their characters in `boxes`;
+    empty where it is not known which characters belong together. image_id: stable under shuffling.
 
     A negative has N = 0 and no numbers. A crop of which only the text is known has N = 0 and one number.
     """
@@ -39,7 +41,7 @@ def check_digits(boxes: np.ndarray, labels: np.ndarray, numbers: tuple[str, ...]
     """Raises ValueError, beginning with `name`, unless the three agree with each other."""
     if boxes.shape != (len(labels), 4):
         raise ValueError(f"{name}: boxes {boxes.shape} for {len(labels)} labels")
-    if len(labels) and numbers and "".join(numbers) != "".join(map(str, labels.tolist())):
+    if len(labels) and numbers and "".join(numbers) != "".join(CHARACTERS[label] for label in labels):
         raise ValueError(f"{name}: numbers {numbers} are not what the labels {labels.tolist()} spell")
 
 

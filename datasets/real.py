@@ -4,22 +4,29 @@
 - words with a box a digit:     {"file", "words": [{"text", "boxes": [[x1, y1, x2, y2], …]}]}
 - a crop with a box a character: {"file", "text", "boxes": [[x1, y1, x2, y2], …]}
 - a number with one box:        {"file", "numbers": [{"text", "box": [x1, y1, x2, y2]}]}
+- likewise, read by eye:        {"file", "numbers": [{"text", "sure", "box": [left, top, width, height]}]}
+`annotations.jsonl`, one object a line:
+- a number with a box a digit:  {"file", "digits", "boxes": [[left, top, width, height], …]}
 """
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from digits.core.alphabet import CHARACTERS, is_house_number
 from digits.core.errors import DatasetError
 from digits.core.progress import shown
+from digits.core.text import read_text
 from digits.datasets.files import picture_path
 from digits.datasets.pictures import Pictures, Problem, make_record, picture_size, read_json
 
 # From these heights over widths on, a box is that of a stack; a level 11 has up to 1.6, steep lines of three up to 1.5.
 _STACK_OF_TWO, _STACK = 2.0, 1.6
+ANNOTATIONS = ("annotations.json", "annotations.jsonl")
 _GAP = 0.08  # between neighbours, of a digit's width
 
 
@@ -41,16 +48,19 @@ def split_evenly(text: str, box) -> np.ndarray:
         return boxes.astype(np.float32)
 
 
-def _digits_of(record: dict) -> tuple[list, list[int], list[str], bool]:
+def _digits_of(record: dict, letters: bool) -> tuple[list, list[int], list[str], bool]:
     """Boxes, labels and numbers of an entry, and whether boxes were shared out; ValueError if it is malformed."""
     boxes, labels, numbers, foreign = [], [], [], []
 
     def add(text: str, each) -> None:
         for char, box in zip(text, each, strict=True):
-            if char.isdigit():
-                boxes.append(box)
-                labels.append(int(char))
-        numbers.append("".join(char for char in text if char.isdigit()))
+            boxes.append(box)
+            labels.append(CHARACTERS.index(char))
+        numbers.append(text)
+
+    def add_digits(text: str, each) -> None:
+        kept = [(char, box) for char, box in zip(text, each, strict=True) if char.isdigit()]
+        add("".join(char for char, _ in kept), [box for _, box in kept])
 
     try:
         if "words" in record:
@@ -59,23 +69,31 @@ def _digits_of(record: dict) -> tuple[list, list[int], list[str], bool]:
                 if len(word["boxes"]) not in {len(word["text"]), len(digits)}:
                     raise ValueError(f"{len(word['boxes'])} boxes for {word['text']!r}")
                 if digits:
-                    add(word["text"] if len(word["boxes"]) == len(word["text"]) else digits, word["boxes"])
+                    add_digits(word["text"] if len(word["boxes"]) == len(word["text"]) else digits, word["boxes"])
         elif "numbers" in record:
             for number in _listed(record["numbers"]):
-                if number["text"].isdigit():
-                    add(number["text"], split_evenly(number["text"], number["box"]))
+                text, box = number["text"], number["box"]
+                by_eye = "sure" in number
+                if by_eye:
+                    box = [box[0], box[1], box[0] + box[2], box[1] + box[3]]
+                if text.isdigit() or (letters and by_eye and is_house_number(text)):
+                    add(text, split_evenly(text, box))
                 else:
-                    foreign.append(number["text"])
+                    foreign.append(text)
+                if not number.get("sure", True):
+                    foreign.append(f"{text}?")
+        elif "digits" in record:
+            add(record["digits"], [[x, y, x + w, y + h] for x, y, w, h in record["boxes"]])
         else:
             text = record["text"]
             if any(char.isdigit() for char in text):
-                add(text, record["boxes"])
+                add_digits(text, record["boxes"])
             elif len(record.get("boxes") or text) != len(text):
                 raise ValueError(f"{len(record['boxes'])} boxes for {text!r}")
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise ValueError(f"malformed annotation ({error})") from None
     if foreign:  # to drop it would make a negative of a picture that is none
-        raise ValueError(f"the number {foreign[0]!r} is not made of digits alone")
+        raise ValueError(f"the number {foreign[0]!r} is not known, or no house number")
     # the box of a number of one digit is that of the digit
     return boxes, labels, numbers, "numbers" in record and any(len(number) > 1 for number in numbers)
 
@@ -87,24 +105,34 @@ def _listed(entries: object) -> list:
     return entries
 
 
-def read_annotated(source: str | Path, quiet: bool = False) -> Pictures:
+def read_annotated(source: str | Path, quiet: bool = False, *, letters: bool = False) -> Pictures:
     """Everything in a folder with `annotations.json` and `images/`, or in such a file; the file name is the id.
 
-    quiet: no progress bar. Raises DatasetError if the list is missing or malformed.
+    quiet: no progress bar. letters: numbers like 12B are read, too, with labels as in `alphabet.CHARACTERS`; else
+    pictures that show one are left out. Raises DatasetError if the list is missing or malformed.
     """
-    path = Path(source) / "annotations.json" if Path(source).is_dir() else Path(source)
+    path = Path(source)
+    if path.is_dir():
+        path = next((path / name for name in ANNOTATIONS if (path / name).is_file()), path / ANNOTATIONS[0])
     records, problems = [], []
-    entries = read_json(path, list)
+    entries = _read_lines(path) if path.suffix == ".jsonl" else read_json(path, list)
     for entry in shown(entries, "measuring pictures", len(entries), quiet):
         if not isinstance(entry, dict) or not isinstance(entry.get("file"), str):
             raise DatasetError(f"{path}: every entry must be an object with a file")
         name = entry["file"]
         try:
             picture = picture_path(path.parent / "images", name)
-            records.append(make_record(name, picture, picture_size(picture), *_digits_of(entry)))
+            records.append(make_record(name, picture, picture_size(picture), *_digits_of(entry, letters)))
         except ValueError as error:
             problems.append(Problem(name, str(error)))
     return Pictures(str(source), records, problems)
+
+
+def _read_lines(path: Path) -> list:
+    try:
+        return [json.loads(line) for line in read_text(path).splitlines() if line.strip()]
+    except (OSError, ValueError, RecursionError) as error:
+        raise DatasetError(f"{path}: not lines of JSON ({error})") from None
 
 
 def load_pixels(pictures: Pictures, long_side: int = 576) -> list[np.ndarray]:

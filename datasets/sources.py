@@ -18,8 +18,8 @@ from digits.datasets.svhn import ANNOTATIONS, read_svhn
 from digits.datasets.yolo import read_yolo
 
 _PICTURES_ANYWHERE = {"svhn": read_svhn, "mila": read_mila, "coco": read_coco, "crops": read_crops}
-_PICTURES_IN_PLACE = {"yolo": read_yolo, "annotated": read_annotated, "negatives": read_negatives}
-FORMATS = (*_PICTURES_ANYWHERE, *_PICTURES_IN_PLACE)
+_PICTURES_IN_PLACE = {"yolo": read_yolo, "negatives": read_negatives}
+FORMATS = (*_PICTURES_ANYWHERE, *_PICTURES_IN_PLACE, "annotated")
 _ONE_OF = {"mila": ("*.pkl", "*.pickle"), "coco": ("*.json",)}  # what to look for where a folder is named
 _ANNOTATIONS = (".json", ".jsonl", ".xml", ".mat", ".pkl", ".pickle", ".yaml", ".yml", ".names")
 _OF_PICTURES, _OF_LABELS = ("images", "jpegimages"), ("labels", "annotations")  # what folders are called
@@ -33,12 +33,13 @@ def open_source(
     format: str | None = None,
     annotations_only: bool = False,
     quiet: bool = False,
+    letters: bool = False,
 ) -> Pictures:
     """The annotated pictures at `path`, a file of annotations or the folder that holds it.
 
     format: one of FORMATS, by default told from the names of the files. images: where the pictures are, if not where
     the format has them. annotations_only: the pictures need not be there; records are then of size 0. quiet: no
-    progress bar.
+    progress bar. letters: see `read_annotated`; other formats have none.
 
     Raises DatasetError if there is nothing there, its format cannot be told, or the file is malformed.
     """
@@ -54,6 +55,8 @@ def open_source(
         return _PICTURES_ANYWHERE[kind](path, images, annotations_only=annotations_only, quiet=quiet)
     if images is not None or annotations_only:
         raise DatasetError(f"{path}: of the format {kind}, whose pictures must be in their usual place")
+    if kind == "annotated":
+        return read_annotated(path, quiet, letters=letters)
     return _PICTURES_IN_PLACE[kind](path, quiet)
 
 
@@ -73,6 +76,8 @@ def format_of(path: Path) -> str:
         return "crops"
     if (path / "annotations.json").is_file():
         return _format_of_json(path / "annotations.json")
+    if (path / "annotations.jsonl").is_file():
+        return "annotated"
     if (path / "images").is_dir() and (path / "labels").is_dir():
         return "yolo"
     if _named(path, "*.json"):

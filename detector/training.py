@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torchvision.models.detection.roi_heads import fastrcnn_loss
 from torchvision.ops import box_iou
 
+from digits.core.alphabet import DIGITS
 from digits.core.errors import WeightsError
 from digits.core.resampling import resize
 from digits.core.resources import shipped
@@ -47,10 +48,11 @@ _SHOWN = 8
 
 
 def to_target(sample: Sample) -> tuple[Tensor, dict[str, Tensor]]:
-    """As torchvision detection wants it: image float32 (3, H, W) in 0..1; boxes and labels, 1 to 10."""
+    """As torchvision detection wants it: image float32 (3, H, W) in 0..1; boxes and labels of the digits, 1 to 10."""
     image = torch.from_numpy(np.ascontiguousarray(sample.image)).permute(2, 0, 1).float() / 255
-    boxes = torch.from_numpy(np.ascontiguousarray(sample.boxes)).float().reshape(-1, 4)
-    return image, {"boxes": boxes, "labels": torch.from_numpy(sample.labels) + 1}
+    digits = sample.labels < len(DIGITS)
+    boxes = torch.from_numpy(np.ascontiguousarray(sample.boxes[digits])).float().reshape(-1, 4)
+    return image, {"boxes": boxes, "labels": torch.from_numpy(sample.labels[digits]) + 1}
 
 
 def usable(record: Record) -> bool:

@@ -67,7 +67,17 @@ def _side_by_side(image: np.ndarray, boxes: np.ndarray, margins) -> np.ndarray:
 
 def _levelled(image: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The surroundings of a slanted line, turned level, and its boxes there; of a level one, what was given."""
-    run, rise = (boxes[-1, :2] + boxes[-1, 2:] - boxes[0, :2] - boxes[0, 2:]) / 2
+    return level(image, boxes, np.ones(len(boxes), bool))
+
+
+def level(image: np.ndarray, boxes: np.ndarray, digits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The surroundings of a line of characters turned so that its digits stand level, and the boxes there.
+
+    image: RGB uint8 (H, W, 3). boxes: (N, 4). digits: which of them are digits, bool (N,); small or raised letters say
+    nothing of the slope. What is level already is returned as it is.
+    """
+    line = boxes[digits]
+    run, rise = (line[-1, :2] + line[-1, 2:] - line[0, :2] - line[0, 2:]) / 2
     angle = float(np.arctan2(rise, run))
     if not _LEVEL < abs(angle) < np.deg2rad(60):
         return image, boxes

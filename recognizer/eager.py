@@ -25,7 +25,7 @@ class EagerNetwork:
     @torch.inference_mode()
     def heads(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Logits, float32, of the lengths (B, 7) and digits (B, 6, 10) of crops, RGB uint8 (B, HEIGHT, WIDTH, 3)."""
-        length, digits = self.model(self.tensor(crops))
+        length, digits, *_ = self.model(self.tensor(crops))
         return length.float().cpu().numpy(), digits.float().cpu().numpy()
 
     def tensor(self, crops: np.ndarray) -> torch.Tensor:

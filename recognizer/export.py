@@ -25,7 +25,8 @@ class _Framed(nn.Module):
         self.model = model
 
     def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
-        return self.model(normalise(crops))
+        length, digits, *_ = self.model(normalise(crops))
+        return length, digits
 
 
 @torch.no_grad()

@@ -5,11 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from digits.core.alphabet import MAX_DIGITS
 from digits.core.backbones import IMAGENET, by_resolution, load_state, torchvision_features
 from digits.core.errors import WeightsError
 from digits.recognizer.crops import HEIGHT, WIDTH
 
-MAX_LENGTH = 6
+MAX_LENGTH = MAX_DIGITS
+SUFFIX_CLASSES = 28  # none, 26 letters, one that cannot be told
+FLAG_COUNT = 7
 
 
 class Residual(nn.Module):
@@ -83,11 +86,15 @@ def build_features(name: str, pretrained: str | None = None) -> nn.Sequential:
 class NumberNet(nn.Module):
     """Crops, normalised, (B, 3, HEIGHT, WIDTH) to logits of the length (B, 7) and of each position (B, 6, 10).
 
+    With `letters`, two heads more: logits of the suffix (B, 28) and of the flags (B, 7), see `targets.Target`.
+
     Length 0 means: no number here. Each position pools the map by an attention of its own; the length looks at the
     whole map, since counting needs to know where things are.
     """
 
-    def __init__(self, backbone: str = "residual", dropout: float = 0.2, *, pretrained: str | None = None):
+    def __init__(
+        self, backbone: str = "residual", dropout: float = 0.2, *, letters: bool = False, pretrained: str | None = None
+    ):
         super().__init__()
         self.features = build_features(backbone, pretrained)
         try:
@@ -103,17 +110,27 @@ class NumberNet(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.digit_weight = nn.Parameter(torch.randn(MAX_LENGTH, channels, 10) * channels**-0.5)
         self.digit_bias = nn.Parameter(torch.zeros(MAX_LENGTH, 10))
+        self.letters = letters
+        if letters:
+            self.suffix_attention = nn.Conv2d(channels, 1, 1)
+            self.suffix = nn.Linear(channels + 256, SUFFIX_CLASSES)
+            self.flags = nn.Linear(256, FLAG_COUNT)
 
     def stages(self) -> list[nn.Module]:
         """The features, from the image inwards, a stage a resolution."""
         return by_resolution(self.features)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         features = self.features(x)
         weights = (self.attention(features) + self.place).flatten(2).softmax(-1)  # (B, 6, h*w)
         pooled = self.dropout(weights @ features.flatten(2).transpose(1, 2))  # (B, 6, C)
         digits = torch.einsum("bpc,pcd->bpd", pooled, self.digit_weight) + self.digit_bias
-        return self.length(self.count(self.narrow(features))), digits
+        whole = self.count(self.narrow(features))
+        if not self.letters:
+            return self.length(whole), digits
+        where = self.suffix_attention(features).flatten(2).softmax(-1)  # (B, 1, h*w)
+        behind = self.dropout(where @ features.flatten(2).transpose(1, 2)).squeeze(1)
+        return self.length(whole), digits, self.suffix(torch.cat([behind, whole], 1)), self.flags(whole)
 
 
 def normalise(crops: Tensor) -> Tensor:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
+from digits.core.alphabet import is_house_number
+from digits.core.boxes import enclosing, reading_order
 from digits.core.errors import WeightsError
 from digits.core.resources import shipped
 from digits.core.weights import restore
 from digits.datasets.contact import contact_sheet
+from digits.datasets.degrade import degrade, for_scenes
 from digits.datasets.items import Sample, empty_boxes, spread
 from digits.datasets.mixture import Listed, Mixture
 from digits.datasets.pictures import Pictures, Record
@@ -23,7 +27,8 @@ from digits.datasets.synthesis import Synthesizer
 from digits.datasets.transforms import detector_jitter
 from digits.recognizer.crops import HEIGHT, WIDTH, cut_number, letterbox
 from digits.recognizer.decode import joint_decode, log_softmax
-from digits.recognizer.model import MAX_LENGTH, NumberNet, normalise
+from digits.recognizer.model import NumberNet, normalise
+from digits.recognizer.targets import IGNORED, Target, cut_with_target, negative, target_of, turn_number, turned
 from digits.training.config import Config, Loss
 from digits.training.data import (
     Examples,
@@ -41,30 +46,41 @@ from digits.training.task import Task
 _VALIDATION_CROPS = 1000
 _VALIDATION_SEED = 2  # whatever the run's, so that runs are compared on the same crops
 _SHOWN = 64
+_TURNED = 0.06  # of the numbers without a letter, turned or mirrored
 
 
 class Crop(NamedTuple):
-    """A crop, uint8 (HEIGHT, WIDTH, 3), and the number it shows, "" for none."""
+    """A crop, uint8 (HEIGHT, WIDTH, 3), and what the heads should say of it."""
 
     image: np.ndarray
-    text: str
+    target: Target
     image_id: str
 
 
 def usable(record: Record) -> bool:
     """Whether a recogniser can learn from it: what its digits spell is known, or there are none."""
-    spelt = [number for number in record.numbers if len(number) <= MAX_LENGTH]
-    return bool(spelt) or record.negative
+    return any(map(is_house_number, record.numbers)) or record.negative
 
 
 def drawn_crop(synthesizer: Synthesizer, index: int) -> Crop:
     """A number of the synthesiser as a detector delivers it: loose, tight, or into the outer digits by a tenth."""
-    sample = synthesizer.number(index)
-    image = sample.image
-    if len(sample.boxes):
-        rng = np.random.default_rng((synthesizer.seed, 3, index))
-        image = cut_number(image, *detector_jitter(sample.boxes, rng))
-    return Crop(letterbox(image), "".join(sample.numbers), sample.image_id)
+    picture = synthesizer.number_picture(index)
+    rng = np.random.default_rng((synthesizer.seed, 3, index))
+    return _cut(
+        picture.image, picture.boxes, picture.text, picture.covered, rng, f"number-{index}", plain=picture.plain
+    )
+
+
+def _cut(image, boxes, text: str, covered: int | None, rng, image_id: str, *, plain: bool) -> Crop:
+    if not text:
+        return Crop(letterbox(image), negative(), image_id)
+    if text.isdigit() and rng.random() < _TURNED:
+        around = turn_number(image, boxes, text, rng)
+        if around is not None:
+            image, boxes = around
+            boxes = boxes[reading_order(boxes)]
+            return Crop(letterbox(cut_number(image, *detector_jitter(boxes, rng))), turned(), image_id)
+    return Crop(*cut_with_target(image, boxes, text, covered, rng, plain=plain), image_id)
 
 
 def picture_crop(sample: Sample, rng: np.random.Generator | None) -> Crop:
@@ -72,15 +88,49 @@ def picture_crop(sample: Sample, rng: np.random.Generator | None) -> Crop:
 
     Without `rng`, the first number, cut as at reading time; a negative as a whole.
     """
-    known = [k for k, number in enumerate(sample.numbers) if len(number) <= MAX_LENGTH]
+    known = [k for k, number in enumerate(sample.numbers) if is_house_number(number)]
     if not known:
-        return Crop(letterbox(sample.image if rng is None else _place(sample.image, rng)), "", sample.image_id)
+        return Crop(letterbox(sample.image if rng is None else _place(sample.image, rng)), negative(), sample.image_id)
     k = known[0] if rng is None else int(rng.choice(known))
-    image = sample.image
-    if len(sample.boxes):
-        boxes = sample.number_boxes()[k]
-        image = cut_number(image, boxes) if rng is None else cut_number(image, *detector_jitter(boxes, rng))
-    return Crop(letterbox(image), sample.numbers[k], sample.image_id)
+    text, image = sample.numbers[k], sample.image
+    plain = text.isdigit()  # whether letters and marks are annotated at all is not known
+    if rng is None or not len(sample.boxes):
+        image = cut_number(image, sample.number_boxes()[k]) if len(sample.boxes) else image
+        return Crop(letterbox(image), target_of(text, np.ones(len(text)), plain=plain), sample.image_id)
+    image, boxes = _varied(image, sample.number_boxes()[k], rng)
+    return _cut(image, boxes, text, None, rng, sample.image_id, plain=plain)
+
+
+def _varied(image: np.ndarray, boxes: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """The surroundings of a number, each time seen a little otherwise, and its boxes there."""
+    tall = float(np.median(boxes[:, 3] - boxes[:, 1]))
+    x1, y1, x2, y2 = enclosing(boxes) + np.array([-1.3, -1.0, 1.3, 1.0]) * tall
+    left, top = max(0, int(x1)), max(0, int(y1))
+    part = image[top : max(top + 2, int(y2) + 1), left : max(left + 2, int(x2) + 1)]
+    boxes = boxes - np.float32([left, top, left, top])
+    scale = min(1.0, 64 / tall)  # no more than a crop shows
+    if rng.random() < 0.3:
+        scale = min(scale, max(8.0, tall * rng.uniform(0.4, 0.9)) / tall)
+    turn, shear, wide = np.deg2rad(rng.normal(0, 2.5)), rng.normal(0, 0.06), float(np.exp(rng.normal(0, 0.09)))
+    linear = scale * np.array([[np.cos(turn) * wide, shear - np.sin(turn)], [np.sin(turn) * wide, np.cos(turn)]])
+    h, w = part.shape[:2]
+    corners = np.array([[0, 0], [w, 0], [w, h], [0, h]]) @ linear.T
+    origin, size = corners.min(0), np.maximum(2, np.ceil(np.ptp(corners, axis=0))).astype(int)
+    matrix = np.column_stack([linear, -origin])
+    if scale < 0.7:  # the warp would alias
+        part = cv2.GaussianBlur(part, (0, 0), 0.4 / scale)
+    seen = cv2.warpAffine(part, matrix, tuple(map(int, size)), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    # the middles move with the picture; a turn this small leaves boxes as they are
+    middle = (boxes[:, :2] + boxes[:, 2:]) / 2 @ linear.T - origin
+    half = (boxes[:, 2:] - boxes[:, :2]) / 2 * [scale * wide, scale]
+    if rng.random() < 0.7:
+        seen = degrade(_camera(), seen, rng)
+    return seen, np.concatenate([middle - half, middle + half], 1)
+
+
+@lru_cache(maxsize=1)
+def _camera():
+    return for_scenes()
 
 
 def _place(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -95,41 +145,66 @@ def _place(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def number_losses(
     model: nn.Module, batch: dict, recipe: Loss | None = None, weight: Tensor | None = None
 ) -> dict[str, Tensor]:
-    """Cross entropy of the length, and of the digits that are there: absent ones give no gradient.
+    """Cross entropy of the length, of the digits that are there, of the suffix and of the flags.
+
+    What is not known or not there gives no gradient.
 
     batch: as of `RecognizerTask.collate`. weight: of each digit, (10,).
     """
     recipe = recipe or Loss()
     lengths, digits = batch["lengths"], batch["digits"]
-    length_logits, digit_logits = model(normalise(batch["crops"]).contiguous(memory_format=torch.channels_last))
+    logits = model(normalise(batch["crops"]).contiguous(memory_format=torch.channels_last))
+    length_logits, digit_logits, suffix_logits, flag_logits = logits
     of_digits = class_losses(digit_logits.flatten(0, 1), digits.flatten(), recipe, weight)
     of_length = class_losses(length_logits, lengths, recipe.model_copy(update={"focal": 0.0}))
-    return {"length": of_length.mean(), "digits": of_digits.sum() / len(lengths)}
+    of_suffix = F.cross_entropy(suffix_logits.float(), batch["suffixes"], ignore_index=IGNORED, reduction="none")
+    asked = ~torch.isnan(batch["flags"])
+    of_flags = F.binary_cross_entropy_with_logits(flag_logits.float()[asked], batch["flags"][asked], reduction="sum")
+    return {
+        "length": of_length.mean(),
+        "digits": of_digits.sum() / len(lengths),
+        "suffix": of_suffix.mean(),
+        "flags": 0.5 * of_flags / len(lengths),
+    }
 
 
 def collate(crops: Sequence[Crop]) -> dict:
-    """Crops uint8 (B, HEIGHT, WIDTH, 3), lengths int64 (B,), digits int64 (B, 6), -1 where there is none; ids."""
-    digits = torch.full((len(crops), MAX_LENGTH), -1, dtype=torch.int64)
-    for row, crop in zip(digits, crops, strict=True):
-        row[: len(crop.text)] = torch.tensor([int(char) for char in crop.text], dtype=torch.int64)
+    """Crops uint8 (B, HEIGHT, WIDTH, 3); lengths (B,), digits (B, 6), suffixes (B,), int64; flags float32 (B, 5); ids.
+
+    See `targets.Target`.
+    """
+    targets = [crop.target for crop in crops]
     return {
         "crops": torch.from_numpy(np.stack([crop.image for crop in crops])),
-        "lengths": torch.tensor([len(crop.text) for crop in crops]),
-        "digits": digits,
+        "lengths": torch.tensor([target.length for target in targets]),
+        "digits": torch.tensor([target.digits for target in targets]),
+        "suffixes": torch.tensor([target.suffix for target in targets]),
+        "flags": torch.tensor([target.flags for target in targets], dtype=torch.float32),
         "ids": [crop.image_id for crop in crops],
     }
 
 
 @torch.inference_mode()
 def right_counts(model: nn.Module, batch: dict) -> dict[str, float]:
-    """How many strings and lengths of a batch are right, the length and each digit taken by itself."""
-    length_logits, digit_logits = model(normalise(batch["crops"]))
-    right_length = length_logits.argmax(1) == batch["lengths"]
+    """How many strings, lengths, suffixes and flags of a batch are right, each head taken by itself."""
+    length_logits, digit_logits, suffix_logits, flag_logits = model(normalise(batch["crops"]))
+    asked = batch["lengths"] != IGNORED
+    right_length = (length_logits.argmax(1) == batch["lengths"]) & asked
     right_digits = ((digit_logits.argmax(2) == batch["digits"]) | (batch["digits"] < 0)).all(1)
+    right_suffix = suffix_logits.argmax(1) == batch["suffixes"]
+    lettered = batch["suffixes"] > 0
+    wanted = ~torch.isnan(batch["flags"])
+    right_flags = ((flag_logits > 0) == (batch["flags"] > 0.5)) & wanted
     return {
-        "crops": len(right_length),
+        "crops": int(asked.sum()),
         "exact": int((right_length & right_digits).sum()),
         "lengths": int(right_length.sum()),
+        "lettered": int(lettered.sum()),
+        "suffixes": int((right_suffix & lettered).sum()),
+        "plain": int((batch["suffixes"] == 0).sum()),
+        "no_suffix": int((right_suffix & (batch["suffixes"] == 0)).sum()),
+        "flags": int(wanted.sum()),
+        "right_flags": int(right_flags.sum()),
     }
 
 
@@ -152,14 +227,14 @@ class RecognizerTask(Task):
     """
 
     kind = "recognizer"
-    metrics = ("exact", "length_accuracy")
+    metrics = ("exact", "length_accuracy", "suffix_accuracy", "no_suffix_accuracy", "flag_accuracy")
 
     def __init__(self, config: Config, quiet: bool = False):
         self.examples = open_examples(config, "train", usable, quiet)
         self.watched = open_examples(config, "validation", usable, quiet)
         check_apart(self.examples, self.watched)
         self.model = _network(config)
-        self.architecture = {"backbone": config.model.backbone or "residual"}
+        self.architecture = {"backbone": config.model.backbone or "residual", "letters": True}
         streams = [self._stream(config, k, each) for k, each in enumerate(self.examples)]
         self.train = Mixture(streams, config.data.shares())
         makers = [maker for each in self.watched for maker in _unvaried(each)]
@@ -192,14 +267,20 @@ class RecognizerTask(Task):
 
     def measured(self, counts: dict[str, float]) -> dict[str, float]:
         total = max(1, counts["crops"])
-        return {"exact": counts["exact"] / total, "length_accuracy": counts["lengths"] / total}
+        return {
+            "exact": counts["exact"] / total,
+            "length_accuracy": counts["lengths"] / total,
+            "suffix_accuracy": counts["suffixes"] / max(1, counts["lettered"]),
+            "no_suffix_accuracy": counts["no_suffix"] / max(1, counts["plain"]),
+            "flag_accuracy": counts["right_flags"] / max(1, counts["flags"]),
+        }
 
     @torch.inference_mode()
     def picture(self, model: nn.Module) -> Image.Image:
         """What the model reads in crops."""
         crops = [self.validation[index] for index in spread(_SHOWN, len(self.validation))]
         inputs = collate(crops)["crops"].to(next(model.parameters()).device)
-        heads = (log_softmax(logits.float().cpu().numpy()) for logits in model(normalise(inputs)))
+        heads = [log_softmax(logits.float().cpu().numpy()) for logits in model(normalise(inputs))][:2]
         shown = []
         for crop, (length, digit) in zip(crops, zip(*heads, strict=True), strict=True):
             text, _ = joint_decode(length, digit)
@@ -238,11 +319,13 @@ def _network(config: Config) -> nn.Module:
     """With the weights to start from."""
     backbone, start = config.model.backbone or "residual", config.model.start
     if start is None:
-        return NumberNet(backbone, pretrained=config.model.pretrained)
+        return NumberNet(backbone, letters=True, pretrained=config.model.pretrained)
     path = shipped("digits.recognizer.weights", "recognizer.safetensors") if start == "shipped" else start
-    model, header = restore(path, "recognizer", NumberNet)
-    if header["architecture"] != {"backbone": backbone}:
+    before, header = restore(path, "recognizer", NumberNet)
+    if header["architecture"].get("backbone") != backbone:
         raise WeightsError(f"{path}: of the backbone {header['architecture'].get('backbone')}, not {backbone}")
+    model = NumberNet(backbone, letters=True)
+    model.load_state_dict(before.state_dict(), strict=False)  # weights of digits alone lack the heads of letters
     return model
 
 
@@ -253,14 +336,15 @@ def fit_temperature(model: nn.Module, crops: Sequence[Crop]) -> float:
     Chosen by the likelihood of these validation crops.
     """
     batches = [collate(crops[k : k + 250]) for k in range(0, len(crops), 250)]
-    scored = [[logits.double() for logits in model(normalise(batch["crops"]))] for batch in batches]
+    scored = [[logits.double() for logits in model(normalise(batch["crops"]))[:2]] for batch in batches]
 
     def cost(temperature: float) -> float:
         total = 0.0
         for (length, digit), batch in zip(scored, batches, strict=True):
-            total += F.cross_entropy(length / temperature, batch["lengths"], reduction="sum").item()
+            cost = {"ignore_index": IGNORED, "reduction": "sum"}
+            total += F.cross_entropy(length / temperature, batch["lengths"], **cost).item()
             flat = (digit / temperature).flatten(0, 1)
-            total += F.cross_entropy(flat, batch["digits"].flatten(), ignore_index=-1, reduction="sum").item()
+            total += F.cross_entropy(flat, batch["digits"].flatten(), **cost).item()
         return total
 
     return min(np.arange(0.6, 3.01, 0.05).round(2).tolist(), key=cost)

@@ -16,11 +16,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from functools import lru_cache
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 
+from digits.core.boxes import cut_region, enclosing
 from digits.core.errors import DatasetError
 from digits.datasets.items import Sample, part_of, spread
 from digits.datasets.mixture import shuffled
@@ -42,6 +45,31 @@ def _photo_of(record: Record) -> str:
 def _door_of(record: Record) -> str:
     """Several photographs of a campus show one door: those of a number are never split."""
     return record.numbers[0] if record.numbers else record.image_id
+
+
+def _surroundings(sample: Sample) -> Sample:
+    """A number of a picture that shows little else, with as much around it as a plate has."""
+    tall = float(np.median(sample.boxes[:, 3] - sample.boxes[:, 1]))
+    around = enclosing(sample.boxes) + np.array([-0.6, -0.4, 0.6, 0.4]) * tall
+    left, top = np.maximum(around[:2], 0).astype(int)
+    image = np.ascontiguousarray(cut_region(sample.image, around))
+    return replace(sample, image=image, boxes=sample.boxes - np.float32([left, top, left, top]))
+
+
+@lru_cache(maxsize=1)
+def _wrong_labels() -> frozenset[str]:
+    return frozenset(files("digits.training").joinpath("wrong_labels.txt").read_text().split())
+
+
+def trusted(pictures: Pictures) -> Pictures:
+    """Without those whose labels were looked at and are wrong: the files in wrong_labels.txt, as FOLDER/NAME."""
+    right, problems = [], []
+    for record in pictures.records:
+        if f"{record.path.parent.parent.name}/{record.path.name}" in _wrong_labels():
+            problems.append(Problem(record.image_id, "its label is known to be wrong"))
+        else:
+            right.append(record)
+    return Pictures(pictures.name, right, [*pictures.problems, *problems])
 
 
 def load_sources(
@@ -70,7 +98,7 @@ def load_sources(
             return []
         whole = read_annotated(data / name)
         records = [record for record in whole.records if part_of(group(record)) == part]
-        pictures = Pictures(whole.name, records, whole.part(part).problems)
+        pictures = trusted(Pictures(whole.name, records, whole.part(part).problems))
         samples = list(pictures.readable())
         note(name, pictures)
         return samples
@@ -90,10 +118,16 @@ def load_sources(
         note(Path(folder).name, pictures)
         return images
 
+    def letters(name: str) -> list[tuple[str, np.ndarray]]:
+        """Pictures of capitals, a folder upper_A to upper_Z each."""
+        folders = sorted((data / name).glob("upper_[A-Z]"))
+        return [(folder.name[-1], image) for folder in folders for image in pixels(f"{name}/{folder.name}")]
+
     backgrounds = pixels("negatives")
     if not backgrounds:
         raise DatasetError(f"{data / 'negatives'}: none of its pictures is of the {part} part and can be read")
     plates = [s for s in annotated("iiit5k", group=_photo_of) if len(s.boxes)]
+    plates += [_surroundings(s) for s in annotated("svhn_train_color")]
     return Sources(
         typefaces=load_typefaces(fonts),
         backgrounds=backgrounds,
@@ -102,6 +136,7 @@ def load_sources(
         words=pixels_if_there("iiit5k/letters"),
         words_in_scenes=pixels_if_there("icdar2003/text_without_digits"),
         false_alarms=crops(mined) if mined else [],
+        letters=letters("chars74k"),
         problems=problems,
     )
 
@@ -125,7 +160,9 @@ class Examples:
             return total.hexdigest()
         for item in (getattr(self.data, field.name) for field in fields(self.data) if field.compare):
             for each in item if isinstance(item, Sequence) else [item]:
-                if isinstance(each, Sample):
+                if isinstance(each, tuple):
+                    total.update(each[0].encode() + each[1].tobytes())
+                elif isinstance(each, Sample):
                     total.update(each.image.tobytes() + each.boxes.tobytes() + str(each.numbers).encode())
                 elif isinstance(each, np.ndarray):
                     total.update(each.tobytes())
@@ -177,8 +214,11 @@ def open_examples(config: Config, use: str, usable: Callable[[Record], bool], qu
             data = load_sources(backgrounds.parent, fonts, part=part, mined=mined)
         else:
             images = source.images and _located(config, source.images)
-            pictures = open_source(_located(config, source.source), images, format=source.format, quiet=quiet)
+            pictures = open_source(
+                _located(config, source.source), images, format=source.format, quiet=quiet, letters=True
+            )
             part = pictures if source.part is None else pictures.part(source.part)
+            part = trusted(part)
             useless = [record.image_id for record in part.records if not usable(record)]
             problems = [Problem(image_id, f"nothing that a {config.kind} can learn from") for image_id in useless]
             data = Pictures(part.name, filter(usable, part.records), [*part.problems, *problems])
@@ -233,7 +273,8 @@ def digit_counts(examples: Sequence[Examples], shares: Sequence[float]) -> np.nd
             items = each.data.records
         else:
             items = map(Synthesizer(each.data, seed=0).number, range(_SAMPLED))
-        digits = np.array([int(char) for item in items for char in "".join(item.numbers) or item.labels], np.int64)
+        text = ("".join(item.numbers) or "".join(map(str, item.labels)) for item in items)
+        digits = np.array([int(char) for each in text for char in each if char.isdigit()], np.int64)
         if len(digits):
             total += share * np.bincount(digits, minlength=10) / len(digits)
     return total

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from digits.core.alphabet import CHARACTERS, OTHER
 from digits.datasets.synthesis.fonts import GLYPH_HEIGHT, Glyph, Typeface
 from digits.datasets.synthesis.layout import Layout, at_level, draw_from
 
@@ -18,6 +19,7 @@ WORDS = (
     *("CAFE", "BAR", "SHOP", "SALE", "BANK", "TAXI", "BUS", "APT", "SUITE", "UNIT", "FLOOR", "STAIRS", "LIFT"),
     *("THE", "WEST", "EAST", "NORTH", "SOUTH", "MAIN"),
 )
+_DRAWN_AS = {"–": "-", ":": OTHER, "·": OTHER, ",": OTHER}  # reported so
 _STREETS = ("STREET", "ST", "AVENUE", "AVE", "ROAD", "RD", "LANE", "DRIVE", "COURT", "PLACE", "WAY", "STRASSE")
 _TREES = ("OAK", "PINE", "ELM", "MAPLE", "CHURCH", "STATION", "HILL", "LAKE", "MILL", "PARK", "HIGH", "KING", "GARDEN")
 
@@ -32,6 +34,19 @@ def random_number(rng: np.random.Generator, lengths: tuple[float, ...]) -> str:
         at = int(rng.integers(1, length))
         digits[at] = digits[at - 1]
     return "".join(map(str, digits))
+
+
+def random_range(rng: np.random.Generator) -> str:
+    """Two numbers joined as on a door that has both: 12-14, 12 – 14, 12/3; or by what joins no door's numbers."""
+    first = int(rng.integers(1, 10 ** int(rng.choice([1, 2, 3], p=[0.25, 0.5, 0.25]))))
+    if rng.random() < 0.65:
+        second, marks = first + int(rng.choice([1, 2, 2, 2, 4, 6])), ("-", "-", "–", "/")
+    else:
+        second, marks = int(rng.integers(1, 10 ** int(rng.choice([1, 2, 3], p=[0.6, 0.25, 0.15])))), ("/", "/", "-")
+    if rng.random() < 0.2:
+        marks = (".", ":", ",", "·")
+    space = " " if rng.random() < 0.25 else ""
+    return f"{first}{space}{marks[rng.integers(len(marks))]}{space}{second}"
 
 
 def random_word(rng: np.random.Generator) -> str:
@@ -51,14 +66,14 @@ def random_street(rng: np.random.Generator) -> str:
 class Lettering:
     """Text drawn with room around it.
 
-    ink: float32 (h, w), 0 to 1. spans: float (N, 4), xyxy, of every glyph. outlines: one float32 (K, 2) a digit.
-    height: of a digit, pixels.
+    ink: float32 (h, w), 0 to 1. spans: float (N, 4), xyxy, of every glyph. outlines: one float32 (K, 2) a character of
+    `text`, which are digits, capitals and marks, those of a caption left out. height: of a digit, pixels.
     """
 
     ink: np.ndarray
     spans: np.ndarray
     outlines: list[np.ndarray]
-    digits: str
+    text: str
     height: float
     vertical: bool
 
@@ -66,6 +81,17 @@ class Lettering:
     def extent(self) -> np.ndarray:
         """Left, top, right, bottom of all glyphs together."""
         return np.concatenate([self.spans[:, :2].min(0), self.spans[:, 2:].max(0)])
+
+
+@dataclass(frozen=True)
+class Suffix:
+    """A letter behind a number: its height and how high it is raised, as shares of its own height and of a digit's;
+    the space before it, in heights of a digit."""
+
+    char: str
+    scale: float = 1.0
+    lift: float = 0.0
+    space: float = 0.0
 
 
 @dataclass
@@ -96,9 +122,23 @@ def _set_line(rng, face: Typeface, text: str, stretch: float, gap: float, vertic
             placed.append(_Placed(char, glyph, dx - w / 2 + along * staircase, along, w, h))
             along += h + 0.08 + gap
         else:
-            placed.append(_Placed(char, glyph, along + dx, glyph.top / GLYPH_HEIGHT + dy + along * staircase, w, h))
+            y = glyph.top / GLYPH_HEIGHT + dy + along * staircase
+            placed.append(_Placed(_DRAWN_AS.get(char, char), glyph, along + dx, y, w, h))
             along += w + gap
     return placed
+
+
+def _set_suffix(face: Typeface, suffix: Suffix, placed: list[_Placed], stretch: float, gap: float) -> list[_Placed]:
+    """The letter behind a line of digits, on their base line or raised."""
+    glyph = face.glyph(suffix.char)
+    if glyph is None or not placed:
+        return []
+    last = placed[-1]
+    h, w = (side / GLYPH_HEIGHT * suffix.scale for side in glyph.mask.shape)
+    line = last.y - last.glyph.top / GLYPH_HEIGHT  # lines may climb
+    base = line + glyph.top / GLYPH_HEIGHT * suffix.scale + 1 - suffix.scale
+    top = base - suffix.lift * (1 - suffix.scale)
+    return [_Placed(suffix.char, glyph, last.x + last.width + gap + suffix.space, top, w * stretch, h)]
 
 
 def _set_caption(rng, face: Typeface, caption: str, placed: list[_Placed]) -> list[_Placed]:
@@ -138,13 +178,14 @@ def set_text(
     *,
     vertical: bool = False,
     caption: str = "",
+    suffix: Suffix | None = None,
     stencil: bool = False,
     room: float = 0.5,
 ) -> Lettering | None:
     """Set `text` with digits about `height` pixels high; None if the typeface can draw none of it.
 
-    Letters and spaces are drawn but are no digits; `caption` is a smaller line of words beneath or above. Slimness,
-    gaps and slope follow `layout`. stencil: strokes are bridged. room: free space on every side, in digit heights.
+    caption: a smaller line of words beneath or above. suffix: a letter behind. Slimness, gaps and slope follow
+    `layout`. stencil: strokes are bridged. room: free space on every side, in digit heights.
     """
     stretch = _stretch_to_layout(rng, face, text, layout)
     # annotated boxes are looser than the ink, so the gaps between them are smaller than between glyphs
@@ -156,6 +197,8 @@ def set_text(
     placed = _set_line(rng, face, text, stretch, gap, vertical, staircase)
     if not placed:
         return None
+    if suffix:
+        placed += _set_suffix(face, suffix, placed, stretch, gap)
     if caption:
         placed += _set_caption(rng, face, caption, placed)
     left, top = min(p.x for p in placed), min(p.y for p in placed)
@@ -176,10 +219,10 @@ def set_text(
         matrix = _stamp(mask, source, corner, size, turn)
         outline = outline @ matrix[:, :2].T + matrix[:, 2]
         spans.append([*outline.min(0), *outline.max(0)])
-        if p.char.isdigit():
+        if p.char and p.char.upper() in CHARACTERS:
             outlines.append(outline.astype(np.float32))
-    digits = "".join(p.char for p in placed if p.char.isdigit())
-    return Lettering(mask.astype(np.float32) / 255, np.array(spans), outlines, digits, height, vertical)
+    text = "".join(p.char.upper() for p in placed if p.char.upper() in CHARACTERS)
+    return Lettering(mask.astype(np.float32) / 255, np.array(spans), outlines, text, height, vertical)
 
 
 def _stamp(mask: np.ndarray, source: np.ndarray, corner, size, turn: float) -> np.ndarray:

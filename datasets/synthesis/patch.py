@@ -15,14 +15,14 @@ import numpy as np
 class Patch:
     """colour: float32 (h, w, 3), premultiplied, 0 to 255; alpha: float32 (h, w), 0 to 1.
 
-    outlines: one float32 (K, 2) array of points a digit, its convex hull; digits: the string, as long as `outlines`;
-    vertical: stacked.
+    outlines: one float32 (K, 2) array of points a character, its convex hull; text: the characters, capitals only, as
+    long as `outlines`; vertical: stacked.
     """
 
     colour: np.ndarray
     alpha: np.ndarray
     outlines: list[np.ndarray]
-    digits: str
+    text: str
     vertical: bool
 
 

@@ -134,7 +134,7 @@ def warp(rng: np.random.Generator, patch: Patch, strength: float, slope: float) 
     colour = cv2.warpPerspective(patch.colour, matrix, size)
     alpha = cv2.warpPerspective(patch.alpha, matrix, size)
     outlines = [cv2.perspectiveTransform(o[None].astype(np.float32), matrix)[0] for o in patch.outlines]
-    return Patch(colour, alpha, outlines, patch.digits, patch.vertical)
+    return Patch(colour, alpha, outlines, patch.text, patch.vertical)
 
 
 def paste(rng: np.random.Generator, image: np.ndarray, patch: Patch, x: int, y: int) -> None:

@@ -12,7 +12,7 @@ from digits.datasets.synthesis import materials, mounts
 from digits.datasets.synthesis.displays import displays
 from digits.datasets.synthesis.fonts import Typeface
 from digits.datasets.synthesis.layout import Layout, svhn_layout
-from digits.datasets.synthesis.lettering import Lettering, set_text
+from digits.datasets.synthesis.lettering import Lettering, Suffix, set_text
 from digits.datasets.synthesis.patch import Canvas, Patch, blur, cloud, grain, ink_against, random_colour
 
 
@@ -73,11 +73,12 @@ def draw(
     layout: Layout | None = None,
     vertical: bool = False,
     caption: str = "",
+    suffix: Suffix | None = None,
 ) -> Patch:
     """Draw `text` with digits about `height` pixels high, to be put on a wall of mean brightness `surface`.
 
-    kind: one of KINDS, by default drawn by weight. Letters and spaces in `text` are drawn but not reported; `caption`
-    is a smaller line of words above or beneath. layout: what real numbers measure, by default those of SVHN.
+    kind: one of KINDS, by default drawn by weight. caption: a smaller line of words above or beneath, which is not
+    reported, as spaces are not. suffix: a letter behind. layout: what real numbers measure, by default those of SVHN.
     """
     sign = KINDS[kind or _NAMES[min(int(np.searchsorted(_REACH, rng.random() * _REACH[-1])), len(_NAMES) - 1)]]
     if sign.display:
@@ -90,6 +91,7 @@ def draw(
         layout or svhn_layout(),
         vertical=vertical,
         caption=caption,
+        suffix=suffix,
         stencil=sign.stencil,
         room=sign.room,
     )
@@ -105,7 +107,7 @@ def draw(
     _by_weight(rng, sign.materials)(rng, canvas, ink, height, ground, light)
     if rng.random() < 0.12:
         _dirt(rng, canvas)
-    return Patch(canvas.colour, canvas.alpha, lettering.outlines, lettering.digits, vertical)
+    return Patch(canvas.colour, canvas.alpha, lettering.outlines, lettering.text, vertical)
 
 
 def _weighted_strokes(rng, text: Lettering) -> np.ndarray:

@@ -5,6 +5,7 @@ The same seed and index give the same sample on any number of workers.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -12,14 +13,16 @@ import cv2
 import numpy as np
 from torch.utils.data import Dataset
 
+from digits.core.alphabet import LETTERS
 from digits.core.boxes import enclosing
 from digits.datasets.degrade import degrade, for_crops, for_scenes
 from digits.datasets.items import Sample, empty_boxes
 from digits.datasets.lighting import reflection
 from digits.datasets.pictures import Problem
+from digits.datasets.synthesis.covers import cover_end
 from digits.datasets.synthesis.fonts import Typeface
 from digits.datasets.synthesis.layout import Layout, draw_from, svhn_layout
-from digits.datasets.synthesis.lettering import random_number, random_street, random_word
+from digits.datasets.synthesis.lettering import Suffix, random_number, random_range, random_street, random_word
 from digits.datasets.synthesis.patch import Patch
 from digits.datasets.synthesis.placing import Backdrop, find_spot, paste, warp
 from digits.datasets.synthesis.signs import draw
@@ -34,7 +37,12 @@ _CLOSE = 36.0  # pixels: height of the digits in a close look, as `detector.spot
 _ENLARGED = 4.0  # and how much of a small number they may be an enlargement
 _GREY = 127  # what a detector sees between and around the pictures of a batch
 _STACKED = 0.18  # of the numbers of two and more digits
-_LETTERED = 0.16  # of the others, with a letter behind: far more than there are, since C, D and B pass for digits
+_LETTERED = 0.2  # of the others, with a letter behind: far more than there are, since C, D and B pass for digits
+_RANGES = 0.06  # likewise, ranges and fractions
+_PREFIXED = 0.03  # and with a letter before
+# letters behind numbers: A and B are everywhere, C to F common
+_SUFFIXES = dict(zip("ABCDEFGH", (0.22, 0.17, 0.12, 0.09, 0.06, 0.06, 0.04, 0.04), strict=True))
+_COVERED = 0.06  # of the numbers of two and more digits, with an outer one partly hidden
 _SMALL = 14.0  # pixels: digits lower than this are degraded as gently as scenes are
 
 
@@ -44,8 +52,8 @@ class Sources:
 
     typefaces: drawn from; backgrounds: pictures without digits; scenes: whole pictures with digits boxed;
     plates: tight crops of real numbers; words: pictures of text without digits; words_in_scenes: likewise, whole;
-    false_alarms: crops that a detector took for numbers and are none; layout: what real numbers measure;
-    problems: what was left out when all of this was loaded.
+    false_alarms: crops that a detector took for numbers and are none; letters: pictures of single capitals, and which;
+    layout: what real numbers measure; problems: what was left out when all of this was loaded.
     """
 
     typefaces: Sequence[Typeface]
@@ -55,6 +63,7 @@ class Sources:
     words: Sequence[np.ndarray] = field(default_factory=list)
     words_in_scenes: Sequence[np.ndarray] = field(default_factory=list)
     false_alarms: Sequence[np.ndarray] = field(default_factory=list)
+    letters: Sequence[tuple[str, np.ndarray]] = field(default_factory=list)
     layout: Layout = field(default_factory=svhn_layout)
     problems: Sequence[Problem] = field(default_factory=list, compare=False)
 
@@ -89,8 +98,55 @@ def _boxes(outlines: list[np.ndarray], x: float, y: float) -> np.ndarray:
     return np.concatenate([low - slack + (x, y), high + slack + (x, y)], 1).astype(np.float32)
 
 
+@dataclass(frozen=True)
+class NumberPicture:
+    """A number in its surroundings, or none.
+
+    image: RGB uint8 (H, W, 3). boxes: float32 (N, 4), of its characters. text: the N characters, see `core.alphabet`;
+    "" for a negative. covered: the index of an outer digit of which a part is hidden, or None. plain: whether letters
+    and marks that may stand beside the digits are not annotated.
+    """
+
+    image: np.ndarray
+    boxes: np.ndarray
+    text: str
+    covered: int | None = None
+    plain: bool = False
+
+    @property
+    def digits(self) -> tuple[np.ndarray, str]:
+        """Boxes of the digits alone, and the digits."""
+        return _digits_of(self.boxes, self.text)
+
+
+def _digits_of(boxes: np.ndarray, text: str) -> tuple[np.ndarray, str]:
+    keep = np.array([char.isdigit() for char in text], bool)
+    return boxes[keep], _joined(text, keep)
+
+
+def _suffix(rng) -> Suffix:
+    """As they are painted: as high as the digits, as small capitals, in lower case, raised, apart."""
+    rest = [char for char in LETTERS if char not in _SUFFIXES]
+    chances = [*_SUFFIXES.values(), *[(1 - sum(_SUFFIXES.values())) / len(rest)] * len(rest)]
+    char = [*_SUFFIXES, *rest][int(rng.choice(26, p=chances))]
+    space = rng.uniform(0.1, 0.5) if rng.random() < 0.35 else 0.0
+    kind = rng.random()
+    if kind < 0.5:
+        return Suffix(char, 1.0, 0.0, space)
+    if kind < 0.7:
+        return Suffix(char, float(rng.uniform(0.55, 0.9)), 0.0, space)
+    if kind < 0.88:
+        return Suffix(char.lower(), float(rng.uniform(0.8, 1.0)), 0.0, space)
+    return Suffix(char if rng.random() < 0.6 else char.lower(), float(rng.uniform(0.45, 0.75)), 1.0, space)
+
+
 def _joined(digits: str, stay: np.ndarray) -> str:
     return "".join(char for char, keep in zip(digits, stay, strict=True) if keep)
+
+
+def _numbers(text: str) -> tuple[str, ...]:
+    """The digits of each number in a text: two in a range."""
+    return tuple(re.findall("[0-9]+", re.sub("[A-Z]", "", text)))
 
 
 def plate_patch(rng: np.random.Generator, plate: Sample, height: float) -> Patch:
@@ -162,26 +218,41 @@ class Synthesizer:
         return Sample(image, boxes, np.asarray(labels, np.int64), tuple(numbers), f"composed-{self.seed}-{index}")
 
     def number(self, index: int) -> Sample:
-        """A picture with at most one number and its digit boxes; a negative in one of seven."""
-        image, boxes, digits = self._number(np.random.default_rng((self.seed, 2, index)))
+        """A picture with at most one number and its digit boxes; a negative in one of seven.
+
+        A range or a fraction counts as two numbers; letters are not labelled.
+        """
+        picture = self.number_picture(index)
+        boxes, digits = picture.digits
         labels = np.asarray([int(d) for d in digits], np.int64)
-        return Sample(image, boxes, labels, (digits,) if digits else (), f"number-{self.seed}-{index}")
+        return Sample(picture.image, boxes, labels, _numbers(picture.text), f"number-{self.seed}-{index}")
+
+    def number_picture(self, index: int) -> NumberPicture:
+        """The same, with letters and marks."""
+        return self._number(np.random.default_rng((self.seed, 2, index)))
 
     def _number(self, rng):
         kind = rng.random()
+        plain = False
         if kind < 0.14:
-            image, boxes, digits = self._not_a_number(rng), empty_boxes(), ""
+            image, boxes, text = self._not_a_number(rng), empty_boxes(), ""
         elif self.sources.plates and kind < 0.30:
-            image, boxes, digits = self._real_number(rng, _pick(rng, self.sources.plates))
+            plain = True
+            image, boxes, text = self._real_number(rng, _pick(rng, self.sources.plates))
         elif self.sources.scenes and kind < 0.38:
-            image, boxes, digits = self._number_in_photo(rng, _pick(rng, self.sources.scenes))
+            plain = True
+            image, boxes, text = self._number_in_photo(rng, _pick(rng, self.sources.scenes))
         else:
-            image, boxes, digits = self._drawn_number(rng)
+            image, boxes, text = self._drawn_number(rng)
+        covered = None
+        if len(text) > 1 and rng.random() < _COVERED:
+            covered = int(rng.choice([0, len(text) - 1]))
+            cover_end(rng, image, boxes, covered)
         if rng.random() < 0.9:
             # what leaves large digits legible wipes small ones out
             small = len(boxes) and (boxes[:, 3] - boxes[:, 1]).mean() < _SMALL
             image = degrade(self._scene_degrade if small else self._crop_degrade, image, rng)
-        return image, boxes, digits
+        return NumberPicture(image, boxes, text, covered, plain)
 
     def _close_looks(self, rng):
         """A sheet of `scene_size` with views of suspected numbers, as a detector looks at them a second time."""
@@ -206,7 +277,8 @@ class Synthesizer:
 
     def _close_look(self, rng):
         """A number and what is around it, or a part of it, its digits near `_CLOSE` in height however small it is."""
-        image, boxes, digits = self._number(rng)
+        picture = self._number(rng)
+        image, (boxes, digits) = picture.image, picture.digits
         height, width = image.shape[:2]
         tall = float(np.median(boxes[:, 3] - boxes[:, 1])) if len(boxes) else height * rng.uniform(0.3, 0.8)
         if rng.random() < 0.3:  # what was suspected was a part of the number
@@ -243,15 +315,21 @@ class Synthesizer:
         """room: pixels that a stack may take from top to bottom; its digits are made lower if need be."""
         text = random_number(rng, self.sources.lengths)
         vertical = len(text) > 1 and rng.random() < _STACKED
-        shown, caption = text, ""
-        if not vertical and rng.random() < _LETTERED:
-            shown = text + (" " if rng.random() < 0.3 else "") + "ABCDEFGH"[rng.integers(8)]
+        shown, caption, suffix = text, "", None
+        kind = rng.random()
+        if not vertical and kind < _LETTERED:
+            suffix = _suffix(rng)
+        elif not vertical and kind < _LETTERED + _RANGES:
+            shown = random_range(rng)
+        elif not vertical and kind < _LETTERED + _RANGES + _PREFIXED:
+            shown = LETTERS[rng.integers(26)] + (" " if rng.random() < 0.2 else "") + text
         if not vertical and rng.random() < 0.08:
             caption = random_street(rng) if rng.random() < 0.5 else random_word(rng)
         if vertical:
             height = max(SMALLEST, min(height, room / (1.2 * len(text) + 1)))
         face = _pick(rng, self.sources.typefaces)
-        return draw(rng, face, shown, height, surface, layout=self.sources.layout, vertical=vertical, caption=caption)
+        look = {"layout": self.sources.layout, "vertical": vertical, "caption": caption, "suffix": suffix}
+        return draw(rng, face, shown, height, surface, **look)
 
     def _draw_word(self, rng, height: float, surface: float) -> Patch:
         if self.sources.words and rng.random() < 0.3:
@@ -293,10 +371,10 @@ class Synthesizer:
             paste(rng, image, patch, x, y)
             taken.append((x, y, x + w, y + h))
             clipped, stay = clip_boxes(_boxes(patch.outlines, x, y), height, width)
-            boxes.append(clipped[stay])
-            labels += [int(d) for d in _joined(patch.digits, stay)]
-            if stay.any():
-                numbers.append(_joined(patch.digits, stay))
+            left, digits = _digits_of(clipped[stay], _joined(patch.text, stay))
+            boxes.append(left)
+            labels += [int(d) for d in digits]
+            numbers += _numbers(_joined(patch.text, stay))
         return image, np.concatenate(boxes) if boxes else empty_boxes(), labels, numbers
 
     def _real_window(self, rng, sample: Sample, height: int, width: int):
@@ -361,7 +439,10 @@ class Synthesizer:
         patch = self._seen(rng, self._draw_number(rng, size, surface), 0.15)
         h, w = patch.alpha.shape
         extra = max(4, round(size * 0.7))
-        image = self._background(rng, h + 2 * extra, w + 2 * extra)
+        letter = None
+        if self.sources.letters and patch.text.isdigit() and not patch.vertical and rng.random() < 0.08:
+            letter = _pick(rng, self.sources.letters)
+        image = self._background(rng, h + 2 * extra, w + 2 * extra + (round(size) if letter else 0))
         # the wall takes the brightness the ink was chosen against; half of the walls are nearly plain
         contrast = rng.uniform(0.05, 0.5) if rng.random() < 0.6 else 1.0
         table = np.clip((np.arange(256) - float(image.mean())) * contrast + surface, 0, 255).astype(np.uint8)
@@ -369,9 +450,13 @@ class Synthesizer:
         if rng.random() < 0.3:
             self._clutter(rng, image, size, surface)
         paste(rng, image, patch, extra, extra)
+        boxes, text = _boxes(patch.outlines, extra, extra), patch.text
+        if letter and len(boxes):
+            boxes = np.concatenate([boxes, [_paste_letter(rng, image, letter[1], boxes[-1])]]).astype(np.float32)
+            text += letter[0]
         if rng.random() < 0.04:
             image = reflection(rng, image, _pick(rng, self.sources.backgrounds))
-        return image, _boxes(patch.outlines, extra, extra), patch.digits
+        return image, boxes, text
 
     def _clutter(self, rng, image: np.ndarray, size: float, surface: float) -> None:
         """Words and bars beside the number, which must not become digits of it."""
@@ -403,7 +488,7 @@ class Synthesizer:
         extra = max(3, round(size * rng.uniform(0.1, 0.5)))
         image = self._background(rng, h + 2 * extra, w + 2 * extra)
         paste(rng, image, patch, extra, extra)
-        return image, _boxes(patch.outlines, extra, extra), patch.digits
+        return image, _boxes(patch.outlines, extra, extra), patch.text
 
     def _number_in_photo(self, rng, sample: Sample):
         """One number of a real photograph with its surroundings, rescaled."""
@@ -424,6 +509,27 @@ class Synthesizer:
         size = max(8, round(crop.shape[1] * scale)), max(8, round(crop.shape[0] * scale))
         image = cv2.resize(crop, size, interpolation=interpolation)
         return image, ((boxes - (left, top, left, top)) * scale).astype(np.float32), number
+
+
+def _paste_letter(rng, image: np.ndarray, letter: np.ndarray, last: np.ndarray) -> list[float]:
+    """A real letter behind the last digit, on a plate of its own or fading into the wall; returns its box."""
+    tall = float(last[3] - last[1])
+    h = max(6, round(tall * rng.uniform(0.7, 1.15)))
+    w = max(4, round(h * rng.uniform(0.55, 0.85)))
+    x = round(last[2] + tall * rng.uniform(0.02, 0.3))
+    y = round(last[1] + (tall - h) * rng.uniform(0.0, 1.0))
+    y, x = max(0, min(y, image.shape[0] - h)), max(0, min(x, image.shape[1] - w))
+    tile = cv2.resize(letter, (w, h), interpolation=cv2.INTER_AREA).astype(np.float32)
+    alpha = np.ones((h, w, 1), np.float32)
+    place = image[y : y + h, x : x + w]
+    if rng.random() < 0.6:
+        rim = np.concatenate([tile[0], tile[-1], tile[:, 0], tile[:, -1]]).mean(0)
+        tile = (tile + place.reshape(-1, 3).mean(0) - rim).clip(0, 255)
+        soft = max(1, round(0.1 * h))
+        alpha[:soft] = alpha[-soft:] = alpha[:, :soft] = alpha[:, -soft:] = 0
+        alpha = cv2.blur(alpha, (2 * soft + 1, 2 * soft + 1))[..., None]
+    place[:] = (alpha * tile + (1 - alpha) * place).round().astype(np.uint8)
+    return [x + 0.08 * w, y + 0.05 * h, x + 0.92 * w, y + 0.95 * h]
 
 
 class Synthetic(Dataset):

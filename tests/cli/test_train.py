@@ -56,6 +56,9 @@ def test_the_loss_falls_on_the_smoke_run(smoke):
     assert len(log_of(smoke, "exact")) == 4 and min(log_of(smoke, "images_per_second")) > 0
 
 
+METRICS = ("exact", "length_accuracy", "suffix_accuracy", "no_suffix_accuracy", "flag_accuracy")
+
+
 def test_a_run_says_what_it_was_made_of(smoke):
     origin = json.loads((smoke / "run.json").read_text())
     assert {"digits", "revision", "python", "versions", "data", "processes"} <= set(origin)
@@ -64,7 +67,7 @@ def test_a_run_says_what_it_was_made_of(smoke):
     assert header["training"]["config"]["model"] == {"backbone": "lenet"} and header["training"]["step"] == 40
     assert header["training"]["data"] == origin["data"] and str(ROOT) not in json.dumps(header)
     assert "root" not in header["training"]["config"]["data"]
-    assert set(header["metrics"]) == {"exact", "length_accuracy"}
+    assert set(header["metrics"]) == set(METRICS)
 
 
 def test_tensorboard_has_curves_and_pictures(smoke):
@@ -284,7 +287,7 @@ def test_grid_trains_all_and_compares_them(watched, tmp_path):
     done = run(*arguments)
     assert done.exit_code == 0, done.output
     header, _, *rows = done.stdout.splitlines()
-    assert header == "| run | exact | length_accuracy | parameters | ms |"
+    assert header == f"| run | {' | '.join(METRICS)} | parameters | ms |"
     assert [row.split(" | ")[0] for row in rows] == ["| lenet-backbone=lenet", "| lenet-backbone=mobilenet_v3_small"]
     assert "1.16 M" in rows[0] and (out / "comparison.md").read_text() == done.stdout
     assert Image.open(out / "comparison.png").size[0] > 300

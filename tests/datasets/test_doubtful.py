@@ -519,7 +519,7 @@ def test_two_pictures_of_one_label_file_are_left_out(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "file", ["Labels/a.txt", "txt/a.png.txt", "annotations.jsonl", "house.names", "gt.csv", "deep/a.XML"]
+    "file", ["Labels/a.txt", "txt/a.png.txt", "labels.jsonl", "house.names", "gt.csv", "deep/a.XML"]
 )
 def test_annotations_that_are_not_understood_make_no_negatives(tmp_path, file):
     (tmp_path / "Images").mkdir()

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from digits.datasets.synthesis.fonts import builtin_typefaces
 from digits.datasets.synthesis.layout import svhn_layout
-from digits.datasets.synthesis.lettering import Lettering, random_number, random_street, random_word, set_text
+from digits.datasets.synthesis.lettering import Lettering, Suffix, random_number, random_street, random_word, set_text
 
 FACE = builtin_typefaces()[0]
 
@@ -43,7 +43,7 @@ def test_the_box_of_a_digit_is_that_of_its_ink(seed, digit, height, stencil):
 )
 def test_numbers_are_boxed_digit_by_digit_in_reading_order(seed, text, height, vertical):
     lettering = set_(seed, text, height, vertical=vertical)
-    assert lettering.digits == text and len(lettering.outlines) == len(text) == len(lettering.spans)
+    assert lettering.text == text and len(lettering.outlines) == len(text) == len(lettering.spans)
     boxes = np.array([[*o.min(0), *o.max(0)] for o in lettering.outlines])
     union = [*boxes[:, :2].min(0), *boxes[:, 2:].max(0)]
     assert ink_box(lettering.ink) == pytest.approx(union, abs=1.5 + 0.02 * height)
@@ -53,10 +53,39 @@ def test_numbers_are_boxed_digit_by_digit_in_reading_order(seed, text, height, v
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_letters_and_captions_are_drawn_and_are_no_digits(seed):
+def test_captions_are_drawn_and_not_reported(seed):
     plain, more = set_(seed, "38", 40), set_(seed, "38 B", 40, caption="OAK LANE 5")
-    assert more.digits == "38" and len(more.outlines) == 2
+    assert more.text == "38B" and len(more.outlines) == 3
     assert len(more.spans) > 4 and more.ink.sum() > plain.ink.sum()
+
+
+@pytest.mark.parametrize(
+    ("text", "suffix", "reported"),
+    [
+        ("12-14", None, "12-14"),
+        ("12 – 14", None, "12-14"),
+        ("12/3", None, "12/3"),
+        ("12.3", None, "12.3"),
+        ("12:30", None, "12.30"),  # every other mark is one
+        ("B316", None, "B316"),
+        ("502", Suffix("C"), "502C"),
+        ("7", Suffix("b", 0.9), "7B"),
+        ("21", Suffix("A", 0.5, 1.0, 0.3), "21A"),
+    ],
+)
+def test_letters_and_marks_are_reported_with_their_outlines(text, suffix, reported):
+    lettering = set_(3, text, 60, suffix=suffix)
+    assert lettering.text == reported and len(lettering.outlines) == len(reported)
+    centres = [outline.mean(0)[0] for outline in lettering.outlines]
+    assert centres == sorted(centres)
+
+
+def test_a_raised_letter_ends_where_the_digits_do():
+    low, raised = (set_(5, "84", 100, suffix=Suffix("B", 0.5, lift)) for lift in (0.0, 1.0))
+    digits, letter = np.concatenate(low.outlines[:2]), low.outlines[2]
+    assert abs(letter[:, 1].max() - digits[:, 1].max()) < 8 and np.ptp(letter[:, 1]) < 0.7 * np.ptp(digits[:, 1])
+    digits, letter = np.concatenate(raised.outlines[:2]), raised.outlines[2]
+    assert abs(letter[:, 1].min() - digits[:, 1].min()) < 8
 
 
 def test_nothing_to_draw():

@@ -16,7 +16,7 @@ def test_outlines_fit_the_ink(vertical, height):
     for seed in range(30):
         rng = np.random.default_rng(seed)
         patch = draw(rng, FACE, "2075", height, surface=0, kind="paint", vertical=vertical)
-        assert patch.digits == "2075" and len(patch.outlines) == 4
+        assert patch.text == "2075" and len(patch.outlines) == 4
         assert patch.colour.shape == (*patch.alpha.shape, 3)
         assert patch.alpha.min() >= 0 and patch.alpha.max() <= 1.001
         boxes = np.array([[*o.min(0), *o.max(0)] for o in patch.outlines])
@@ -30,9 +30,9 @@ def test_outlines_fit_the_ink(vertical, height):
             assert patch.alpha[y1 : y2 + 1, x1 : x2 + 1].max() > 0.3
 
 
-def test_letters_are_drawn_but_not_reported():
+def test_captions_are_drawn_but_not_reported():
     patch = draw(np.random.default_rng(0), FACE, "12 A", 40, 120, caption="OAK LANE")
-    assert patch.digits == "12" and len(patch.outlines) == 2
+    assert patch.text == "12A" and len(patch.outlines) == 3
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -43,7 +43,7 @@ def test_every_kind_of_sign_can_be_told_from_its_ground(kind, height):
     for seed in range(12):
         rng = np.random.default_rng(seed)
         patch = draw(rng, FACE, "38", height, 120.0, kind=kind)
-        assert patch.digits == "38" and np.isfinite(patch.colour).all()
+        assert patch.text == "38" and np.isfinite(patch.colour).all()
         assert patch.alpha.min() >= -1e-3 and patch.alpha.max() <= 1.001
         assert patch.colour.min() >= -1e-2 and patch.colour.max() <= 256
         seen = (patch.colour + 120 * (1 - patch.alpha[..., None])).mean(2)
@@ -70,7 +70,7 @@ def test_stencilled_digits_fall_into_parts():
 
 def test_a_face_that_draws_nothing_gives_an_empty_patch():
     patch = draw(np.random.default_rng(0), FACE, "A", 20, 100.0, kind="led")
-    assert patch.digits == "" and not patch.alpha.any()
+    assert patch.text == "" and not patch.alpha.any()
 
 
 def test_ink_can_be_told_from_what_is_under_it():

@@ -1,0 +1,170 @@
+"""What a crop shows of a number: the text, the letter behind it, what speaks against its being whole and upright."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from digits.core.alphabet import LETTERS, MARKS, MAX_DIGITS, OTHER
+from digits.core.boxes import is_stacked
+from digits.datasets.transforms import detector_jitter
+from digits.recognizer.crops import cut_number, letterbox, level
+
+IGNORED = -1
+FLAGS = ("left", "right", "turned", "hyphen", "slash", "other", "letters")  # see `Target`
+SUFFIXES = ("", *LETTERS, "?")  # none, each letter, one that is there and cannot be told
+_SEEN, _WHOLE, _UNSEEN = 0.5, 0.85, 0.08  # shares of a character's width inside the crop
+_PLAIN = re.compile(rf"([0-9]{{1,{MAX_DIGITS}}})([A-Z]?)")
+_TURNS_INTO = dict(zip("01689", "01986", strict=True))  # by half a turn
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the heads should say of a crop; IGNORED, or NaN in `flags`, where nothing is asked of one.
+
+    length: digits, 0 for no number. digits: of each position, (6,). suffix: a place in SUFFIXES. flags: float (7,), 0
+    or 1: the number goes on beyond the left or the right end of the crop; it is turned or mirrored; a hyphen, a slash
+    or another mark stands beside or between its digits; letters that are no suffix do.
+    """
+
+    length: int
+    digits: tuple[int, ...]
+    suffix: int
+    flags: tuple[float, ...]
+
+
+_NOTHING = (IGNORED,) * MAX_DIGITS
+
+
+def negative() -> Target:
+    return Target(0, _NOTHING, IGNORED, (np.nan,) * len(FLAGS))
+
+
+def turned() -> Target:
+    flags = [1.0 if name == "turned" else np.nan for name in FLAGS]
+    return Target(IGNORED, _NOTHING, IGNORED, tuple(flags))
+
+
+def target_of(text: str, visible: np.ndarray, blurred: int | None = None, *, plain: bool = False) -> Target:
+    """The target of a crop that shows a part of a number.
+
+    text: the N characters of all of the number. visible: of each, the share of its width in the crop, (N,).
+    blurred: the index of a character that is partly hidden. plain: whether letters and marks beside the digits are not
+    annotated, so that nothing is known of them.
+    """
+    seen = np.flatnonzero(visible >= _SEEN)
+    if not len(seen):
+        return Target(IGNORED, _NOTHING, IGNORED, (np.nan,) * len(FLAGS))
+    first, last = int(seen[0]), int(seen[-1])
+    left = _goes_on(visible, first, first - 1, blurred)
+    right = _goes_on(visible, last, last + 1, blurred)
+    shown = text[first : last + 1]
+    core = shown.strip(MARKS + OTHER)
+    beside = [float(mark in shown) for mark in MARKS + OTHER] + [float(core[:1].isalpha())]
+    flags = (left, right, 0.0, *(np.nan if plain else each for each in beside))
+    found = _PLAIN.fullmatch(re.sub("^[A-Z]+", "", core))
+    if not found:
+        return Target(IGNORED, _NOTHING, IGNORED, flags)
+    number, suffix = found.groups()
+    digits = [int(char) for char in number] + [IGNORED] * (MAX_DIGITS - len(number))
+    start = first + shown.index(number)
+    if blurred is not None and start <= blurred < start + len(number):
+        digits[blurred - start] = IGNORED  # there is a digit, which one cannot be told
+    behind = start + len(number)
+    if suffix and (blurred == behind or visible[behind] < _WHOLE):
+        letter = SUFFIXES.index("?") if blurred == behind else IGNORED
+    elif not suffix and text[behind : behind + 1].isalpha() and visible[behind] > _UNSEEN:
+        letter = IGNORED  # a sliver of it is there
+    else:
+        letter = SUFFIXES.index(suffix)
+    return Target(len(number), tuple(digits), letter, flags)
+
+
+def _goes_on(visible: np.ndarray, outer: int, beyond: int, blurred: int | None) -> float:
+    """Whether a number goes on beyond the outermost character seen; NaN where the crop cannot tell."""
+    if visible[outer] < _WHOLE or blurred == outer:
+        return 1.0
+    if not 0 <= beyond < len(visible):
+        return 0.0
+    return 1.0 if visible[beyond] > _UNSEEN else np.nan
+
+
+def chosen_run(text: str, rng: np.random.Generator) -> slice:
+    """The characters of a number that a detector found: mostly all, or the digits alone, or not all of these."""
+    kind, count = rng.random(), len(text)
+    digits = [i for i, char in enumerate(text) if char.isdigit()]
+    if kind < 0.5 or not digits:
+        return slice(0, count)
+    runs = [found.span() for found in re.finditer("[0-9]+", text)]
+    run = slice(*runs[int(rng.integers(len(runs)))])
+    if kind < 0.82:  # the digits of a member
+        return run
+    length = run.stop - run.start
+    if length < 2:
+        return run
+    lost = int(rng.integers(1, min(length - 1, 2) + 1))
+    return slice(run.start + lost, run.stop) if rng.random() < 0.5 else slice(run.start, run.stop - lost)
+
+
+def cut_with_target(
+    image: np.ndarray,
+    boxes: np.ndarray,
+    text: str,
+    covered: int | None,
+    rng: np.random.Generator,
+    *,
+    plain: bool = False,
+) -> tuple[np.ndarray, Target]:
+    """A number as a detector delivers it, framed, and its target: loose, tight, with room, whole or in part.
+
+    image: RGB uint8 (H, W, 3). boxes: (N, 4), of the characters of `text`, N >= 1. Returns uint8 (HEIGHT, WIDTH, 3).
+    """
+    boxes = np.asarray(boxes, np.float64)
+    digits = np.array([char.isdigit() for char in text])
+    stacked = is_stacked(boxes[digits])
+    if not stacked:
+        image, boxes = level(image, boxes, digits)
+    run = chosen_run(text, rng)
+    jittered, margins = detector_jitter(boxes[run], rng)
+    if rng.random() < 0.15:  # as `crops.cut_with_room` does
+        margins = np.array([0.9, 0.2, 0.9, 0.2]) if not stacked else np.array([0.2, 0.9, 0.2, 0.9])
+    crop = cut_number(image, jittered, margins)
+    return letterbox(crop), target_of(text, _visible(image, boxes, jittered, margins, stacked), covered, plain=plain)
+
+
+def _visible(image: np.ndarray, boxes: np.ndarray, cut: np.ndarray, margins: np.ndarray, stacked: bool) -> np.ndarray:
+    """The share of each box (N, 4) along the number that lies in the crop around the boxes `cut`."""
+    axis = 1 if stacked else 0
+    tall = float(np.median(cut[:, 3] - cut[:, 1]))
+    low = max(0.0, cut[:, axis].min() - margins[axis] * tall)
+    high = min(float(image.shape[0 if stacked else 1]), cut[:, axis + 2].max() + margins[axis + 2] * tall)
+    inside = np.minimum(boxes[:, axis + 2], high) - np.maximum(boxes[:, axis], low)
+    return (inside / np.maximum(boxes[:, axis + 2] - boxes[:, axis], 1e-6)).clip(0, 1)
+
+
+def turn_number(
+    image: np.ndarray, boxes: np.ndarray, text: str, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """A number turned by a quarter or half a turn, or mirrored, as image and boxes; None if it still is a number.
+
+    Turned by half, 69 is a good number and 16 is 91; mirrored, 0 and 8 stay, and 1 nearly.
+    """
+    kind = int(rng.choice(4, p=[0.4, 0.15, 0.15, 0.3]))
+    digits = set(text)
+    if (kind == 0 and digits <= set(_TURNS_INTO)) or (kind == 3 and digits <= set("018")):
+        return None
+    h, w = image.shape[:2]
+    x1, y1, x2, y2 = boxes.T
+    if kind == 0:
+        image, boxes = image[::-1, ::-1], np.stack([w - x2, h - y2, w - x1, h - y1], 1)
+    elif kind == 1:  # to the right
+        image, boxes = np.rot90(image, -1), np.stack([h - y2, x1, h - y1, x2], 1)
+    elif kind == 2:
+        image, boxes = np.rot90(image), np.stack([y1, w - x2, y2, w - x1], 1)
+    elif rng.random() < 0.7:
+        image, boxes = image[:, ::-1], np.stack([w - x2, y1, w - x1, y2], 1)
+    else:
+        image, boxes = image[::-1], np.stack([x1, h - y2, x2, h - y1], 1)
+    return np.ascontiguousarray(image), boxes
