@@ -29,8 +29,8 @@ Image.core.set_block_size(1 << 26)
 
 Source = str | os.PathLike | bytes | BinaryIO | Image.Image | np.ndarray
 
-# A bit over the 100 megapixels that are promised to work. They take 0.9 GB at most, and so no JPEG need be decoded
-# smaller, which would lose small digits: parts of a photograph are looked at in its own pixels.
+# A bit over the 100 megapixels that are promised to work. They take 0.9 GB, progressive JPEG and animations up to 1.4.
+# No JPEG is decoded smaller, which would lose small digits: parts of a photograph are looked at in its own pixels.
 MAX_PIXELS = 120_000_000
 
 _STRIP = 512  # rows converted at a time
@@ -95,7 +95,8 @@ def source_name(source: Source) -> str:
     """What messages call a source that was given no name: its path or file name where it has one."""
     if isinstance(source, (str, os.PathLike)):
         return os.fsdecode(source) or "''"
-    return str(getattr(source, "name", None) or getattr(source, "filename", None) or "image")
+    names = (getattr(source, key, None) for key in ("name", "filename"))  # numbers are those of open files
+    return next((os.fsdecode(name) for name in names if name and isinstance(name, (str, bytes, os.PathLike))), "image")
 
 
 def bytes_of(stream: BinaryIO, name: str) -> bytes:
@@ -191,6 +192,8 @@ def _load(image: Image.Image, orientation: int | None, broken: str, close: bool 
     with _refused(broken):
         if image.format == "TIFF":
             _silence_libtiff()
+            if close:  # or else Pillow makes the room, and warns of how large it is
+                image.im = Image.core.new(image.mode, image.size)
         image.load()
         upright = _upright_pixels(image, orientation or _own_orientation(image))
         if close:  # or else it is in memory as long as it is open
@@ -266,11 +269,16 @@ def _upright_pixels(image: Image.Image, orientation: int) -> np.ndarray:
     back = {6: 8, 8: 6}.get(orientation, orientation)  # every other turn is its own inverse
     stored = _UPRIGHT.get(back, lambda array: array)(upright)
     deep = image.mode.startswith("I") or image.mode == "F"
-    top = _full_scale(np.asarray(image)) if deep else None
-    for y in range(0, image.height, _STRIP):
-        strip = image.crop((0, y, image.width, min(image.height, y + _STRIP)))
-        stored[y : y + _STRIP] = _deep_grey(np.asarray(strip), top) if deep else _rgb(strip)
+    white = _full_scale(image) if deep else None
+    for number, strip in enumerate(_strips(image)):
+        rows = slice(number * _STRIP, (number + 1) * _STRIP)
+        stored[rows] = _deep_grey(np.asarray(strip), white) if deep else _rgb(strip)
     return upright
+
+
+def _strips(image: Image.Image) -> Iterator[Image.Image]:
+    for y in range(0, image.height, _STRIP):
+        yield image.crop((0, y, image.width, min(image.height, y + _STRIP)))
 
 
 def _rgb(image: Image.Image) -> np.ndarray:
@@ -281,12 +289,13 @@ def _rgb(image: Image.Image) -> np.ndarray:
     return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
-def _full_scale(samples: np.ndarray) -> float:
+def _full_scale(image: Image.Image) -> float:
     """The sample value that is white in a deep grey picture: that of its depth, or if brighter its brightest."""
-    if samples.dtype.kind == "u":
+    if image.mode.startswith("I;16"):
         return 65535.0
-    highest = float(np.max(samples, where=np.isfinite(samples), initial=0))
-    depths = (1.0, 255.0) if samples.dtype == np.float32 else (255.0, 65535.0)
+    strips = map(np.asarray, _strips(image))
+    highest = max(float(np.max(samples, where=np.isfinite(samples), initial=0)) for samples in strips)
+    depths = (1.0, 255.0) if image.mode == "F" else (255.0, 65535.0)
     return next((depth for depth in depths if highest <= depth), highest)
 
 

@@ -45,7 +45,7 @@ def read_to_end(file: BinaryIO, name: str, head: bytes = b"") -> bytes:
     """The bytes of a binary stream of which `head` was read already.
 
     If they begin as no picture does, what follows is left unread: it may have no end. Raises ImageError if the stream
-    breaks off or is longer than MAX_BYTES.
+    breaks off, is empty, or longer than MAX_BYTES.
     """
     data = bytearray(head)
     try:
@@ -57,6 +57,8 @@ def read_to_end(file: BinaryIO, name: str, head: bytes = b"") -> bytes:
                 break
     except OSError as error:
         raise ImageError(f"{name}: {reason(error)}") from None
+    if not data:
+        raise ImageError(f"{name}: empty file")
     return bytes(data)
 
 

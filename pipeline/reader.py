@@ -6,11 +6,11 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import Protocol
@@ -128,39 +128,38 @@ class Reader:
         return self._read(source, _Room())
 
     def read_all(self, sources: Iterable[Source], *, skip_errors: bool = False) -> Iterator[Scene | ImageError]:
-        """Read many photographs, in order: while one is looked at, the next is loaded. No more are in memory, and of
-        large ones, which together have more pixels than a single one may have, only one.
+        """Read many photographs, in order: while one is looked at, the next is loaded, unless there is one thread only.
+        No more are in memory, and of large ones, which together have more pixels than a single one may have, only one.
+
+        sources: what `read` takes. They are taken ahead of their turn, so that each must be an object of its own: no
+        array that is filled anew, no PIL image that goes from frame to frame.
 
         A photograph that cannot be loaded raises ImageError when its turn comes, or with `skip_errors` yields that
-        error in its place.
+        error in its place. What `sources` raises is raised in its turn, too.
         """
-        sources, room = iter(sources), _Room()
-        pool = ThreadPoolExecutor(self._at_once, "digits-read")
+        attempt = partial(self._attempt, room=_Room())
+        with closing(_ahead(attempt, sources, self._at_once)) as results:
+            for result in results:
+                if isinstance(result, ImageError) and not skip_errors:
+                    raise result
+                yield result
+
+    def _attempt(self, source: Source, room: _Room) -> Scene | ImageError:
         try:
-            reading = deque(pool.submit(self._read, source, room) for source in islice(sources, self._at_once))
-            while reading:
-                try:
-                    scene = reading.popleft().result()
-                except ImageError as error:
-                    if not skip_errors:
-                        raise
-                    scene = error
-                reading.extend(pool.submit(self._read, source, room) for source in islice(sources, 1))
-                yield scene
-        finally:
-            pool.shutdown(cancel_futures=True)
+            return self._read(source, room)
+        except ImageError as error:
+            return error
 
     def _read(self, source: Source, room: _Room) -> Scene:
+        name = None
         if not isinstance(source, Image.Image) and hasattr(source, "read"):
             name = source_name(source)
             source = bytes_of(source, name)  # kept as bytes, so that the scene can be drawn later
-        else:
-            name = None
         with open_image(source, name) as picture, room.taken(picture.size[0] * picture.size[1]):
             started = time.perf_counter()
             width, height, look = self._look_at(picture)
             seconds = round(time.perf_counter() - started, 4)
-        path = os.fspath(source) if isinstance(source, (str, os.PathLike)) else None
+        path = os.fsdecode(source) if isinstance(source, (str, os.PathLike)) else None
         return Scene(width, height, tuple(look.readings.values()), seconds, path, source)
 
     def _look_at(self, picture: Picture) -> tuple[int, int, Look]:
@@ -251,6 +250,35 @@ class Reader:
         """How likely this is the house number: sure readings first, large ones before small ones of like certainty."""
         tall = max(d.box[3] - d.box[1] for d in reading.digits) / height
         return reading.status == "read", reading.confidence * (0.02 + tall) ** 0.25
+
+
+def _ahead(function: Callable, items: Iterable, count: int) -> Iterator:
+    """What a function makes of each item, in order; of so many at once. What `items` raises is raised in its turn."""
+    if count == 1:
+        yield from map(function, items)
+        return
+    pool, process = ThreadPoolExecutor(count, "digits-read"), os.getpid()
+
+    def submitted() -> Iterator[Future]:
+        try:
+            for item in items:
+                yield pool.submit(function, item)
+        except Exception as error:
+            failed = Future()
+            failed.set_exception(error)
+            yield failed
+
+    coming = submitted()
+    try:
+        waiting = deque(islice(coming, count))
+        while waiting:
+            if os.getpid() != process:
+                raise RuntimeError("read_all was begun before this process was forked; begin it here")
+            result = waiting.popleft().result()
+            waiting.extend(islice(coming, 1))
+            yield result
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _clip(box, width: int, height: int) -> tuple[float, float, float, float]:

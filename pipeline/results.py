@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import numpy as np
 from PIL import Image, ImageDraw
 
 from digits.core.drawing import BLACK, BLUE, ORANGE, WHITE, Label, grown, outline, type_size, with_labels
@@ -134,20 +133,21 @@ class Scene:
             "seconds": self.seconds,
         }
 
-    def render(self, image: np.ndarray | None = None) -> Image.Image:
+    def render(self, image: Source | None = None) -> Image.Image:
         """The photograph with boxes and readings drawn on it.
 
         What is `read` has a whole box and a blue label, what is `unsure` a dashed box and an orange label with a
         question mark; unsure readings below 0.10 are left out. Labels stand beside the numbers. Where there is no
         place for one, in very small pictures above all, it stands in a strip that is added below.
 
-        image: RGB uint8 (H, W, 3) to draw on instead of loading `source` again.
+        image: RGB uint8 (H, W, 3), or whatever else is read, to draw on instead of loading `source` again.
+
+        Raises ImageError if it cannot be loaded.
         """
-        if image is None:
-            if self.source is None:
-                raise ValueError("this scene keeps no source: pass the image to draw on")
-            image = load_image(self.source)
-        picture = Image.fromarray(image)
+        source = self.source if image is None else image
+        if source is None:
+            raise ValueError("this scene keeps no source: pass the image to draw on")
+        picture = Image.fromarray(load_image(source))
         size = type_size(picture.size)
         line = max(1, size // 12)
         drawn = [r for r in self.readings if r.status == "read" or r.confidence >= _IMPROBABLE]

@@ -9,7 +9,7 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from digits import ImageError, load_image
 from digits.datasets.pictures import make_record, picture_size
@@ -242,6 +242,55 @@ TURNS = {
     6: lambda a: np.rot90(a, -1),
     8: lambda a: np.rot90(a, 1),
 }
+
+
+# how sound pictures are written
+GOOD = [
+    *(("JPEG", mode, options) for mode in ("RGB", "L", "CMYK") for options in (
+        {"progressive": True}, {"optimize": True}, {"quality": 1}, {"quality": 100, "subsampling": 0},
+        {"restart_marker_blocks": 2}, {"icc_profile": NOISE * 500}, {"comment": THUMBNAIL}, {"exif": orientation(7)},
+    )),
+    ("JPEG", "RGB", {"keep_rgb": True, "subsampling": 0}),
+    ("JPEG", "RGB", {"xmp": b'<x tiff:Orientation="2">' + b" " * 60000}),
+    ("MPO", "RGB", {"save_all": True, "append_images": [Image.new("RGB", (9, 9))], "exif": orientation(6)}),
+    *(("PNG", mode, {"exif": orientation(5)}) for mode in ("RGB", "RGBA", "L", "LA", "P", "1", "I;16")),
+    *(("PNG", "P", {"bits": bits, "transparency": 1}) for bits in (1, 2, 4)),
+    ("PNG", "RGB", {"save_all": True, "append_images": [Image.new("RGB", (320, 240))], "default_image": True}),
+    *(("WEBP", mode, options) for mode in ("RGB", "RGBA") for options in (
+        {"lossless": True}, {"quality": 1, "exif": orientation(8)}, {"icc_profile": NOISE, "xmp": NOISE},
+        {"save_all": True, "append_images": [Image.new("RGB", (320, 240))], "background": (9, 200, 9, 99)},
+    )),
+    *(("TIFF", "RGB", {"compression": name, **options})
+      for name in (None, "tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg")
+      for options in ({}, {"big_tiff": True}, {"tiffinfo": {274: 6, 700: NOISE}}, {"strip_size": 2000})),
+    ("TIFF", "RGB", {"compression": "tiff_lzw", "tiffinfo": {317: 2}}),
+    *(("TIFF", "1", {"compression": name}) for name in ("group3", "group4", "tiff_ccitt")),
+    *(("TIFF", mode, {}) for mode in ("RGBA", "L", "LA", "P", "CMYK", "YCbCr", "I;16", "I", "F")),
+    ("TIFF", "L", {"save_all": True, "append_images": [Image.new("L", (9, 9))]}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "mode", "options"), GOOD, ids=[f"{k}-{m}-{'-'.join(o)}" for k, m, o in GOOD])
+def test_sound_pictures_are_decoded_as_pillow_does(kind, mode, options):
+    image = SMALL.convert("L").convert("I").convert(mode) if mode == "I;16" else SMALL.convert(mode)
+    if mode in ("RGBA", "LA"):
+        image.putalpha(SMALL.getchannel("G"))
+    data = encode(image, kind, **options)
+    if kind in ("JPEG", "PNG", "WEBP"):
+        data += THUMBNAIL  # as the video of a "motion photo"
+    assert np.array_equal(load_image(data), load_image(ImageOps.exif_transpose(Image.open(io.BytesIO(data)))))
+
+
+def test_tiff_of_turned_magic_is_read():
+    """Pillow does, too."""
+    data = with_tiff(SMALL, (274, 3, 1, 3))
+    assert np.array_equal(load_image(b"II\0*" + data[4:]), load_image(data))
+
+
+@pytest.mark.filterwarnings("error")
+def test_tiff_that_pillow_takes_for_another_is_refused():
+    with pytest.raises(ImageError, match="BigTIFF of big-endian order"):
+        load_image(b"MM\0+\0\x08\0\0" + struct.pack(">Q", 16) + bytes(100))
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -1,6 +1,7 @@
 """Web servers and multiprocessing fork: what was made before must work in the new process, or say why not."""
 
 import multiprocessing
+import pickle
 import subprocess
 import sys
 import threading
@@ -70,7 +71,7 @@ def test_one_thread_starts_no_other(photo):
     before = threading.active_count()
     reader = Reader(threads=1)
     assert reader.read(photo).text == "1428"
-    assert threading.active_count() == before
+    assert [threading.active_count() for _ in reader.read_all([photo] * 2)] == [before] * 2
     assert in_child(lambda: (reader.read(photo).text, threading.active_count())) == ("1428", 1)
 
 
@@ -104,6 +105,26 @@ def test_forked_while_another_thread_reads(reader, photo):
     finally:
         done.set()
         other.join()
+
+
+def test_what_was_begun_before_the_fork_says_so(reader, photo):
+    scenes = reader.read_all([photo] * 4)
+    next(scenes)
+
+    def go_on():
+        with pytest.raises(RuntimeError, match="forked; begin it here"):
+            next(scenes)
+        return "said"
+
+    assert in_child(go_on) == "said"
+    assert [scene.text for scene in scenes] == ["1428"] * 3
+
+
+@pytest.mark.parametrize("which", ["reader", "torch_reader"])
+def test_a_reader_is_sent_to_other_processes(which, photo, request):
+    """As `Pool.map(reader.read, paths)` does, however its processes are started."""
+    reader = request.getfixturevalue(which)
+    assert readings(pickle.loads(pickle.dumps(reader)), photo) == readings(reader, photo)
 
 
 def test_no_forked_process_computes_on_a_gpu():

@@ -200,6 +200,19 @@ def test_errors_raise_or_stand_in_place(tmp_path):
         next(scenes)
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("error", [ImageError, RuntimeError])
+def test_what_the_sources_raise_comes_in_its_turn(threads, error):
+    def photos():
+        yield from [PHOTO] * 3
+        raise error("no more")
+
+    scenes = stub_reader(threads=threads).read_all(photos(), skip_errors=True)
+    assert [next(scenes).text for _ in range(3)] == ["306"] * 3
+    with pytest.raises(error, match="no more"):
+        next(scenes)
+
+
 def test_every_source_reads_and_renders_alike(tmp_path, make_photo, reader):
     picture = make_photo("1428")
     path = tmp_path / "photo.png"

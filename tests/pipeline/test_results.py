@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from digits import Digit, Reading, Scene
+from digits import Digit, ImageError, Reading, Scene
 
 BOX = (10.0, 20.0, 50.0, 40.0)
 GOOD = {
@@ -78,6 +78,9 @@ def test_render_without_source():
     with pytest.raises(ValueError, match="pass the image"):
         Scene(64, 48, ()).render()
     assert Scene(64, 48, ()).render(np.zeros((48, 64, 3), np.uint8)).size == (64, 48)
+    for wrong in (np.zeros((48, 64), np.uint8), np.zeros((48, 64, 3)), [1], b"junk"):
+        with pytest.raises(ImageError):
+            Scene(64, 48, ()).render(wrong)
 
 
 def in_place(text: str, confidence: float, box, status: str = "read") -> Reading:
