@@ -145,7 +145,7 @@ def recognizer_maps(recognizer: Recognizer, crop: np.ndarray, text: str) -> np.n
     targets = [len(text)] + [classes + 10 * i + int(char) for i, char in enumerate(text)]
 
     def score(x: Tensor) -> Tensor:
-        length, digits = eager.model(x)
+        length, digits, *_ = eager.model(x)
         return torch.cat([_log_odds(length), _log_odds(digits).flatten(1)], 1)
 
     inputs = eager.tensor(np.stack([letterbox(crop)] * len(targets)))
