@@ -8,6 +8,9 @@ A synthetic source draws from a folder that is laid out so, as the one that made
                                and text_without_digits/, pictures
     DATA/iiit5k/               tight crops, one box a character         annotations.json, images/,
                                and letters/, pictures
+    DATA/svhn_train_color/     pictures zoomed on a number, a box a     annotations.jsonl, images/
+                               digit; their surroundings are plates
+    DATA/chars74k/             pictures of single capitals              upper_A/ to upper_Z/
 
 Only `negatives/` is needed; what else is there is used.
 """
