@@ -172,6 +172,18 @@ def test_shares_are_numbers_from_0_to_1(option, value):
     assert done.exit_code == 2 and f"Invalid value for '{option.split()[-1]}'" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("error", "said"), [(MemoryError(), "Error: not enough memory\n"), (ValueError("a fault"), "ValueError: a fault\n")]
+)
+def test_a_crash_is_not_taken_for_a_door_without_a_number(run, photos, monkeypatch, error, said):
+    def crash(*arguments, **options):
+        raise error
+
+    monkeypatch.setattr("digits.pipeline.reader.Reader.look", crash)
+    done = run(photos / "a.jpg")
+    assert done.exit_code == 2 and done.stderr.endswith(said)
+
+
 @pytest.mark.parametrize("effort", EFFORTS)
 def test_every_effort_reads_what_is_plain(run, photos, effort):
     assert run(photos / "a.jpg", "--effort", effort, "--json").exit_code == 0
