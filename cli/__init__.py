@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import sys
+import traceback
 
 import click
 
@@ -33,7 +35,11 @@ class _Digits(click.Group):
 
     def main(self, *arguments, **options):
         prepare_streams()
-        return super().main(*arguments, **options)
+        try:
+            return super().main(*arguments, **options)
+        except Exception:  # a fault of ours; Python's code 1 would say that there is no number
+            traceback.print_exc()
+            sys.exit(2)
 
     def invoke(self, ctx: click.Context):
         try:
@@ -45,6 +51,8 @@ class _Digits(click.Group):
             raise failure(str(error)) from error
         except OSError as error:  # a full disk, a folder that is not ours: nothing that a traceback would help with
             raise failure(f"{error.filename}: {reason(error)}" if error.filename else reason(error)) from error
+        except MemoryError:
+            raise failure("not enough memory") from None
         except KeyboardInterrupt:
             raise failure("interrupted", INTERRUPTED) from None
         except ModuleNotFoundError as error:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from digits.cli.options import SHARE
 from digits.cli.output import echo
 from digits.cli.sources import list_problems, open_pictures, source_options
 from digits.core.backend import MAX_THREADS
@@ -196,7 +197,7 @@ def pipeline(detector, recognizer, calibration, device, threads, **measured):
 @evaluate.command()
 @click.argument("a", type=_DIR)
 @click.argument("b", type=_DIR)
-@click.option("--margin", default=0.01, show_default=True, type=click.FloatRange(0, 1),
+@click.option("--margin", default=0.01, show_default=True, type=SHARE,
               help="Differences up to this make no odds.")  # fmt: skip
 @click.option("--rounds", default=2000, show_default=True, type=click.IntRange(100), help="Of the bootstrap.")
 @click.option("--seed", default=0, show_default=True, help="Of the bootstrap.")

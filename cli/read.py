@@ -15,6 +15,7 @@ from pathlib import Path
 
 import click
 
+from digits.cli.options import SHARE
 from digits.cli.output import INTERRUPTED, echo, json_path
 from digits.core.backend import BACKENDS, MAX_THREADS
 from digits.core.text import printable
@@ -169,7 +170,7 @@ written, 130 after Ctrl-C, 141 if what reads the output went away."""
 )
 @click.option(
     "--min-confidence",
-    type=click.FloatRange(0, 1),
+    type=SHARE,
     metavar="P",
     help="Below this a reading is unsure. [default: chosen on validation data]",
 )

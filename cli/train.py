@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from digits.cli.options import SHARE
 from digits.cli.sources import list_entries, list_problems
 from digits.core.backend import MAX_THREADS
 
@@ -231,7 +232,7 @@ def search(ctx, path, space, trials, settings, out, quiet):
 @click.argument("kind", type=click.Choice(["detector", "recognizer"]))
 @click.argument("first", type=_FILE)
 @click.argument("second", type=_FILE)
-@click.option("--share", default=0.5, show_default=True, type=click.FloatRange(0, 1), help="Of the second.")
+@click.option("--share", default=0.5, show_default=True, type=SHARE, help="Of the second.")
 @click.option("--out", type=_FILE, required=True, metavar="FILE", help="Weights to write.")
 def average(kind, first, second, share, out):
     """Write the mean of two weights files.
@@ -257,7 +258,7 @@ def average(kind, first, second, share, out):
 @click.option("--fonts", type=click.Path(path_type=Path), metavar="DIR", help="Folder of fonts.")
 @click.option("--detector", "detector_weights", type=_FILE, metavar="FILE")
 @click.option("--recognizer", "recognizer_weights", type=_FILE, metavar="FILE")
-@click.option("--precision", default=0.95, show_default=True, type=click.FloatRange(0, 1),
+@click.option("--precision", default=0.95, show_default=True, type=SHARE,
               help="Share of the readings called `read` that must be right on validation data.")  # fmt: skip
 @_threads
 @click.option("--composed", default=400, show_default=True, type=click.IntRange(1), help="Scenes to draw.")

@@ -33,6 +33,7 @@ Source = str | os.PathLike | bytes | BinaryIO | Image.Image | np.ndarray
 # No JPEG is decoded smaller, which would lose small digits: parts of a photograph are looked at in its own pixels.
 MAX_PIXELS = 120_000_000
 
+_BROKEN = "damaged or truncated"
 _STRIP = 512  # rows converted at a time
 
 # EXIF orientation -> how to turn the stored array upright
@@ -78,10 +79,10 @@ class Picture:
 @contextmanager
 def open_image(source: Source, name: str | None = None) -> Iterator[Picture]:
     """A photograph whose pixels are decoded when they are asked for. Arguments and errors are those of `load_image`."""
-    with _refused("image: cannot be read"):
+    with _refused("image", "cannot be read"):
         name = name or source_name(source)
     with ExitStack() as held:
-        with _refused(f"{name}: cannot be opened"):
+        with _refused(name, "cannot be opened"):
             picture = _open(source, name, held)
             width, height = picture.size
             if width * height > MAX_PIXELS:
@@ -101,7 +102,7 @@ def source_name(source: Source) -> str:
 
 def bytes_of(stream: BinaryIO, name: str) -> bytes:
     """All that a binary file object holds, from its beginning where it can be rewound. Raises ImageError, naming it."""
-    with _refused(f"{name}: cannot be read"):
+    with _refused(name, "cannot be read"):
         if isinstance(stream, io.TextIOBase):
             raise ImageError(f"{name}: is open as text; open it in binary mode")
         empty = "empty, or read before and not to be rewound"
@@ -119,14 +120,16 @@ def bytes_of(stream: BinaryIO, name: str) -> bytes:
 
 
 @contextmanager
-def _refused(what: str) -> Iterator[None]:
+def _refused(name: str, what: str) -> Iterator[None]:
     """Whatever goes wrong is an ImageError: decoders and file objects of others raise all kinds of errors."""
     try:
         yield
     except ImageError:
         raise
+    except MemoryError as error:
+        raise ImageError(f"{name}: too large for the memory that is left") from error
     except Exception as error:
-        raise ImageError(f"{what} ({' '.join(str(error).split()) or type(error).__name__})") from error
+        raise ImageError(f"{name}: {what} ({' '.join(str(error).split()) or type(error).__name__})") from error
 
 
 def _open(source: Source, name: str, held: ExitStack) -> Picture:
@@ -134,20 +137,19 @@ def _open(source: Source, name: str, held: ExitStack) -> Picture:
         array = np.ascontiguousarray(check_picture(source, name))
         return Picture(array.shape[1::-1], 1, lambda: array)
     if isinstance(source, Image.Image):
-        return Picture(source.size, 1, partial(_load, source, None, f"{name}: cannot be read"))
+        return Picture(source.size, 1, partial(_load, source, None, name, "cannot be read"))
     file = _file(source, name, held)
     head = file.read(16)
     if not head:
         raise ImageError(f"{name}: empty file")
     file, orientation = strip_metadata(file) or (file, None)
-    broken = f"{name}: damaged or truncated"
     if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
         size, transparent = _webp_header(file)
-        load = partial(_load_webp, file, size, transparent, orientation, broken)
+        load = partial(_load_webp, file, size, transparent, orientation, name)
     else:
         image = _identify(file, head, name)
         held.callback(image.close)
-        size, load = image.size, partial(_load, image, orientation, broken, close=True)
+        size, load = image.size, partial(_load, image, orientation, name, _BROKEN, close=True)
     return Picture(size[::-1] if (orientation or 1) > 4 else size, orientation or 1, load)
 
 
@@ -187,9 +189,9 @@ def _hint(head: bytes) -> str:
     return ", or damaged" if "HEIF" in FORMATS else "; for HEIC: pip install 'street-digits[heic]'"
 
 
-def _load(image: Image.Image, orientation: int | None, broken: str, close: bool = False) -> np.ndarray:
+def _load(image: Image.Image, orientation: int | None, name: str, what: str, close: bool = False) -> np.ndarray:
     """The pixels of an image, turned by an orientation, or if that is None by the image's own."""
-    with _refused(broken):
+    with _refused(name, what):
         if image.format == "TIFF":
             _silence_libtiff()
             if close:  # or else Pillow makes the room, and warns of how large it is
@@ -241,11 +243,11 @@ def _webp_header(file: BinaryIO) -> tuple[tuple[int, int], bool]:
     raise ValueError("no header of a WebP")
 
 
-def _load_webp(file: BinaryIO, size: tuple[int, int], transparent: bool, orientation: int, broken: str) -> np.ndarray:
+def _load_webp(file: BinaryIO, size: tuple[int, int], transparent: bool, orientation: int, name: str) -> np.ndarray:
     """Decoded straight to where Pillow can use it; its own decoder holds a picture five times over."""
     from PIL import _webp
 
-    with _refused(broken):
+    with _refused(name, _BROKEN):
         file.seek(0)
         data = file.read()
         pixels = np.empty((*size[::-1], 4), np.uint8)

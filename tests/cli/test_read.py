@@ -157,6 +157,33 @@ def test_wrong_usage(run, arguments):
     assert done.stdout == "" and "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    "option",
+    [
+        "read a.jpg --min-confidence",
+        "evaluate compare a b --margin",
+        "train average detector a b --out c --share",
+        "train calibrate --data a --out c --precision",
+    ],
+)
+@pytest.mark.parametrize("value", ["nan", "-NaN", "inf", "1.01", "", "0,5"])
+def test_shares_are_numbers_from_0_to_1(option, value):
+    done = CliRunner().invoke(main, [*option.split(), value])
+    assert done.exit_code == 2 and f"Invalid value for '{option.split()[-1]}'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "said"), [(MemoryError(), "Error: not enough memory\n"), (ValueError("a fault"), "ValueError: a fault\n")]
+)
+def test_a_crash_is_not_taken_for_a_door_without_a_number(run, photos, monkeypatch, error, said):
+    def crash(*arguments, **options):
+        raise error
+
+    monkeypatch.setattr("digits.pipeline.reader.Reader.look", crash)
+    done = run(photos / "a.jpg")
+    assert done.exit_code == 2 and done.stderr.endswith(said)
+
+
 @pytest.mark.parametrize("effort", EFFORTS)
 def test_every_effort_reads_what_is_plain(run, photos, effort):
     assert run(photos / "a.jpg", "--effort", effort, "--json").exit_code == 0

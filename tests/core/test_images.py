@@ -331,6 +331,17 @@ def test_nor_when_they_are_decoded(kind, options, monkeypatch):
     assert load_image(data).shape == COLOUR.shape
 
 
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_want_of_memory_is_not_called_damage(kind, monkeypatch):
+    def too_much(*arguments, **options):
+        raise MemoryError
+
+    data = encode(Image.fromarray(COLOUR), kind)
+    monkeypatch.setattr(np, "empty", too_much)
+    with pytest.raises(ImageError, match="image: too large for"):
+        load_image(data)
+
+
 def test_bright_spots_do_not_darken_the_rest():
     values = (GRADIENT / 255).astype(np.float32)
     values[0, 0], values[0, 1] = np.inf, np.nan
