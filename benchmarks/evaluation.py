@@ -37,7 +37,8 @@ def made_up(count: int) -> list[Record]:
         boxes = [[left + k * 0.6 * tall, top, left + (k * 0.6 + 0.5) * tall, top + tall] for k in range(length)]
         labels = rng.integers(0, 10, length).tolist()
         numbers = ["".join(map(str, labels))] if length else []
-        records.append(make_record(f"{i}.png", Path("wall.png"), SIZE, boxes, labels, numbers))
+        picture = Path("numbered.png" if numbers else "bare.png")  # what shows digits is no negative under another id
+        records.append(make_record(f"{i}.png", picture, SIZE, boxes, labels, numbers))
     return records
 
 
@@ -83,7 +84,8 @@ def main(count: int) -> None:
     click.echo(f"| {count:,} pictures, predictions there | seconds |\n| --- | --- |")
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        cv2.imwrite(str(home / "wall.png"), np.full((SIZE[1], SIZE[0], 3), 120, np.uint8))
+        for name in ("numbered.png", "bare.png"):
+            cv2.imwrite(str(home / name), np.full((SIZE[1], SIZE[0], 3), 120, np.uint8))
         records = made_up(count)
         write_json(home / "instances.json", coco_document(records, lambda record: record.path.name))
         for kind in ("detector", "recognizer", "pipeline"):
