@@ -29,7 +29,7 @@ def test_enclosing():
 def row(dx: float, dy: float, count: int = 3, width: float = 6, height: float = 10) -> np.ndarray:
     """Boxes of digits, each this far from the one before."""
     corners = np.arange(count)[:, None] * (dx, dy) + 50.0
-    return np.concatenate([corners, corners + (width, height)], 1)
+    return np.concatenate([corners, np.add(corners, (width, height))], 1)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def row(dx: float, dy: float, count: int = 3, width: float = 6, height: float = 
         (row(0, 7.2), True),
         (row(0, 6), False),  # … but those that overlap by half stand side by side
         (row(3, 4), False),
-        (np.concatenate([row(0, 12), row(0, 12)[-1:] + [0, 5, 0, 5]]), False),  # one pair of them does
+        (np.concatenate([row(0, 12), np.add(row(0, 12)[-1:], (0, 5, 0, 5))]), False),  # one pair of them does
         (row(10, 11.5, width=20), False),  # whatever the width
         (row(5, 12, width=20), True),
     ],

@@ -144,12 +144,12 @@ def row(angle=0.0, start=(80, 120), count=4, step=18.0, width=10, height=16) -> 
     """Boxes of a row of digits that rises to the right by an angle in degrees."""
     corners = np.arange(count)[:, None] * (step * np.cos(np.deg2rad(angle)), -step * np.sin(np.deg2rad(angle)))
     corners = np.rint(corners + start)
-    return np.concatenate([corners, corners + (width, height)], 1)
+    return np.concatenate([corners, np.add(corners, (width, height))], 1)
 
 
 def stack(step=32, start=(90, 60), width=14, height=24) -> np.ndarray:
     corners = np.arange(3)[:, None] * (0, step) + np.array(start)
-    return np.concatenate([corners, corners + (width, height)], 1).astype(float)
+    return np.concatenate([corners, np.add(corners, (width, height))], 1).astype(float)
 
 
 @pytest.mark.parametrize("margins", [(0.5, 0.25, 0.75, 1.0), (0, 0, 0, 0), (-0.25, -0.25, -0.25, -0.25)])
