@@ -223,6 +223,28 @@ def test_boxes_of_digits_are_drawn_where_they_are_much_larger_than_their_lines(s
     assert (inside == 100).all()
 
 
+@pytest.mark.parametrize(("size", "boxed"), [(36, False), (37, True)])
+@pytest.mark.parametrize("place", [(60.0, 900.0), (900.0, 60.0)])
+def test_so_it_is_in_large_pictures_whose_lines_are_wider(place, size, boxed):
+    """Three pixels wide here, and half as wide around digits."""
+    x, y = place
+    pixels = drawn((1400, 1400), in_place("135", 0.9, (x, y, x + 3 * size, y + size)))
+    inside = pixels[int(y) : int(y) + size + 1, int(x) : int(x) + 3 * size + 1]
+    assert (inside != 100).any() == boxed
+    edge = inside[size // 2, [0, 1, size - 1, size, size + 1, size + 2]]
+    assert [(pixel == (0, 114, 178)).all() for pixel in edge] == [boxed, False, False, boxed, False, False]
+
+
+def test_labels_stand_off_the_outline():
+    for size in ((200, 150), (1400, 1400)):
+        box = (80.0, 80.0, 140.0, 110.0)
+        pixels = drawn(size, in_place("35", 0.5, box, "unsure"))
+        line = 1 if size[0] == 200 else 3
+        above = (pixels[: 80 - 2 * line] != 100).any(2)
+        bare = drawn(size, in_place("35", 0.5, box, "unsure"))[80 - 2 * line]
+        assert above[-1].any() and (bare == 255).all(1).sum() >= 60  # right upon it, and the line is whole
+
+
 def test_narrow_digits_have_no_boxes_however_tall():
     pixels = drawn((200, 150), in_place("135", 0.9, (60.0, 60.0, 96.0, 120.0)))
     assert (pixels[60:121, 60:97] == 100).all()
