@@ -130,6 +130,27 @@ def test_the_places_by_a_box_in_their_order():
     assert set(places[8:]) - set(farther) <= set(sides)
 
 
+def test_boxes_between_pixels_reach_to_whole_ones():
+    label = Label("7", 12, BLUE, WHITE)
+    for taken in ([], [(0, 0, 399, 119)], [(0, 0, 399, 119), (0, 181, 399, 299)]):
+        whole, between = (label.place(box, [*taken, BOX], ROOM) for box in (BOX, (150.6, 120.6, 279.4, 179.4)))
+        assert whole == between is not None
+
+
+@pytest.mark.parametrize("side", ["right", "left", "above", "below"])
+def test_a_label_stands_a_little_farther_off_where_there_is_no_room_beside_the_box(side):
+    """Each time all else is taken."""
+    label = Label("7", 12, BLUE, WHITE)
+    wide, high = label.size
+    taken, place = {
+        "right": ((0, 0, 280 + high, 299), (281 + high, 120)),
+        "left": ((150 - high, 0, 399, 299), (150 - wide - high, 120)),
+        "above": ((0, 120 - high, 399, 299), (150, 120 - 2 * high)),
+        "below": ((0, 0, 399, 180 + high), (150, 181 + high)),
+    }[side]
+    assert label.place(BOX, [taken], ROOM) == place
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_labels_lie_in_the_picture_by_their_boxes_and_cover_nothing_that_is_taken(seed):
     rng = np.random.default_rng(seed)

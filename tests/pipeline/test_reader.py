@@ -60,6 +60,20 @@ def test_a_reading():
     assert [d.digit for d in reading.digits] == ["3", "0", "6"]
     assert [d.box for d in reading.digits] == [tuple(map(float, box)) for box in LINE]
     assert reading.orientation == "horizontal"
+    assert reading.detection_score == pytest.approx(0.9)
+
+
+def test_each_digit_has_its_probability():
+    """That of the heads alone, where the detector's opinion has no weight."""
+    fusion = Fusion(digit_weight=0, length_weight=0)
+    [reading] = stub_reader(sure=3.0, fusion=fusion).read(PHOTO).readings
+    assert [digit.probability for digit in reading.digits] == pytest.approx([np.exp(3) / (np.exp(3) + 9)] * 3)
+
+
+def test_the_time_that_reading_takes_is_told():
+    started = time.perf_counter()
+    scene = stub_reader().read(PHOTO)
+    assert 0 <= scene.seconds <= time.perf_counter() - started + 1e-4
 
 
 @pytest.mark.parametrize(("threshold", "status"), [(0.0, "read"), (1.0, "unsure")])
@@ -209,6 +223,20 @@ def test_looking_ends_with_the_first_number_that_is_read(effort):
         )
         assert scene.text == "306"
         assert len(asked) == {"normal": count, "quick": 2, "thorough": 3}[effort]
+
+
+def test_one_sure_number_is_enough_to_end_looking():
+    numbers, asked = Several((LARGE, 1, SURE), (SMALL, 2, FAINT)), []
+    look = numbers.looks
+
+    def looks(image):
+        for i in range(3):
+            asked.append(i)
+            yield from look(image)
+
+    numbers.looks = looks
+    assert [reading.status for reading in numbers.read().readings] == ["read", "unsure"]
+    assert asked == [0]
 
 
 def test_numbers_that_touch_hardly_are_both_read():
