@@ -38,6 +38,53 @@ def test_which_parts_hold_a_digit(box, holding):
     assert [i for i, part in enumerate(parts) if part.holds(np.float32([box]))[0]] == holding
 
 
+@pytest.mark.parametrize(
+    "size", [(4000, 3000), (3000, 4000), (301, 399), (9000, 800), (800, 9000), (1000, 501), (7, 5)]
+)
+def test_parts_are_alike_from_either_end_and_share_a_strip(size):
+    """Of a sixteenth of the longer side, in the middle; a side not half as long as the other is not parted."""
+    windows = np.array([part.window for part in find_parts(*size)])
+    turned = np.array([*size, *size]) - windows[::-1][:, [2, 3, 0, 1]]
+    assert windows.tolist() == turned.tolist()
+    for axis, side in enumerate(size):
+        starts, ends = np.unique(windows[:, axis]), np.unique(windows[:, axis + 2])
+        if 2 * side <= max(size):
+            assert (starts.tolist(), ends.tolist()) == ([0], [side])
+        else:
+            (_, start), (end, _) = starts, ends
+            assert end - start == pytest.approx(max(size) / 16, abs=3)
+
+
+@pytest.mark.parametrize(("size", "count"), [((1000, 500), 2), ((1000, 501), 4), ((500, 1000), 2)])
+def test_a_side_half_as_long_as_the_other_is_not_parted(size, count):
+    assert len(find_parts(*size)) == count
+
+
+@pytest.mark.parametrize("scale", [1, 3])
+def test_a_part_does_not_hold_what_reaches_into_its_rim(scale):
+    """A 250th of the longer side, here 4 pixels; there is none along the edge of the photograph."""
+    parts = find_parts(1000 * scale, 800 * scale)
+    x1, y1, x2, y2 = np.array(parts[3].window) / scale
+    assert (x2, y2) == (1000, 800)
+    for box, held in (
+        ((x1 + 4.5, y1 + 4.5, x1 + 9, y1 + 20), True),
+        ((x1 + 3.5, y1 + 4.5, x1 + 9, y1 + 20), False),
+        ((x1 + 4.5, y1 + 3.5, x1 + 9, y1 + 20), False),
+        ((990, 780, 1000, 800), True),
+        ((990, 780, 1001, 801), True),  # boxes may stick out
+    ):
+        assert parts[3].holds(np.array([box]) * scale).tolist() == [held]
+        mirrored = np.array([[1000, 800, 1000, 800]]) - np.array([box])[:, [2, 3, 0, 1]]
+        assert parts[0].holds(mirrored * scale).tolist() == [held]
+
+
+def test_a_part_shows_its_window_of_the_picture():
+    image = np.arange(90 * 120 * 3).reshape(90, 120, 3)
+    for part in find_parts(120, 90):
+        x1, y1, x2, y2 = part.window
+        assert np.array_equal(part.cut(image), image[y1:y2, x1:x2])
+
+
 @pytest.fixture
 def two_numbers(make_photo):
     """A photograph of 4.3 megapixels with 1428 in its middle, 11 pixels high, and 25 in a corner, 300 pixels high."""

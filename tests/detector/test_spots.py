@@ -84,3 +84,113 @@ def test_what_a_look_answers_for(box, covered):
 def test_a_long_line_of_text_is_not_enlarged_beyond_measure():
     [spot] = spots_of(row(x=20, count=130), width=2000)
     assert spot.scale * (spot.window[2] - spot.window[0]) <= 640
+
+
+PLACES = [(100, 100), (3, 100), (100, 2), (362, 100), (100, 277), (0, 0), (362, 280)]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_window_leaves_room_for_a_digit_more_on_every_side(place):
+    boxes = row(*place)
+    [spot] = spots_of(boxes)
+    x1, y1 = boxes[:, :2].min(0) - (20, 14)
+    x2, y2 = np.add(boxes[:, 2:].max(0), (20, 14))
+    assert spot.window == (max(0, x1), max(0, y1), min(400, x2), min(300, y2))
+    shown = (
+        [boxes[:, 0] - 14, boxes[:, 1], boxes[:, 2] - 14, boxes[:, 3]],
+        [boxes[:, 0] + 14, boxes[:, 1], boxes[:, 2] + 14, boxes[:, 3]],
+    )
+    for beside in (boxes, *(np.transpose(each) for each in shown)):
+        middles = (beside[:, :2] + beside[:, 2:]) / 2
+        inside = ((middles > 0) & (middles < (400, 300))).all(1)
+        assert (spot.covers(beside) == inside)[inside].all()
+
+
+@pytest.mark.parametrize("part", [0.1, 0.5, 0.9])
+def test_a_pixel_that_is_touched_is_in_the_window(part):
+    [spot] = spots_of(row(100 + part, 100 + part))
+    assert spot.window == (80, 86, 159, 135)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_look_answers_up_to_the_edge_of_the_photograph_but_not_up_to_that_of_its_window(place):
+    [spot] = spots_of(row(*place))
+    x1, y1, x2, y2 = spot.window
+    x, y = (x1 + x2) / 2, (y1 + y2) / 2
+    edges = {"left": (x1, y), "above": (x, y1), "right": (x2, y), "below": (x, y2)}
+    ends = {"left": x1 == 0, "above": y1 == 0, "right": x2 == 400, "below": y2 == 300}
+    inwards = {"left": (1, 0), "above": (0, 1), "right": (-1, 0), "below": (0, -1)}
+    for side, middle in edges.items():
+        for by, answered in ((-3, ends[side]), (1, ends[side]), (1.9, ends[side]), (2.1, True)):
+            cx, cy = np.add(middle, np.multiply(inwards[side], by))
+            assert spot.covers(np.array([[cx - 5, cy - 10, cx + 5, cy + 10]])).tolist() == [answered], (side, by)
+
+
+@pytest.mark.parametrize(
+    ("height", "answered"), [(9, False), (10.5, True), (20, True), (37.5, True), (38.5, False), (80, False)]
+)
+def test_a_look_answers_for_digits_of_about_its_height(height, answered):
+    [spot] = spots_of(row())
+    assert spot.covers(np.array([[110, 110 - height / 2, 120, 110 + height / 2]])).tolist() == [answered]
+
+
+@pytest.mark.parametrize(
+    ("second", "spots"),
+    [
+        ((123, 100, 133, 120), 1),  # each is widened by 7 pixels
+        ((125, 100, 135, 120), 2),
+        ((100, 133, 110, 153), 1),
+        ((100, 135, 110, 155), 2),
+        ((77, 100, 87, 120), 1),
+        ((75, 100, 85, 120), 2),
+        ((123, 133, 133, 153), 1),  # across a corner
+        ((125, 133, 135, 153), 2),
+        ((123, 135, 133, 155), 2),
+        ((112, 100, 122, 133), 1),  # of like height
+        ((112, 100, 122, 135), 2),
+        ((112, 100, 122, 112), 1),
+        ((112, 100, 122, 111), 2),
+        ((102, 102, 108, 118), 1),  # one within the other
+    ],
+)
+@pytest.mark.parametrize("scale", [1, 4])
+def test_digits_that_meet_are_looked_at_together(second, spots, scale):
+    boxes = np.array([(100, 100, 110, 120), second], float) * scale
+    assert len(spots_of(boxes, width=2000, height=2000)) == spots
+    assert len(spots_of(boxes[::-1], width=2000, height=2000)) == spots
+
+
+def test_a_group_is_as_far_connected_as_its_digits_meet_one_by_one():
+    rng = np.random.default_rng(0)
+    boxes = row(count=12, x=60)
+    [spot] = spots_of(boxes[rng.permutation(12)])
+    assert spot.window == (40, 86, 244, 134)
+
+
+def test_faint_digits_weigh_less_in_the_height_of_a_group():
+    boxes = np.concatenate([row(count=1, height=20), row(x=114, count=1, height=30)])
+    [spot] = spots_of(boxes, scores=[0.9, 0.1])
+    assert spot.tall == pytest.approx(21)
+
+
+@pytest.mark.parametrize(("score", "spots"), [(0.14, 0), (0.16, 1)])
+def test_a_group_needs_one_digit_that_is_sure_enough(score, spots):
+    assert len(spots_of(row(), scores=[0.11, score, 0.11])) == spots
+
+
+def test_what_is_hardly_there_makes_no_window_wider():
+    windows = [spots_of(row(), scores=[0.9, 0.9, score])[0].window for score in (0.09, 0.11)]
+    assert windows == [(80, 86, 144, 134), (80, 86, 158, 134)]
+
+
+@pytest.mark.parametrize("shift", [0, 37])
+def test_a_picture_twice_as_large_is_looked_at_in_the_same_places(shift):
+    near, far = spots_of(row(x=100 + shift)), spots_of(row(x=100 + shift) * 2, width=800, height=600)
+    assert np.multiply(near[0].window, 2).tolist() == list(far[0].window)
+    assert near[0].scale == pytest.approx(2 * far[0].scale)
+
+
+def test_a_spot_shows_its_window_of_the_picture():
+    image = np.arange(300 * 400 * 3).reshape(300, 400, 3)
+    [spot] = spots_of(row())
+    assert np.array_equal(spot.cut(image), image[86:134, 80:158])

@@ -52,6 +52,7 @@ def test_the_curve():
     assert coverage.tolist() == [0.25, 0.75] and threshold.tolist() == [0.9, 0.5]
     assert accuracy == pytest.approx([1, 2 / 3])
     assert all(len(column) == 0 for column in accuracy_coverage([], []))
+    assert [column.tolist() for column in accuracy_coverage([True], [0.9])] == [[1], [1], [0.9]]
 
 
 @pytest.mark.parametrize(
@@ -84,3 +85,14 @@ def test_what_is_no_confidence_is_refused(confidence):
     for measure in (accuracy_coverage, coverage_at_accuracy, reliability, lambda *pair: kept_at(*pair, 0.5)):
         with pytest.raises(ValueError, match="confidence"):
             measure([True], confidence)
+
+
+def test_what_goes_without_saying():
+    """Coverage at 98 %, as Goodfellow et al. report it, and 15 bins."""
+    rng = np.random.default_rng(3)
+    confidence = rng.random(400)
+    right = rng.random(400) < confidence**0.1
+    assert coverage_at_accuracy(right, confidence) == coverage_at_accuracy(right, confidence, 0.98)
+    assert 0 < coverage_at_accuracy(right, confidence)[0] < 1
+    assert expected_calibration_error(right, confidence) == expected_calibration_error(right, confidence, 15)
+    assert len(reliability(right, confidence).counts) == 15

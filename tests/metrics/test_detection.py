@@ -99,6 +99,14 @@ def test_the_curve_and_the_classes():
     assert np.isnan(np.delete(figures["AP_by_class"], 1)).all()  # not there, so not measured
 
 
+def test_a_hundred_detections_a_picture_count():
+    """Of twenty digits of one class all are found."""
+    boxes = np.array([[30 * i, 0, 30 * i + 10, 20] for i in range(20)])
+    figures = coco_scores(*pictures(((boxes, [4] * 20), (boxes, np.linspace(0.9, 0.5, 20), [4] * 20))))
+    assert (figures["precision"] == 1).all() and figures["AP_by_class"][4] == 1
+    assert (figures["AR_1"], figures["AR_10"], figures["AR_100"]) == pytest.approx((0.05, 0.5, 1))
+
+
 def test_sizes():
     """Digits of 10x20, 30x60 and 80x160 pixels: one small, one medium, one large."""
     boxes = [[0, 0, 10, 20], [50, 0, 80, 60], [100, 0, 180, 160]]
@@ -186,6 +194,7 @@ def test_the_curve_of_false_alarms_is_the_figure_at_each_threshold():
     for threshold, a_picture, share in zip(*curve, strict=True):
         assert false_alarms(scores, threshold) == (a_picture, share)
     assert all(len(column) == 0 for column in false_alarm_curve([[], []]))
+    assert [column.tolist() for column in false_alarm_curve([[0.9]])] == [[0.9], [1], [1]]
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ DOOR, SIGN, AFAR = [0, 0, 40, 20], [100, 0, 140, 20], [300, 300, 340, 320]
 HALF = [0, 0, 40, 10]  # IoU 0.5 with DOOR
 CORNER = [0, 0, 8, 12]  # IoU 0.12 with DOOR
 SLIVER = [0, 0, 4, 4]  # IoU 0.02
+TENTH = [0, 0, 8, 10]  # IoU 0.1
 
 
 @pytest.mark.parametrize(
@@ -24,6 +25,7 @@ SLIVER = [0, 0, 4, 4]  # IoU 0.02
         (["1"], [DOOR], ["1"], [HALF], ["right"], ["right"]),  # at the very overlap
         (["12"], [DOOR], ["12"], [CORNER], ["misplaced"], ["misplaced"]),
         (["12"], [DOOR], ["1"], [CORNER], ["misread"], ["misread"]),
+        (["12"], [DOOR], ["1"], [TENTH], ["misread"], ["misread"]),  # just touches it
         (["12"], [DOOR], ["1"], [SLIVER], ["missed"], ["invented"]),  # hardly touches it
         (["12"], [DOOR], ["12"], [AFAR], ["missed"], ["invented"]),  # the right text, elsewhere
         (["07"], [DOOR], ["7"], [DOOR], ["misread"], ["misread"]),
@@ -62,6 +64,7 @@ BETWEEN = [0, 5, 10, 25]  # IoU 0.6 with TOP, 0.48 with LOW
         ([], [], [TOP], [1], False),
         ([TOP], [1], [TOP], [2], False),
         ([TOP], [1], [DOOR], [1], False),
+        ([DOOR], [1], [HALF], [1], True),  # at the very overlap
         ([TOP, LOW], [1, 1], [LOW, TOP], [1, 1], True),  # in any order
         ([TOP, LOW], [1, 1], [TOP, TOP], [1, 1], False),  # one found twice, the other not at all
         ([TOP, LOW], [1, 2], [TOP, LOW], [2, 1], False),

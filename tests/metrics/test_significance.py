@@ -82,6 +82,8 @@ def test_mcnemar_by_hand():
         (0, 0, 299, None, "open"),  # what did not happen in 299 may yet happen once in a hundred
         (0, 0, 300, None, "equivalent"),
         (0, 0, 0, None, "open"),
+        (-0.01, 0.01, 500, None, "equivalent"),  # at the very margin …
+        (0.01, 0.05, 500, 0.05, "open"),  # … and at the very level
     ],
 )
 def test_verdict(low, high, count, p, expected):

@@ -64,6 +64,21 @@ def test_edit_distance(truth, text, expected):
     assert edit_distance(truth, text) == edit_distance(text, truth) == expected
 
 
+def test_edit_distance_is_that_of_its_definition():
+    def fewest(truth, text):
+        if not truth or not text:
+            return len(truth) + len(text)
+        same = fewest(truth[1:], text[1:]) + (truth[0] != text[0])
+        return min(same, fewest(truth[1:], text) + 1, fewest(truth, text[1:]) + 1)
+
+    rng = np.random.default_rng(6)
+    for _ in range(60):
+        truth, text = ("".join(map(str, rng.integers(0, 3, rng.integers(0, 6)))) for _ in range(2))
+        assert edit_distance(truth, text) == fewest(truth, text)
+        table = confusion_matrix([truth], [text])
+        assert table.sum() - np.trace(table) == fewest(truth, text)
+
+
 @pytest.mark.parametrize(
     ("truth", "text", "cells"),
     [

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from digits import WeightsError
-from digits.pipeline.fuse import FEATURES, Fusion, Seen, confidence, features, fuse
+from digits.pipeline.fuse import FEATURES, Fusion, Seen, confidence, features, fuse, same_place
 from digits.pipeline.merge import NumberRegion
 from digits.recognizer import Transcription
 
@@ -73,6 +73,29 @@ def test_without_weight_the_recogniser_speaks_alone():
     assert np.allclose(fused.length, alone.length) and np.allclose(fused.positions, alone.positions)
 
 
+@pytest.mark.parametrize("text", ["4", "42", "123456"])
+def test_the_detectors_count_and_classes_weigh_as_much_as_told(text):
+    """Log odds of lengths and of digits move by the weights; digits as far as that length is believed in."""
+    alone, seen, n = opinion("305", 0.7), evidence(text), len(text)
+    seen[:, 8] = 0.3
+    fused = fuse(alone, seen, FUSION)
+    others = np.arange(7) != n
+    gained = (fused.length[n] - fused.length) - (alone.length[n] - alone.length)
+    assert gained[others] == pytest.approx(np.full(6, 1.5))
+    belief = np.exp(fused.length[n])
+    for place in range(6):
+        change = fused.positions[place] - alone.positions[place]
+        expected = 0.6 * belief * np.log(seen[place] + 0.05) if place < n else np.zeros(10)
+        assert change - change[0] == pytest.approx(expected - expected[0], abs=1e-6)
+
+
+@pytest.mark.parametrize("count", [0, 7, 9])
+def test_a_count_that_no_number_has_changes_nothing(count):
+    alone = opinion("305")
+    fused = fuse(alone, evidence("1" * count).reshape(-1, 10), FUSION)
+    assert np.allclose(fused.length, alone.length) and np.allclose(fused.positions, alone.positions)
+
+
 FEATURE_CASES = {
     "a row": (["305"], [region(evidence("305"))], {"lone_digit": 0, "rival": -5, "detection": np.log(0.9 / 0.1)}),
     "a lone digit": (["7"], [region(evidence("7"))], {"lone_digit": 1}),
@@ -124,9 +147,15 @@ BESIDE_CASES = {
 }
 
 
+@pytest.mark.parametrize("shift", [(0, 0), (300, 0), (0, 300)], ids=["here", "right of it", "below it"])
 @pytest.mark.parametrize(("others", "expected"), BESIDE_CASES.values(), ids=BESIDE_CASES)
-def test_a_digit_beside_a_number_may_be_a_part_of_it(others, expected):
-    regions = [region(evidence("30"), 100, 100), *others]
+def test_a_digit_beside_a_number_may_be_a_part_of_it(others, expected, shift):
+    regions = [
+        NumberRegion(
+            each.box + np.float32(shift * 2), each.digit_boxes + np.float32(shift * 2), each.evidence, each.score, False
+        )
+        for each in (region(evidence("30"), 100, 100), *others)
+    ]
     read = [opinion("30")] * len(regions)
     rows = features(read, [Seen(each, each) for each in read], regions)
     assert rows[0, FEATURES.index("beside")] == pytest.approx(expected, abs=1e-5)
@@ -154,6 +183,30 @@ def test_confidence_is_monotonic_and_bounded():
     grid = [sure(p) for p in (0.5, 0.7, 0.9, 0.999)]
     assert grid == sorted(grid) and grid[0] > 0 and grid[-1] < 1
     assert sure() > sure(score=0.3) and sure(text="35") > sure(text="3")
+
+
+@pytest.mark.parametrize(
+    ("weights", "odds"), [({"text": 2.0}, 2.0), ({"text": 2.0, "always": -0.5}, 1.5), ({"beside": -1.0}, -6.0)]
+)
+def test_confidence_is_the_logistic_function_of_the_weighted_features(weights, odds):
+    row = np.zeros(len(FEATURES))
+    row[[FEATURES.index(name) for name in ("text", "beside", "always")]] = 1, 6, 1
+    found = confidence(np.stack([row, np.zeros(len(FEATURES))]), Fusion(weights=weights))
+    assert found == pytest.approx([1 / (1 + np.exp(-odds)), 0.5])
+
+
+@pytest.mark.parametrize("far", [-1e9, 1e9])
+def test_no_evidence_is_endless(far):
+    [sure] = confidence(np.full((1, len(FEATURES)), far), Fusion())
+    assert 0 < sure < 1 and abs(sure - (far > 0)) < 1e-9
+
+
+@pytest.mark.parametrize(("shift", "same"), [(0, True), (6.9, True), (7.1, False), (-6.9, True), (-7.1, False)])
+def test_boxes_that_share_three_tenths_of_the_smaller_are_of_one_number(shift, same):
+    box = np.array([100, 100, 110, 120.0])
+    larger = np.array([[100 + shift, 90, 110 + shift, 200]])
+    assert same_place(box, larger).tolist() == [same]
+    assert same_place(larger[0], box[None]).tolist() == [same]
 
 
 def test_file_round_trip(tmp_path):

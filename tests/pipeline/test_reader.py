@@ -60,6 +60,20 @@ def test_a_reading():
     assert [d.digit for d in reading.digits] == ["3", "0", "6"]
     assert [d.box for d in reading.digits] == [tuple(map(float, box)) for box in LINE]
     assert reading.orientation == "horizontal"
+    assert reading.detection_score == pytest.approx(0.9)
+
+
+def test_each_digit_has_its_probability():
+    """That of the heads alone, where the detector's opinion has no weight."""
+    fusion = Fusion(digit_weight=0, length_weight=0)
+    [reading] = stub_reader(sure=3.0, fusion=fusion).read(PHOTO).readings
+    assert [digit.probability for digit in reading.digits] == pytest.approx([np.exp(3) / (np.exp(3) + 9)] * 3)
+
+
+def test_the_time_that_reading_takes_is_told():
+    started = time.perf_counter()
+    scene = stub_reader().read(PHOTO)
+    assert 0 <= scene.seconds <= time.perf_counter() - started + 1e-4
 
 
 @pytest.mark.parametrize(("threshold", "status"), [(0.0, "read"), (1.0, "unsure")])
@@ -104,6 +118,130 @@ def test_a_stack_is_vertical():
     boxes = [[50, y, 65, y + 25] for y in (5, 35, 65)]
     reader = Reader(StubDetector(boxes, [3, 0, 6]), StubRecognizer("306"))
     assert reader.read(PHOTO).readings[0].orientation == "vertical"
+
+
+class Several:
+    """A recogniser and a detector of lone digits: each box (x, y, width, height) is read as its label, so surely."""
+
+    def __init__(self, *digits):
+        self.digits = digits
+
+    def looks(self, image):
+        boxes = np.float32([[x, y, x + width, y + height] for (x, y, width, height), _, _ in self.digits])
+        labels = np.array([label for _, label, _ in self.digits])
+        yield Detections(boxes, np.full(len(labels), 0.9, np.float32), labels)
+
+    def predict(self, crops):
+        sure = dict((label, sure) for _, label, sure in self.digits)
+        return [StubRecognizer(str(label), sure[label]).predict([None])[0] for label in map(self.seen, crops)]
+
+    @staticmethod
+    def seen(crop):
+        """The label that most of a crop is painted with."""
+        return int(np.bincount(crop[crop > 0]).argmax())
+
+    def read(self, size=(400, 300), min_confidence=0.9):
+        image = np.zeros((*size[::-1], 3), np.uint8)
+        for (x, y, width, height), label, _ in self.digits:
+            image[max(0, y) : y + height, max(0, x) : x + width] = label
+        fusion = Fusion(digit_weight=0, length_weight=0)
+        return Reader(self, self, fusion=fusion, min_confidence=min_confidence).read(image)
+
+
+LARGE, SMALL = (20, 20, 60, 100), (250, 200, 6, 12)
+SURE, DOUBTFUL, FAINT = 12.0, 4.6, 3.0
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "order"),
+    [
+        ((LARGE, 1, SURE), (SMALL, 2, SURE), "12"),  # large before small
+        ((LARGE, 1, DOUBTFUL), (SMALL, 2, SURE), "21"),  # but sure before unsure, however large
+        ((LARGE, 1, FAINT), (SMALL, 2, SURE), "21"),
+        ((LARGE, 1, SURE), (SMALL, 2, DOUBTFUL), "12"),
+        ((LARGE, 1, DOUBTFUL), (SMALL, 2, DOUBTFUL), "12"),
+        ((LARGE, 1, FAINT), ((250, 150, 55, 90), 2, DOUBTFUL), "21"),  # of about one size the surer one
+    ],
+)
+def test_the_likeliest_house_number_comes_first(first, second, order):
+    for both in ((first, second), (second, first)):
+        for shift in (0, 60):
+            moved = [((x + shift, y, width, height), *rest) for (x, y, width, height), *rest in both]
+            scene = Several(*moved).read()
+            assert "".join(reading.text for reading in scene.readings) == order
+            assert [r.status for r in scene.readings] == sorted(r.status for r in scene.readings)
+    assert scene.text == order[0]
+
+
+@pytest.mark.parametrize(("height", "order"), [(300, "12"), (4000, "21")])
+def test_sizes_count_as_shares_of_the_photograph(height, order):
+    """Where both are small, the surer one comes first."""
+    scene = Several((LARGE, 1, 3.6), (SMALL, 2, 5.0)).read((400, height), min_confidence=1)
+    assert "".join(reading.text for reading in scene.readings) == order
+
+
+@pytest.mark.parametrize(
+    ("digit", "box"),
+    [
+        ((-10, 20, 60, 100), (0, 20, 50, 120)),
+        ((20, -30, 60, 100), (20, 0, 80, 70)),
+        ((360, 20, 60, 100), (360, 20, 400, 120)),
+        ((20, 240, 60, 100), (20, 240, 80, 300)),
+    ],
+)
+def test_boxes_end_where_the_photograph_does(digit, box):
+    [reading] = Several((digit, 7, SURE)).read().readings
+    assert reading.box == reading.digits[0].box == box
+
+
+def test_a_stack_whose_counts_differ_is_shared_out_from_top_to_bottom():
+    boxes = [[50, y, 65, y + 25] for y in (5, 35, 65)]
+    [reading] = Reader(StubDetector(boxes, [3, 0, 6]), StubRecognizer("36")).read(PHOTO).readings
+    assert [d.box for d in reading.digits] == [(50, 5, 65, 47.5), (50, 47.5, 65, 90)]
+
+
+@pytest.mark.parametrize("effort", ["normal", "quick", "thorough"])
+def test_looking_ends_with_the_first_number_that_is_read(effort):
+    asked = []
+
+    class Closer(StubDetector):
+        """Sees a number from its second look on."""
+
+        def looks(self, image):
+            for i in range(3):
+                asked.append(i)
+                yield (
+                    self.predict([image])[0]
+                    if i
+                    else Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
+                )
+
+    for sure, least, count in ((12.0, 0.5, 2), (12.0, 1.0, 3)):
+        asked.clear()
+        scene = Reader(Closer(LINE, [3, 0, 6]), StubRecognizer("306", sure), min_confidence=least, effort=effort).read(
+            PHOTO
+        )
+        assert scene.text == "306"
+        assert len(asked) == {"normal": count, "quick": 2, "thorough": 3}[effort]
+
+
+def test_one_sure_number_is_enough_to_end_looking():
+    numbers, asked = Several((LARGE, 1, SURE), (SMALL, 2, FAINT)), []
+    look = numbers.looks
+
+    def looks(image):
+        for i in range(3):
+            asked.append(i)
+            yield from look(image)
+
+    numbers.looks = looks
+    assert [reading.status for reading in numbers.read().readings] == ["read", "unsure"]
+    assert asked == [0]
+
+
+def test_numbers_that_touch_hardly_are_both_read():
+    digits = ((100, 100, 60, 100), 1, SURE), ((100, 195, 20, 30), 2, SURE)
+    assert len(Several(*digits).read().readings) == 2
 
 
 def test_photographs_are_streamed():

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from digits import Digit, ImageError, Reading, Scene
+from digits.pipeline.results import shown
 
 BOX = (10.0, 20.0, 50.0, 40.0)
 GOOD = {
@@ -160,5 +161,97 @@ def test_outlines_show_on_walls_of_any_colour(wall, status):
 
 
 def test_results_cannot_be_changed():
-    with pytest.raises(AttributeError):
-        reading().text = "08"
+    for result, name in ((reading(), "text"), (GOOD["digits"][0], "digit"), (Scene(64, 48, ()), "width")):
+        with pytest.raises(AttributeError):
+            setattr(result, name, "8")
+
+
+@pytest.mark.parametrize(
+    ("confidence", "text"),
+    [(0, "0.00"), (0.009, "0.00"), (0.5, "0.50"), (0.979, "0.97"), (0.9951, "0.99"), (1, "0.99")],
+)
+def test_confidences_are_shown_rounded_down_and_never_as_certain(confidence, text):
+    assert shown(confidence) == text
+
+
+@pytest.mark.parametrize("value", [0, 1, 0.5])
+def test_the_ends_are_probabilities_and_boxes_may_be_points(value):
+    assert Digit("7", value, (5, 5, 5, 5)).probability == value
+    assert reading(confidence=value, detection_score=value).confidence == value
+
+
+@pytest.mark.parametrize("box", [(1, 2, 3), (1, 2, 3, 4, 5), (3, 0, 2, 9), (0, 9, 2, 3), (float("nan"), 0, 1, 1)])
+def test_what_is_no_box_is_refused(box):
+    with pytest.raises(ValueError, match="box must be"):
+        Digit("7", 0.5, box)
+
+
+@pytest.mark.parametrize(
+    ("confidence", "status", "seen"), [(0.1, "unsure", True), (0.099, "unsure", False), (0.02, "read", True)]
+)
+def test_what_is_improbable_and_unsure_is_not_drawn(confidence, status, seen):
+    pixels = drawn((200, 150), in_place("35", confidence, (60.0, 60.0, 140.0, 90.0), status))
+    assert (pixels != 100).any() == seen
+
+
+@pytest.mark.parametrize(("status", "colour"), [("read", (0, 114, 178)), ("unsure", (230, 159, 0))])
+def test_the_colours_of_what_is_read_and_what_is_unsure(status, colour):
+    others = {(0, 114, 178), (230, 159, 0)} - {colour}
+    pixels = drawn((200, 150), in_place("35", 0.9, (60.0, 60.0, 140.0, 90.0), status))
+    colours = {tuple(map(int, pixel)) for pixel in pixels.reshape(-1, 3)}
+    assert colour in colours and not others & colours
+    assert ((0, 0, 0) in colours) == (status == "unsure")  # the type
+
+
+def test_of_outlines_that_cross_that_of_the_likeliest_is_on_top():
+    first, second = (
+        in_place("1", 0.9, (60.0, 60.0, 140.0, 90.0)),
+        in_place("2", 0.8, (100.0, 40.0, 120.0, 110.0), "unsure"),
+    )
+    pixels, below = drawn((200, 150), first, second), drawn((200, 150), first)
+    assert (pixels[91, 64:136] == below[91, 64:136]).all()
+    assert (pixels != below).any()
+
+
+@pytest.mark.parametrize(("size", "boxed"), [(12, False), (13, True), (40, True)])
+def test_boxes_of_digits_are_drawn_where_they_are_much_larger_than_their_lines(size, boxed):
+    box = (60.0, 60.0, 60.0 + 3 * size, 60.0 + size)
+    pixels = drawn((200, 150), in_place("135", 0.9, box))
+    between = pixels[60 + size // 2, 60 + size]
+    assert (tuple(between) == (0, 114, 178)) == boxed
+    inside = pixels[62 : 58 + size, 62 + size : 58 + 2 * size]
+    assert (inside == 100).all()
+
+
+@pytest.mark.parametrize(("size", "boxed"), [(36, False), (37, True)])
+@pytest.mark.parametrize("place", [(60.0, 900.0), (900.0, 60.0)])
+def test_so_it_is_in_large_pictures_whose_lines_are_wider(place, size, boxed):
+    """Three pixels wide here, and half as wide around digits."""
+    x, y = place
+    pixels = drawn((1400, 1400), in_place("135", 0.9, (x, y, x + 3 * size, y + size)))
+    inside = pixels[int(y) : int(y) + size + 1, int(x) : int(x) + 3 * size + 1]
+    assert (inside != 100).any() == boxed
+    edge = inside[size // 2, [0, 1, size - 1, size, size + 1, size + 2]]
+    assert [(pixel == (0, 114, 178)).all() for pixel in edge] == [boxed, False, False, boxed, False, False]
+
+
+def test_labels_stand_off_the_outline():
+    for size in ((200, 150), (1400, 1400)):
+        box = (80.0, 80.0, 140.0, 110.0)
+        pixels = drawn(size, in_place("35", 0.5, box, "unsure"))
+        line = 1 if size[0] == 200 else 3
+        above = (pixels[: 80 - 2 * line] != 100).any(2)
+        bare = drawn(size, in_place("35", 0.5, box, "unsure"))[80 - 2 * line]
+        assert above[-1].any() and (bare == 255).all(1).sum() >= 60  # right upon it, and the line is whole
+
+
+def test_narrow_digits_have_no_boxes_however_tall():
+    pixels = drawn((200, 150), in_place("135", 0.9, (60.0, 60.0, 96.0, 120.0)))
+    assert (pixels[60:121, 60:97] == 100).all()
+
+
+@pytest.mark.parametrize("shift", [(30, 20), (-40, -10)])
+def test_what_is_drawn_moves_with_the_number(shift):
+    box = np.array((160.0, 120.0, 220.0, 150.0))
+    here, there = (drawn((400, 300), in_place("35", 0.9, tuple(map(float, each)))) for each in (box, box + shift * 2))
+    assert np.array_equal(np.roll(here, shift[::-1], (0, 1)), there)
