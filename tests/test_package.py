@@ -29,6 +29,7 @@ def test_the_wheel_holds_one_package_with_weights(wheel):
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"digits"}
     for needed in (
+        "digits/py.typed",
         "digits/detector/weights/detector.safetensors",
         "digits/recognizer/weights/recognizer.safetensors",
         "digits/pipeline/calibration.json",
