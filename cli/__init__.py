@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import click
 
@@ -31,15 +32,15 @@ class _Digits(click.Group):
     "train" names it in `ctx.meta["extra"]`.
     """
 
-    def main(self, *arguments, **options):
+    def main(self, *arguments: Any, **options: Any) -> Any:
         prepare_streams()
         return super().main(*arguments, **options)
 
-    def invoke(self, ctx: click.Context):
+    def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except click.ClickException as error:
-            error.message = printable(error.message)
+            error.message = printable(error.message)  # type: ignore[misc] # Final to click, which only ever reads it
             raise
         except DigitsError as error:
             raise failure(str(error)) from error

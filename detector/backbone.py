@@ -168,7 +168,7 @@ class TorchvisionPyramid(nn.Module):
                 levels[self.keys[i]] = x
         return levels
 
-    def train(self, mode: bool = True):
+    def train(self, mode: bool = True) -> TorchvisionPyramid:
         super().train(mode)
         for module in self.body.modules() if self.keep_statistics else ():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from digits.core.boxes import enclosing
 from digits.datasets.pictures import Record
@@ -174,12 +175,17 @@ def _at_threshold(records: Sequence[Record], regions: Mapping[str, list[NumberRe
     }
 
 
-def _reached(found: Sequence[np.ndarray]) -> Share:
+def _reached(found: Sequence[ArrayLike]) -> Share:
     return share_of(np.concatenate([np.zeros(0), *found]) >= _IOU)
 
 
-def _recalls(records, exact, answers, regions) -> dict[str, Share]:
-    recalls = {}
+def _recalls(
+    records: Sequence[Record],
+    exact: Sequence[Record],
+    answers: Mapping[str, DetectorAnswer],
+    regions: Mapping[str, list[NumberRegion]],
+) -> dict[str, Share | float]:
+    recalls: dict[str, Share | float] = {}
     asked = [(record, answers[record.image_id]) for record in exact if len(record.labels)]
     for stage, name in (("before_nms", "before NMS"), ("after_nms", "after NMS")):
         found = [[0.0] * len(r.labels) if answer.error else answer.proposals.get(stage) for r, answer in asked]
@@ -198,7 +204,9 @@ def _recalls(records, exact, answers, regions) -> dict[str, Share]:
     return recalls
 
 
-def _failures(records, negatives, regions) -> dict[str, list[Failure]]:
+def _failures(
+    records: Sequence[Record], negatives: Sequence[Record], regions: Mapping[str, list[NumberRegion]]
+) -> dict[str, list[Failure]]:
     """False alarms in negatives, most sure first; numbers without a region, the largest first."""
     alarms = [(seed(region), record, region) for record in negatives for region in regions[record.image_id]]
     alarms.sort(key=lambda alarm: -alarm[0])

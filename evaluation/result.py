@@ -46,7 +46,7 @@ class Share(float):
         return f"{round(self * self.of)} of {self.of} ({self:.{0 if self.of < _FEW else 1}%})".replace("%", " %")
 
 
-def share_of(values: Sequence[bool]) -> Share:
+def share_of(values: Sequence[bool] | np.ndarray) -> Share:
     """Of those that hold."""
     return Share(float(np.mean(values)) if len(values) else NONE, len(values))
 
@@ -87,7 +87,8 @@ class Result:
 
 def could_not_open(records: Sequence[Record], answers: Mapping[str, Answer]) -> list[str]:
     """Why pictures could not be read, a message each. Their numbers count as missed."""
-    return [answers[record.image_id].error for record in records if answers[record.image_id].error is not None]
+    errors = (answers[record.image_id].error for record in records)
+    return [error for error in errors if error is not None]
 
 
 def negatives_of(records: Sequence[Record], answers: Mapping[str, Answer]) -> list[Record]:

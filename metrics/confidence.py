@@ -10,9 +10,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
-def _checked(right, confidence) -> tuple[np.ndarray, np.ndarray]:
+def _checked(right: ArrayLike, confidence: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     right, confidence = np.asarray(right, bool), np.asarray(confidence, float)
     if right.shape != confidence.shape:
         raise ValueError(f"as many confidences as answers are needed, got {right.shape} and {confidence.shape}")

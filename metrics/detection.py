@@ -8,6 +8,7 @@ from contextlib import redirect_stdout
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from pycocotools import mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
@@ -57,7 +58,7 @@ def _coco(boxes: Sequence, labels: Sequence, scores: Sequence | None = None) -> 
 
     Made by hand: its `loadRes` does not take an empty list. Ids begin at 1: to COCOeval a match with id 0 is none.
     """
-    annotations = []
+    annotations: list[dict[str, object]] = []
     for picture, (rows, classes) in enumerate(zip(boxes, labels, strict=True), start=1):
         each = np.ones(len(rows)) if scores is None else scores[picture - 1]
         if not np.isfinite(np.asarray(each, float)).all():
@@ -86,7 +87,14 @@ def _coco(boxes: Sequence, labels: Sequence, scores: Sequence | None = None) -> 
     return made
 
 
-def _evaluated(truth_boxes, truth_labels, boxes, scores, labels, localisation: bool = False) -> COCOeval:
+def _evaluated(
+    truth_boxes: Sequence[ArrayLike],
+    truth_labels: Sequence[ArrayLike],
+    boxes: Sequence[ArrayLike],
+    scores: Sequence[ArrayLike],
+    labels: Sequence[ArrayLike],
+    localisation: bool = False,
+) -> COCOeval:
     with redirect_stdout(io.StringIO()):  # it prints what it does
         run = COCOeval(_coco(truth_boxes, truth_labels), _coco(boxes, labels, scores), "bbox")
         run.params.useCats = 0 if localisation else 1
@@ -128,7 +136,9 @@ def coco_scores(
     with redirect_stdout(io.StringIO()):
         run.accumulate()
         run.summarize()
-    figures = {name: _or_nan(value) for name, value in zip(_STATS, run.stats, strict=True)}
+    figures: dict[str, float | np.ndarray] = {
+        name: _or_nan(value) for name, value in zip(_STATS, run.stats, strict=True)
+    }
     precision = run.eval["precision"][:, :, :, 0, -1]  # (IoU, recall, class), all sizes, 100 detections
     present = precision[:, :, precision.max((0, 1)) > -1]
     if not localisation:
@@ -154,7 +164,13 @@ class Matches(NamedTuple):
     truths: np.ndarray
 
 
-def match_digits(truth_boxes, truth_labels, boxes, scores, labels) -> Matches:
+def match_digits(
+    truth_boxes: Sequence[ArrayLike],
+    truth_labels: Sequence[ArrayLike],
+    boxes: Sequence[ArrayLike],
+    scores: Sequence[ArrayLike],
+    labels: Sequence[ArrayLike],
+) -> Matches:
     """COCO's matching, by which `mean_average_precision` can be taken of any choice of the pictures.
 
     Parameters as of `coco_scores`.

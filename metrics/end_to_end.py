@@ -91,7 +91,7 @@ def paired_count(fits: np.ndarray) -> int:
     partner = [-1] * fits.shape[1]
 
     def place(row: int, tried: set[int]) -> bool:
-        for column in np.flatnonzero(fits[row]):
+        for column in np.flatnonzero(fits[row]).tolist():
             if column not in tried:
                 tried.add(column)
                 if partner[column] < 0 or place(partner[column], tried):

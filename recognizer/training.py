@@ -107,7 +107,7 @@ def _varied(image: np.ndarray, boxes: np.ndarray, rng: np.random.Generator) -> t
     x1, y1, x2, y2 = enclosing(boxes) + np.array([-1.3, -1.0, 1.3, 1.0]) * tall
     left, top = max(0, int(x1)), max(0, int(y1))
     part = image[top : max(top + 2, int(y2) + 1), left : max(left + 2, int(x2) + 1)]
-    boxes = boxes - np.float32([left, top, left, top])
+    boxes = boxes - np.array([left, top, left, top], np.float32)
     scale = min(1.0, 64 / tall)  # no more than a crop shows
     if rng.random() < 0.3:
         scale = min(scale, max(8.0, tall * rng.uniform(0.4, 0.9)) / tall)

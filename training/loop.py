@@ -218,7 +218,7 @@ class Training:
         size, pieces = self.config.data.batch_size, self.config.optimiser.accumulate
         return Batches(self.step, span.last, size, pieces, self.team.rank, self.team.size)
 
-    def _loader(self, data, indices, collate: Callable) -> DataLoader:
+    def _loader(self, data: Dataset, indices: Iterable, collate: Callable) -> DataLoader:
         return DataLoader(
             data,
             batch_sampler=indices,
@@ -229,7 +229,7 @@ class Training:
             generator=torch.Generator(),  # of its own: making it must not move the random state just restored
         )
 
-    def _autocast(self):
+    def _autocast(self) -> torch.autocast:
         return torch.autocast(self.team.device.type, _DTYPES[self.precision], enabled=self.precision != "fp32")
 
     def _save(self, log: RunLog | None) -> None:

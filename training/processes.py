@@ -64,7 +64,7 @@ class Processes:
         if self.size > 1:
             dist.barrier()
 
-    def gather(self, value) -> list:
+    def gather(self, value: object) -> list:
         """What every process has, in the order of their ranks."""
         if self.size == 1:
             return [value]

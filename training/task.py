@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
 from PIL import Image
 from torch import Tensor, nn
@@ -60,7 +61,7 @@ class Task(ABC):
 
     @staticmethod
     @abstractmethod
-    def build(**architecture) -> nn.Module:
+    def build(**architecture: Any) -> nn.Module:
         """The network of a weights file, from its header's `architecture`."""
 
     @staticmethod

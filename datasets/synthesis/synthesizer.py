@@ -67,7 +67,7 @@ class Sources:
     layout: Layout = field(default_factory=svhn_layout)
     problems: Sequence[Problem] = field(default_factory=list, compare=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not self.typefaces or not self.backgrounds:
             raise ValueError("there must be a typeface and a background at least")
         for plate in self.plates:
@@ -164,7 +164,9 @@ def plate_patch(rng: np.random.Generator, plate: Sample, height: float) -> Patch
         soft = max(1, round(0.06 * h))
         alpha[:soft] = alpha[-soft:] = alpha[:, :soft] = alpha[:, -soft:] = 0
         alpha = cv2.blur(alpha, (2 * soft + 1, 2 * soft + 1))
-    corners = [np.float32([[b[0], b[1]], [b[2], b[1]], [b[2], b[3]], [b[0], b[3]]]) * scale for b in plate.boxes]
+    corners = [
+        np.array([[b[0], b[1]], [b[2], b[1]], [b[2], b[3]], [b[0], b[3]]], np.float32) * scale for b in plate.boxes
+    ]
     return Patch(image * alpha[..., None], alpha, corners, "".join(map(str, plate.labels)), False)
 
 
@@ -268,7 +270,7 @@ class Synthesizer:
             if left + w > width or top + h > height:
                 continue
             sheet[top : top + h, left : left + w] = image
-            boxes.append(found + np.float32([left, top, left, top]))
+            boxes.append(found + np.array([left, top, left, top], np.float32))
             labels += [int(d) for d in digits]
             numbers += [digits] if digits else []
             left, row = left + w + gap, max(row, h)
@@ -285,7 +287,7 @@ class Synthesizer:
             cuts = rng.uniform(0, 0.5, 4) * rng.integers(0, 2, 4)
             left, top, right, bottom = (cuts * [width, height, width, height]).astype(int)
             image = image[top : max(top + 8, height - bottom), left : max(left + 8, width - right)]
-            boxes = boxes - np.float32([left, top, left, top])
+            boxes = boxes - np.array([left, top, left, top], np.float32)
         scale = _CLOSE * np.exp(rng.normal(0, 0.2)) / tall
         scale = min(scale, _ENLARGED, *(side / v for side, v in zip(self.scene_size, image.shape, strict=False)))
         h, w = (max(1, int(v * scale)) for v in image.shape[:2])
@@ -306,8 +308,8 @@ class Synthesizer:
         left, top = int(np.clip(x1, 0, width - 2)), int(np.clip(y1, 0, height - 2))
         right, bottom = int(np.clip(np.ceil(x2), left + 2, width)), int(np.clip(np.ceil(y2), top + 2, height))
         image = np.ascontiguousarray(sample.image[top:bottom, left:right])
-        boxes = sample.boxes - np.float32([left, top, left, top])
-        limit = np.float32([right - left, bottom - top] * 2)
+        boxes = sample.boxes - np.array([left, top, left, top], np.float32)
+        limit = np.array([right - left, bottom - top] * 2, np.float32)
         # a digit is not lost by being cut: its text is what the crop is there to teach
         return Sample(image, boxes.clip(0, limit), sample.labels, sample.numbers, image_id)
 
