@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,7 +33,8 @@ from digits.metrics.significance import Interval, McNemar
 Figure = Callable[[np.ndarray], float]  # of pictures by their indices
 
 
-class Measure(NamedTuple):
+@dataclass(frozen=True)
+class Measure:
     """A figure of `count` pictures that is better when higher. right: bool (count,), where it is a share of them."""
 
     name: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -187,11 +188,12 @@ def _recalls(
 ) -> dict[str, Share | float]:
     recalls: dict[str, Share | float] = {}
     asked = [(record, answers[record.image_id]) for record in exact if len(record.labels)]
-    for stage, name in (("before_nms", "before NMS"), ("after_nms", "after NMS")):
+    stages: dict[Literal["before_nms", "after_nms"], str] = {"before_nms": "before NMS", "after_nms": "after NMS"}
+    for stage, name in stages.items():
         found = [[0.0] * len(r.labels) if answer.error else answer.proposals.get(stage) for r, answer in asked]
         if any(answer.proposals for _, answer in asked):
-            whole = all(values is not None for values in found)
-            recalls[f"digits covered by proposals {name}"] = _reached(found) if whole else NONE
+            known = [values for values in found if values is not None]
+            recalls[f"digits covered by proposals {name}"] = _reached(known) if len(known) == len(found) else NONE
     if any(len(record.labels) for record in exact):
         detected = [best_overlaps(r.boxes, rows(answers[r.image_id].boxes)) for r in exact]
         recalls["digits covered by detections of any class and score"] = _reached(detected)

@@ -17,7 +17,7 @@ import codecs
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -172,14 +172,15 @@ def parse_line(line: str | bytes, kind: str) -> Answer:
         raise ValueError(f"{place}: {reason}" if place else reason) from None
 
 
-def read_predictions(path: str | Path, kind: str, records: Sequence[Record]) -> dict[str, Answer]:
+def read_predictions(path: str | Path, kind: str, records: Sequence[Record]) -> dict[str, Any]:
     """The answers of a file by the id of the picture, one for each of `records`.
 
-    kind: "detector", "recognizer" or "pipeline". Raises PredictionsError, naming the line, if one is malformed, answers
-    a picture a second time or one that is not among the records; and if some have no answer.
+    kind: "detector", "recognizer" or "pipeline", of whose type they are. Raises PredictionsError, naming the line,
+    if one is malformed, answers a picture a second time or one that is not among the records; and if some have no
+    answer.
     """
     wanted = {record.image_id: record for record in records}
-    answers: dict[str, Answer] = {}
+    answers: dict[str, Any] = {}
     lines: dict[str, int] = {}
     try:
         text = read_text(path)

@@ -94,7 +94,7 @@ def score(
     truths, texts, right = numbers.truths, numbers.texts, numbers.right
     unopened, negatives = could_not_open(records, answers), negatives_of(records, answers)
     confusion = confusion_matrix(truths, texts)
-    measures = {
+    measures: dict[str, dict] = {
         "numbers": {
             "numbers": len(truths),
             "crops without a number": len(negatives),

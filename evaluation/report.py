@@ -97,7 +97,8 @@ def _setting(value: object) -> str:
         )
     if isinstance(value, float):
         return f"{value:.3g}"
-    return f"{value[:12]}…" if _DIGEST.fullmatch(str(value)) else str(value)
+    text = str(value)
+    return f"{text[:12]}…" if _DIGEST.fullmatch(text) else text
 
 
 def _pairs(title: str, figures: Mapping[str, object]) -> _Table:

@@ -96,7 +96,7 @@ def load_sources(
     def note(name: str, pictures: Pictures) -> None:
         problems.extend(Problem(f"{name}/{image_id}", reason) for image_id, reason in pictures.problems)
 
-    def annotated(name: str, group=lambda record: record.image_id) -> list[Sample]:
+    def annotated(name: str, group: Callable[[Record], str] = lambda record: record.image_id) -> list[Sample]:
         if not (data / name).is_dir():
             return []
         whole = read_annotated(data / name)
@@ -209,6 +209,7 @@ def open_examples(config: Config, use: str, usable: Callable[[Record], bool], qu
     missing, malformed or has nothing to learn from.
     """
     opened = []
+    data: Pictures | Sources
     for source in getattr(config.data, use):
         if source.synthetic is not None:
             fonts, mined = (path and _located(config, path) for path in (source.fonts, source.mined))
@@ -252,9 +253,11 @@ def chosen(examples: Examples) -> list[int]:
 
     They are all opened once, lest one breaks the run when an epoch is over.
     """
+    pictures = examples.data
+    assert isinstance(pictures, Pictures)
     readable = []
-    for index in spread(examples.count, len(examples.data)):
-        readable += [index for _ in examples.data.readable([index])]
+    for index in spread(examples.count, len(pictures)):
+        readable += [index for _ in pictures.readable([index])]
     return readable
 
 

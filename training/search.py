@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
@@ -48,7 +48,7 @@ class Range(BaseModel):
     def suggest(self, trial: Trial, key: str) -> bool | int | float | str:
         low, high, step = self.low, self.high, self.step
         if low is None or high is None:
-            return cast("bool | int | float | str", trial.suggest_categorical(key, self.choices or ()))
+            return cast("bool | int | float | str", trial.suggest_categorical(key, list(self.choices or ())))
         if isinstance(low, int) and isinstance(high, int) and isinstance(step, int | None):
             return trial.suggest_int(key, low, high, step=step or 1, log=self.log)
         return trial.suggest_float(key, low, high, step=step, log=self.log)

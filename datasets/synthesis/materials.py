@@ -84,7 +84,7 @@ def halo(rng, canvas: Canvas, ink: np.ndarray, tall: float, ground: float, light
 def led(rng, canvas: Canvas, ink: np.ndarray, tall: float, ground: float, light: np.ndarray) -> None:
     """Self-luminous and single-coloured, with a glow and an overexposed core."""
     colours = [(255, 40, 25), (255, 150, 30), (60, 255, 90), (80, 150, 255), (245, 245, 255)]
-    colour = np.float32(colours[rng.integers(len(colours))])
+    colour = np.array(colours[rng.integers(len(colours))], np.float32)
     canvas.over(np.clip(blur(ink, tall * rng.uniform(0.05, 0.15)) * rng.uniform(0.3, 0.8), 0, 1), colour * 0.8)
     canvas.over(ink, colour)
     canvas.shade(blur(ink, tall * 0.02) ** 3, rng.uniform(0, 120))

@@ -258,7 +258,7 @@ def kerb(rng, canvas: Canvas, text: Lettering, surface: float, light: np.ndarray
     if rng.random() < 0.2:
         return concrete
     grounds = [(235, 235, 230), (235, 235, 230), (40, 110, 60), (30, 60, 140), (20, 20, 20), (230, 200, 40)]
-    colour = np.float32(grounds[rng.integers(len(grounds))])
+    colour = np.array(grounds[rng.integers(len(grounds))], np.float32)
     block = _rounded(canvas.shape, _around(rng, text, 0.1, 0.28), 0)
     block *= np.clip(rng.uniform(0.75, 1.3) - np.abs(grain(rng, canvas.shape, 0.25, 2)), 0.2, 1)
     canvas.over(block, colour)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import cv2
 import numpy as np
@@ -274,8 +275,7 @@ class Synthesizer:
             labels += [int(d) for d in digits]
             numbers += [digits] if digits else []
             left, row = left + w + gap, max(row, h)
-        boxes = np.concatenate(boxes) if boxes else empty_boxes()
-        return sheet, boxes, np.asarray(labels, np.int64), tuple(numbers)
+        return sheet, np.concatenate(boxes) if boxes else empty_boxes(), np.asarray(labels, np.int64), tuple(numbers)
 
     def _close_look(self, rng):
         """A number and what is around it, or a part of it, its digits near `_CLOSE` in height however small it is."""
@@ -330,8 +330,8 @@ class Synthesizer:
         if vertical:
             height = max(SMALLEST, min(height, room / (1.2 * len(text) + 1)))
         face = _pick(rng, self.sources.typefaces)
-        look = {"layout": self.sources.layout, "vertical": vertical, "caption": caption, "suffix": suffix}
-        return draw(rng, face, shown, height, surface, **look)
+        styled = partial(draw, layout=self.sources.layout, vertical=vertical, caption=caption, suffix=suffix)
+        return styled(rng, face, shown, height, surface)
 
     def _draw_word(self, rng, height: float, surface: float) -> Patch:
         if self.sources.words and rng.random() < 0.3:
@@ -348,7 +348,10 @@ class Synthesizer:
     def _composed(self, rng, height: int, width: int):
         window = _pick(rng, self._backdrops).window(rng, height, width, (0.6, 2.0))
         image = window.pixels()
-        boxes, labels, numbers, taken = [], [], [], []
+        boxes: list[np.ndarray] = []
+        labels: list[int] = []
+        numbers: list[str] = []
+        taken: list = []
         count = int(rng.choice(5, p=[0.15, 0.33, 0.25, 0.17, 0.10]))
         things = ["number"] * count + ["word"] * int(rng.choice(4, p=[0.45, 0.3, 0.15, 0.1]))
         for thing in things:
@@ -413,6 +416,7 @@ class Synthesizer:
                 least, best = share, window
             if share < 0.05:
                 break
+        assert best is not None  # no share is above 1
         return best.pixels()
 
     def _not_a_number(self, rng) -> np.ndarray:
