@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
+from typing import Any
 
 import click
 
@@ -33,7 +34,7 @@ class _Digits(click.Group):
     "train" names it in `ctx.meta["extra"]`.
     """
 
-    def main(self, *arguments, **options):
+    def main(self, *arguments: Any, **options: Any) -> Any:
         prepare_streams()
         try:
             return super().main(*arguments, **options)
@@ -41,11 +42,11 @@ class _Digits(click.Group):
             traceback.print_exc()
             sys.exit(2)
 
-    def invoke(self, ctx: click.Context):
+    def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except click.ClickException as error:
-            error.message = printable(error.message)
+            error.message = printable(error.message)  # type: ignore[misc] # Final to click, which only ever reads it
             raise
         except DigitsError as error:
             raise failure(str(error)) from error

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from digits.cli.output import echo
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import numpy as np
+
+    from digits.core.images import Source
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _DRAWN = 6  # scenes that are compared on, if no photographs are named
@@ -65,23 +73,23 @@ def export(format_, out, detector, recognizer, ranges, check):
 
     if ranges and format_ != "int8":
         raise click.UsageError("--ranges: only --format int8 has any")
-    photographs = _photographs("--check", check) if check else _drawn(_DRAWN)
+    photographs: Sequence[Source] = _photographs("--check", check) if check else _drawn(_DRAWN)
     fitted = None
     if format_ == "int8":
-        fitted = _photographs("--ranges", ranges) if ranges else _drawn(_RANGES)
-        fitted = [fitted[i] for i in spread(_RANGES, len(fitted))]
+        given: Sequence[Source] = _photographs("--ranges", ranges) if ranges else _drawn(_RANGES)
+        fitted = [given[i] for i in spread(_RANGES, len(given))]
     with whole_folder(out) as folder:
         files = export_onnx(folder, detector, recognizer, fitted)
-        readers = reader_of(detector, recognizer, "torch"), reader_of(*files, "auto")
-        compared = shown(photographs, "comparing", len(photographs))
+        readers = reader_of(detector, recognizer, "torch"), reader_of(files[0], files[1], "auto")
+        compared: Iterable[Source] = shown(photographs, "comparing", len(photographs))
         if format_ == "int8":
             same, count = agreement(*readers, compared)
             told = f"read alike: {same} of {count} pictures"
         else:
-            same = compare(*readers, compared)
+            alike = compare(*readers, compared)
             told = (
-                f"read alike: {same.readings} readings in {same.photographs} pictures; boxes within {same.box:.3f} "
-                f"pixels, confidence within {same.confidence:.5f}"
+                f"read alike: {alike.readings} readings in {alike.photographs} pictures; boxes within {alike.box:.3f} "
+                f"pixels, confidence within {alike.confidence:.5f}"
             )
     for file in files:
         click.echo(out / file.name)
@@ -99,7 +107,7 @@ def _photographs(option: str, source: Path) -> list[Path]:
     return found
 
 
-def _drawn(count: int):
+def _drawn(count: int) -> list[np.ndarray]:
     """Scenes on plain walls, in the typeface that ships: nothing else is needed to draw them. One wall is blank."""
     import numpy as np
 

@@ -12,6 +12,8 @@ import errno
 import io
 import os
 import sys
+from collections.abc import Callable
+from typing import TextIO
 
 import click
 
@@ -33,7 +35,7 @@ def prepare_streams() -> None:
     sys.stdout, sys.stderr = _guarded(sys.stdout, _Results), _guarded(sys.stderr, _Notes)
 
 
-def _guarded(stream, kind: type[_Guarded]):
+def _guarded(stream: TextIO, kind: type[_Guarded]) -> TextIO:
     """The same stream, as one of this kind; a terminal stays, for it is never full."""
     if not isinstance(stream, io.TextIOWrapper):  # somebody else's, who wants it so
         return stream
@@ -60,7 +62,7 @@ class _Guarded(io.TextIOWrapper):
     def flush(self) -> None:
         self._try(super().flush)
 
-    def _try(self, method, *arguments) -> None:
+    def _try(self, method: Callable, *arguments: str) -> None:
         try:
             method(*arguments)
         except OSError as error:
@@ -92,7 +94,7 @@ class _Notes(_Guarded):
 def failure(message: str, code: int = 2) -> click.ClickException:
     """What ends a command with this code and this line on stderr."""
     ended = click.ClickException(printable(message))
-    ended.exit_code = code
+    ended.exit_code = code  # type: ignore[misc] # a ClassVar to click, which reads it of the instance
     return ended
 
 

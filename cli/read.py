@@ -12,6 +12,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -19,6 +20,14 @@ from digits.cli.options import SHARE
 from digits.cli.output import INTERRUPTED, echo, json_path
 from digits.core.backend import BACKENDS, MAX_THREADS
 from digits.core.text import printable
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from digits.core.errors import ImageError
+    from digits.core.folders import Lost
+    from digits.pipeline.reader import Reader
+    from digits.pipeline.results import Scene
 
 _HANDFUL = 5  # photographs from which on a progress bar is worth showing
 
@@ -70,13 +79,13 @@ def _matching(pattern: str) -> list[_Item]:
     return _with_lost(items, lost) or [_Item(pattern, pattern, f"{pattern}: no file matches")]
 
 
-def _with_lost(items: list[_Item], lost) -> list[_Item]:
+def _with_lost(items: list[_Item], lost: Iterable[Lost]) -> list[_Item]:
     """Sorted, with what could not be looked into in its place."""
     items = items + [_Item(str(path), path.name, f"{path}: {reason}") for path, reason in lost]
     return sorted(items, key=lambda item: Path(item.label))
 
 
-def _results(reader, items: Iterable[_Item]) -> Iterator:
+def _results(reader: Reader, items: Iterable[_Item]) -> Iterator[Scene | ImageError]:
     """What each item shows, a Scene, or why it cannot be read, an ImageError.
 
     Streams are read by themselves, in their turn: what comes before does not wait for them, and Ctrl-C ends the wait.
@@ -87,12 +96,12 @@ def _results(reader, items: Iterable[_Item]) -> Iterator:
         if streamed:
             yield from (_read_stream(reader, item.label) for item in group)
             continue
-        group = list(group)
-        scenes = reader.read_all((item.label for item in group if item.error is None), skip_errors=True)
-        yield from (next(scenes) if item.error is None else ImageError(item.error) for item in group)
+        items_here = list(group)
+        scenes = reader.read_all((item.label for item in items_here if item.error is None), skip_errors=True)
+        yield from (next(scenes) if item.error is None else ImageError(item.error) for item in items_here)
 
 
-def _read_stream(reader, label: str):
+def _read_stream(reader: Reader, label: str) -> Scene | ImageError:
     from digits.core.errors import ImageError
     from digits.core.streams import read_stream, read_to_end
 
@@ -105,7 +114,7 @@ def _read_stream(reader, label: str):
         return error
 
 
-def _sentence(label: str, scene) -> str:
+def _sentence(label: str, scene: Scene) -> str:
     """The plain-text line of a photograph."""
     from digits.pipeline.results import shown
 
@@ -131,7 +140,7 @@ def _annotated_path(folder: Path, name: str, taken: set[str]) -> Path:
     return candidate
 
 
-def _progress(total: int, quiet: bool):
+def _progress(total: int, quiet: bool) -> Progress | None:
     """A progress bar on stderr, or None where nobody would see it or few photographs are read."""
     if quiet or total < _HANDFUL or not sys.stderr.isatty():
         return None
@@ -249,16 +258,16 @@ def read(
         effort=effort,
     )
     bar = _progress(len(items), quiet)
-    shared_screen = bar is not None and sys.stdout.isatty()
+    shared_screen = bar if sys.stdout.isatty() else None  # results must not be written into the bar
     taken = {os.path.realpath(item.label) for item in items if os.path.exists(item.label)}
     any_read, any_undrawn, unread = False, False, 0
 
     def emit(line: str, err: bool = False) -> None:
         if shared_screen:
-            bar.stop()
+            shared_screen.stop()
         echo(line, err)
         if shared_screen:
-            bar.start()
+            shared_screen.start()
 
     try:
         with bar or nullcontext():
@@ -284,7 +293,7 @@ def read(
                             any_undrawn = True
                             why = reason(error) if isinstance(error, OSError) else error
                             emit(f"Error: {target}: not drawn ({why})", err=True)
-                if bar:
+                if bar and task is not None:
                     bar.advance(task)
     except KeyboardInterrupt:
         if not quiet:
@@ -295,7 +304,7 @@ def read(
     ctx.exit(2 if unread or any_undrawn else 0 if any_read else 1)
 
 
-def _details(label: str, scene) -> str:
+def _details(label: str, scene: Scene) -> str:
     unsure = sum(r.status == "unsure" for r in scene.readings)
     return (
         f"{label}: {scene.width}x{scene.height}, {len(scene.readings)} readings, {unsure} of them unsure, "

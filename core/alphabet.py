@@ -46,4 +46,4 @@ def members(text: str) -> tuple[Member, ...]:
     """
     if not is_house_number(text):
         raise ValueError(f"{text!r} is no house number")
-    return tuple(Member(*_FIRST.fullmatch(part).groups()) for part in re.split("[-/]", text))
+    return tuple(Member(*match.groups()) for part in re.split("[-/]", text) if (match := _FIRST.fullmatch(part)))

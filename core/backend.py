@@ -9,6 +9,8 @@ import sys
 from importlib import import_module
 from numbers import Integral
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 from digits.core.errors import DeviceError, WeightsError
 from digits.core.resources import shipped
@@ -65,7 +67,7 @@ def _backend_of(weights: str | Path) -> str:
     return next((backend for backend in ("int8", "onnx") if name.endswith(SUFFIXES[backend])), "torch")
 
 
-def _eager(kind: str, device: str):
+def _eager(kind: str, device: str) -> ModuleType:
     """The module of the networks in PyTorch. Where that is not installed, a DeviceError says so, unless the device is
     not there either: then nobody need install anything."""
     try:
@@ -108,7 +110,7 @@ class Backed:
         self.header: dict = self._network.header
 
     @property
-    def eager(self):
+    def eager(self) -> Any:
         """The network in PyTorch: to look into, not to change. Raises DeviceError if the backend is another."""
         if self.backend != "torch":
             raise DeviceError(f"the backend {self.backend} shows nothing of the network; use the backend torch")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 
@@ -41,7 +43,7 @@ def enclosing(boxes: np.ndarray) -> np.ndarray:
     return np.concatenate([boxes[:, :2].min(0), boxes[:, 2:].max(0)])
 
 
-def cut_region(image: np.ndarray, box) -> np.ndarray:
+def cut_region(image: np.ndarray, box: Sequence[float] | np.ndarray) -> np.ndarray:
     """The part of `image` inside `box` (xyxy), clipped to the image; at least one pixel."""
     height, width = image.shape[:2]
     x1, y1 = min(max(0, int(np.floor(box[0]))), width - 1), min(max(0, int(np.floor(box[1]))), height - 1)

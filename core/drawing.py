@@ -62,9 +62,9 @@ class Label:
         self.text, self.ground, self.ink = text, ground, ink
         self.font = ImageFont.load_default(type_size)
         self.pad = max(2, type_size // 6)
-        left, self.top, right, bottom = self.font.getbbox(text)
-        self.left = left
-        self.size = math.ceil(right - left) + 2 * self.pad, math.ceil(bottom - self.top) + 2 * self.pad
+        left, top, right, bottom = self.font.getbbox(text)
+        self.left, self.top = left, top
+        self.size = math.ceil(right - left) + 2 * self.pad, math.ceil(bottom - top) + 2 * self.pad
 
     def draw(self, picture: Image.Image, x: int, y: int) -> None:
         """With its upper left corner there."""

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -17,6 +18,9 @@ from torch import Tensor, nn
 from digits.core.errors import DeviceError, WeightsError, reason
 from digits.core.header import KEY
 from digits.core.onnx import sealed
+
+if TYPE_CHECKING:
+    import onnx
 
 OPSET = 17
 _SMALL = 256  # numbers: below this, half precision saves nothing
@@ -51,7 +55,7 @@ def write_onnx(
         torch.onnx.export(
             module.eval(),
             (example,),
-            buffer,
+            buffer,  # type: ignore[arg-type] # the older exporter, which is asked for below, takes files
             input_names=["image"],
             output_names=list(outputs),
             dynamic_axes={name: dict(axes) for name, axes in dynamic.items()},
@@ -75,7 +79,7 @@ def write_onnx(
         raise WeightsError(f"{path}: cannot be written ({reason(error)})") from None
 
 
-def _halve(graph) -> None:
+def _halve(graph: onnx.GraphProto) -> None:
     """Large float32 initialisers become float16, cast back where they are used; that is done once, at loading."""
     import onnx
     from onnx import numpy_helper

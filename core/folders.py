@@ -71,8 +71,11 @@ def _matches(parts: tuple[str, ...], pattern: tuple[str, ...], partly: bool = Fa
 
 
 def _walk(root: Path, enter: Callable[[Path], bool]) -> tuple[list[Path], list[Lost]]:
-    files, lost, seen = [], [], set()
-    folders, links = [root], []
+    files: list[Path] = []
+    lost: list[Lost] = []
+    seen: set[tuple[int, int]] = set()
+    folders: list[Path] = [root]
+    links: list[Path] = []
     while folders or links:
         here = folders.pop() if folders else links.pop(0)
         try:

@@ -11,10 +11,11 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from types import ModuleType
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import numpy as np
 from PIL import BmpImagePlugin, Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin  # noqa: F401 - for Image.OPEN
+from PIL.Image import core as pillow_core  # type: ignore[attr-defined] # no public name, but all that has these functions
 
 from digits.core.batch import check_picture
 from digits.core.errors import ImageError, reason
@@ -25,7 +26,7 @@ from digits.core.streams import is_stream, read_stream
 # Where an application has set up no logging, Python prints what libraries log. What is wrong is said by ImageError.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 # Pillow's memory comes in blocks of 16 MB, of which the C library keeps many, for each thread; these it gives back.
-Image.core.set_block_size(1 << 26)
+pillow_core.set_block_size(1 << 26)
 
 Source = str | os.PathLike | bytes | BinaryIO | Image.Image | np.ndarray
 
@@ -145,7 +146,7 @@ def _open(source: Source, name: str, held: ExitStack) -> Picture:
     file, orientation = strip_metadata(file) or (file, None)
     if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
         size, transparent = _webp_header(file)
-        load = partial(_load_webp, file, size, transparent, orientation, name)
+        load = partial(_load_webp, file, size, transparent, orientation or 1, name)
     else:
         image = _identify(file, head, name)
         held.callback(image.close)
@@ -161,7 +162,7 @@ def _file(source: Source, name: str, held: ExitStack) -> BinaryIO:
         if not hasattr(source, "read"):
             wanted = "a path, encoded bytes, a binary file, a PIL image or an RGB uint8 array"
             raise ImageError(f"{name}: {wanted} expected, got {type(source).__name__}")
-        return io.BytesIO(bytes_of(source, name))
+        return io.BytesIO(bytes_of(cast(BinaryIO, source), name))
     if is_stream(source):
         return io.BytesIO(read_stream(source, name))
     try:
@@ -176,7 +177,7 @@ def _file(source: Source, name: str, held: ExitStack) -> BinaryIO:
 def _identify(file: BinaryIO, head: bytes, name: str) -> Image.Image:
     """As Image.open does, but for its warnings of large pictures: those are judged by MAX_PIXELS."""
     for factory, accept in (Image.OPEN[kind] for kind in FORMATS if kind in Image.OPEN):
-        if accept(head.ljust(16, b"\0")) is True:
+        if accept is not None and accept(head.ljust(16, b"\0")) is True:
             file.seek(0)
             with suppress(SyntaxError):  # it only looked like this format
                 return factory(file, "")
@@ -195,7 +196,7 @@ def _load(image: Image.Image, orientation: int | None, name: str, what: str, clo
         if image.format == "TIFF":
             _silence_libtiff()
             if close:  # or else Pillow makes the room, and warns of how large it is
-                image.im = Image.core.new(image.mode, image.size)
+                image.im = pillow_core.new(image.mode, image.size)
         image.load()
         upright = _upright_pixels(image, orientation or _own_orientation(image))
         if close:  # or else it is in memory as long as it is open
@@ -214,7 +215,7 @@ def _own_orientation(image: Image.Image) -> int:
 @cache
 def _silence_libtiff() -> None:
     """Lets it print no errors on the process's stderr, as Pillow does with its warnings: ImageError tells them."""
-    if set_handler := _c_function(Image.core, "TIFFSetErrorHandler", ctypes.c_void_p):
+    if set_handler := _c_function(pillow_core, "TIFFSetErrorHandler", ctypes.c_void_p):
         set_handler(None)
 
 
@@ -271,7 +272,7 @@ def _upright_pixels(image: Image.Image, orientation: int) -> np.ndarray:
     back = {6: 8, 8: 6}.get(orientation, orientation)  # every other turn is its own inverse
     stored = _UPRIGHT.get(back, lambda array: array)(upright)
     deep = image.mode.startswith("I") or image.mode == "F"
-    white = _full_scale(image) if deep else None
+    white = _full_scale(image) if deep else 0.0
     for number, strip in enumerate(_strips(image)):
         rows = slice(number * _STRIP, (number + 1) * _STRIP)
         stored[rows] = _deep_grey(np.asarray(strip), white) if deep else _rgb(strip)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
+from typing import Any
 
 
 def lazy_names(package: str, names: Mapping[str, str]) -> tuple[Callable, Callable]:
     """`__getattr__` and `__dir__` (PEP 562) of a package whose public names live in the modules given for them."""
 
-    def __getattr__(name: str):
+    def __getattr__(name: str) -> Any:
         if name in names:
             return getattr(import_module(names[name]), name)
         raise AttributeError(f"module {package!r} has no attribute {name!r}")

@@ -13,8 +13,9 @@ import struct
 import zlib
 from bisect import bisect_right
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from itertools import accumulate
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, cast
 
 _ORIENTATION, _XMP = 274, 700  # tags of TIFF and EXIF
 _XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([1-8])')
@@ -58,7 +59,7 @@ def strip_metadata(file: BinaryIO) -> Stripped | None:
         if re.match(magic, head, re.DOTALL):
             picture = _Walk(file)
             walk(picture)
-            return Stripped(_Spliced(file, picture.parts), orientation_of(picture.exif, picture.xmp))
+            return Stripped(cast(BinaryIO, _Spliced(file, picture.parts)), orientation_of(picture.exif, picture.xmp))
     return None
 
 
@@ -313,7 +314,7 @@ class _Layout(NamedTuple):
         return struct.Struct(self.order + ("Q" if self.big else "I"))
 
     @property
-    def count(self) -> struct.Struct:
+    def length(self) -> struct.Struct:
         return struct.Struct(self.order + ("Q" if self.big else "H"))
 
     @property
@@ -321,7 +322,8 @@ class _Layout(NamedTuple):
         return struct.Struct(self.order + ("HHQ8s" if self.big else "HHI4s"))
 
 
-class _Entry(NamedTuple):
+@dataclass(frozen=True)
+class _Entry:
     """Of a directory: a tag and its values, in `value` if they fit, else where that points to."""
 
     tag: int
@@ -352,7 +354,7 @@ class _Entry(NamedTuple):
     def alone(self, file: BinaryIO) -> _Entry:
         """With only its first value, an integer."""
         value = struct.pack(self.layout.order + _INTEGERS[self.kind], self.first(file))
-        return self._replace(count=1, value=value.ljust(len(self.value), b"\0"))
+        return replace(self, count=1, value=value.ljust(len(self.value), b"\0"))
 
     def packed(self) -> bytes:
         return self.layout.entry.pack(self.tag, self.kind, self.count, self.value)
@@ -365,16 +367,17 @@ def _start_of_directory(file: BinaryIO, layout: _Layout) -> int:
 
 def _directory(file: BinaryIO, layout: _Layout) -> Iterator[_Entry]:
     """The entries of a TIFF's first directory, as far as they are there."""
-    count = _at(file, _start_of_directory(file, layout), layout.count.size)
-    if len(count) < layout.count.size:
+    count = _at(file, _start_of_directory(file, layout), layout.length.size)
+    if len(count) < layout.length.size:
         return
     place = file.tell()
-    for _ in range(layout.count.unpack(count)[0]):
+    for _ in range(layout.length.unpack(count)[0]):
         entry = _at(file, place, layout.entry.size)
         if len(entry) < layout.entry.size:
             return
         place = file.tell()
-        yield _Entry(*layout.entry.unpack(entry), layout)
+        tag, kind, number, value = layout.entry.unpack(entry)
+        yield _Entry(tag, kind, number, value, layout)
 
 
 def _tiff(picture: _Walk) -> None:
@@ -405,7 +408,7 @@ def _tiff(picture: _Walk) -> None:
     start = _start_of_directory(picture.file, layout)
     if not kept or start > picture.size:
         raise ValueError("its directory is cut off")
-    directory = layout.count.pack(len(kept)) + b"".join(kept.values()) + bytes(layout.offset.size)
+    directory = layout.length.pack(len(kept)) + b"".join(kept.values()) + bytes(layout.offset.size)
     picture.keep(0, start)
     picture.parts.append(directory)  # no longer than it was, so that nothing else is moved
     picture.keep(min(start + len(directory), picture.size), picture.size)

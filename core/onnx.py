@@ -41,7 +41,7 @@ class Network:
         self._input = self._opened().get_inputs()[0].name
         _networks.add(self)
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple:
         """For other processes: they open the file themselves."""
         return Network, (self._path, self._kind, self._threads)
 
@@ -56,7 +56,9 @@ class Network:
 
     def leave_session(self) -> None:
         """Begin without a session; the next call opens one."""
-        self._session, self._pool, self._opening = None, None, threading.Lock()
+        self._session: onnxruntime.InferenceSession | None = None
+        self._pool: ThreadPoolExecutor | None = None
+        self._opening = threading.Lock()
 
     def _metadata(self) -> dict[str, str]:
         try:

@@ -88,7 +88,7 @@ def _convolutional(graph: onnx.GraphProto, first: int) -> list[str]:
     """Names of the convolutions, the `first` left out, of products with their maps, of what lies between them, and of
     what picks pixels of a map: those alone need to leave integers."""
     found: list[onnx.NodeProto] = []
-    inside = set()  # maps that convolutions make, and what is made of nothing else
+    inside: set[str] = set()  # maps that convolutions make, and what is made of nothing else
     for node in graph.node:
         # of a Gather or Reshape the map is the first input, the other says what to do; of an Add both are maps
         maps = node.input if node.op_type == "Add" else node.input[:1]

@@ -7,6 +7,7 @@ Frantar et al. 2023). What remains is on average nothing: biases take it up (Nag
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import onnx
@@ -93,7 +94,9 @@ def _statistics(
     return {name: (mean / seen, moments / seen) for name, (seen, mean, moments) in sums.items()}
 
 
-def _patches(x: np.ndarray, node: NodeProto, kernel: tuple[int, ...], count: int, rng) -> np.ndarray:
+def _patches(
+    x: np.ndarray, node: NodeProto, kernel: tuple[int, ...], count: int, rng: np.random.Generator
+) -> np.ndarray:
     """What a layer sees of its input at places chosen at random, float64 (G, count, D)."""
     if not kernel:  # a product
         return x[rng.integers(0, len(x), count)].astype(np.float64)[None]
@@ -122,5 +125,5 @@ def _replace(tensor: onnx.TensorProto, values: np.ndarray) -> None:
     tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float32), tensor.name))
 
 
-def _attribute(node: NodeProto, name: str, default):
+def _attribute(node: NodeProto, name: str, default: Any) -> Any:
     return next((onnx.helper.get_attribute_value(a) for a in node.attribute if a.name == name), default)

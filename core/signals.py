@@ -15,7 +15,7 @@ def leave_to_the_parent(_: int) -> None:
     affair alone. Of SIGTERM the first is let pass; the next is the parent ending its workers.
     """
 
-    def let_pass(number: int, _) -> None:
+    def let_pass(number: int, _: object) -> None:
         signal.signal(number, signal.SIG_DFL)
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -25,5 +25,6 @@ def leave_to_the_parent(_: int) -> None:
 
 def _end_with_the_parent() -> None:
     """PyTorch's own watch lets a worker end only once its samples are taken, and a killed parent takes none."""
-    parent_process().join()
+    if parent := parent_process():
+        parent.join()
     os._exit(1)

@@ -10,7 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -19,6 +21,8 @@ from torch import Tensor, nn
 
 from digits.core.errors import WeightsError, reason
 from digits.core.header import KEY, existing, parse_header
+
+Model = TypeVar("Model", bound=nn.Module)
 
 _SEAL = "header_sha256"  # in the file alone
 _FIELDS = ("kind", "architecture", "training", "metrics")
@@ -80,7 +84,7 @@ def load_weights(path: str | Path, kind: str) -> tuple[dict, dict[str, Tensor]]:
     return header, {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
 
 
-def restore(path: str | Path, kind: str, build) -> tuple[nn.Module, dict]:
+def restore(path: str | Path, kind: str, build: Callable[..., Model]) -> tuple[Model, dict]:
     """The network in a weights file, rebuilt by `build(**architecture)`, in evaluation mode; and the header."""
     header, tensors = load_weights(path, kind)
     try:
@@ -91,6 +95,6 @@ def restore(path: str | Path, kind: str, build) -> tuple[nn.Module, dict]:
     return model.eval().requires_grad_(False), header
 
 
-def to_device(model: nn.Module, device: torch.device) -> nn.Module:
+def to_device(model: Model, device: torch.device) -> Model:
     """Move to a device in the layout in which convolutions are fastest."""
     return model.to(device).to(memory_format=torch.channels_last)

@@ -6,7 +6,37 @@
 ('19',)
 """
 
+from typing import TYPE_CHECKING
+
 from digits.core.lazy import lazy_names
+
+if TYPE_CHECKING:  # the same names, for type checkers and editors
+    from digits.datasets.coco import coco_document as coco_document
+    from digits.datasets.coco import read_coco as read_coco
+    from digits.datasets.crops import read_crops as read_crops
+    from digits.datasets.crops import write_crops as write_crops
+    from digits.datasets.download import download_svhn as download_svhn
+    from digits.datasets.items import Sample as Sample
+    from digits.datasets.items import part_of as part_of
+    from digits.datasets.mila import read_mila as read_mila
+    from digits.datasets.mila import read_order as read_order
+    from digits.datasets.pictures import Pictures as Pictures
+    from digits.datasets.pictures import Problem as Problem
+    from digits.datasets.pictures import Record as Record
+    from digits.datasets.pictures import read_negatives as read_negatives
+    from digits.datasets.real import read_annotated as read_annotated
+    from digits.datasets.sources import open_source as open_source
+    from digits.datasets.svhn import read_svhn as read_svhn
+    from digits.datasets.synthesis import Sources as Sources
+    from digits.datasets.synthesis import Synthesizer as Synthesizer
+    from digits.datasets.synthesis import Synthetic as Synthetic
+    from digits.datasets.synthesis.fonts import load_typefaces as load_typefaces
+    from digits.datasets.synthesis.layout import Layout as Layout
+    from digits.datasets.transforms import DetectionTransform as DetectionTransform
+    from digits.datasets.transforms import detector_jitter as detector_jitter
+    from digits.datasets.transforms import goodfellow_crop as goodfellow_crop
+    from digits.datasets.yolo import read_yolo as read_yolo
+    from digits.datasets.yolo import write_yolo as write_yolo
 
 _PUBLIC = {
     "Sample": "digits.datasets.items",

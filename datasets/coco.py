@@ -14,7 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -34,7 +34,7 @@ _SLANT = 10  # degrees; what is turned by more is not in the box that is written
 _CROWD = {0: False, "0": False, "false": False, "no": False, 1: True, "1": True, "true": True, "yes": True}
 
 
-def digit_classes(names: Mapping[Hashable, object], path: Path) -> dict[Hashable, int]:
+def digit_classes(names: Mapping[Any, object], path: Path) -> dict[Hashable, int]:
     """The digit of every class that is named after one, by class id; DatasetError if there is none.
 
     The name "10" is a 0 where no class is called "0", as SVHN has it.
@@ -136,7 +136,7 @@ def _finder(ids: Iterable[Hashable]) -> Callable[[object], Hashable | None]:
     return find
 
 
-def _spelled(number: int | float | str) -> str:
+def _spelled(number: Any) -> str:
     return number.strip() if isinstance(number, str) else str(int(number))
 
 
@@ -153,7 +153,7 @@ def _check_level(annotation: dict) -> None:
     """Raises ValueError if it is a box that is turned, as CVAT writes it: where it was before, and the angle."""
     attributes = annotation.get("attributes")
     angle = attributes.get("rotation") if isinstance(attributes, dict) else None
-    if _is_number(angle) and not abs((angle + 90) % 180 - 90) <= _SLANT:
+    if isinstance(angle, (int, float)) and _is_number(angle) and not abs((angle + 90) % 180 - 90) <= _SLANT:
         raise ValueError(f"a box is turned by {angle} degrees, level ones are expected")
 
 
@@ -184,7 +184,9 @@ def _spell(labels: list[int], members: list[int]) -> str:
     return "".join(str(labels[i]) for i in members)
 
 
-def _grouped(boxes: list, labels: list[int], groups: list, numbers) -> tuple[list, list[int], tuple[str, ...]]:
+def _grouped(
+    boxes: Sequence, labels: list[int], groups: list, numbers: object
+) -> tuple[list, list[int], tuple[str, ...]]:
     """Digits in the order in which `numbers` spells them; ValueError if they do not spell it.
 
     groups: for every digit the index of its number, or whatever else the file had there.
@@ -237,7 +239,9 @@ def _annotated(
     names = {key: str(category["name"]) for key, category in _by_id(path, content, "categories", "name").items()}
     digits = digit_classes(names, path)
     image_of, category_of = _finder(listed), _finder(names)
-    found, others, strays = defaultdict(_Annotated), Counter(), 0
+    found: defaultdict[Hashable, _Annotated] = defaultdict(_Annotated)
+    others: Counter[str] = Counter()
+    strays = 0
     annotations = _entries(path, content, "annotations")
     for annotation in annotations:
         image, category = image_of(annotation.get("image_id")), category_of(annotation.get("category_id"))
@@ -351,7 +355,8 @@ def _are_corners(images: Iterable[_Seen]) -> bool:
 
 def _record(seen: _Seen, habit: Habit) -> Record:
     """ValueError if a box or a number is wrong, or it is not known how the boxes were drawn."""
-    image, labels, numbers = seen.image, [digit for _, digit in seen.digits], ()
+    image, labels = seen.image, [digit for _, digit in seen.digits]
+    numbers: tuple[str, ...] = ()
     if seen.digits and all(max(box) <= 1 for box, _ in seen.digits):
         raise ValueError("bbox is given in shares of the picture, pixels are expected")
     boxes = habit.upright(seen.photograph, [box for box, _ in seen.digits], seen.evidence)
@@ -377,7 +382,8 @@ def coco_document(records: Iterable[Record], file_name: Callable[[Record], str])
     file_name: what an image is called in the document. Categories are the digits, their ids shifted by one, since
     torchvision's detectors keep 0 for the background. Sizes that are not known are left out.
     """
-    images, annotations = [], []
+    images: list[dict] = []
+    annotations: list[dict] = []
     for image_id, record in enumerate(records, start=1):
         image = {"id": image_id, "file_name": file_name(record)}
         if record.width:

@@ -14,6 +14,8 @@ import numpy as np
 
 from digits.datasets import lighting
 
+__all__ = ["A", "Effect", "degrade", "for_crops", "for_scenes", "reseed"]
+
 
 class Effect(A.ImageOnlyTransform):
     """One of this project's effects, `effect(rng, image)`, as an albumentations transform."""
@@ -22,7 +24,7 @@ class Effect(A.ImageOnlyTransform):
         super().__init__(p=p)
         self.effect = effect
 
-    def apply(self, img: np.ndarray, **params) -> np.ndarray:
+    def apply(self, img: np.ndarray, **params: object) -> np.ndarray:
         return self.effect(self.random_generator, img)
 
 

@@ -236,5 +236,7 @@ def _write_member(tar: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -
         target.mkdir(parents=True, exist_ok=True)
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tar.extractfile(member) as packed, target.open("wb") as file:
+    packed = tar.extractfile(member)
+    assert packed is not None  # it is a file
+    with packed, target.open("wb") as file:
         shutil.copyfileobj(packed, file)

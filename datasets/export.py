@@ -123,7 +123,7 @@ def _cut_crops(pictures: Pictures, folder: Path, quiet: bool) -> list[tuple[str,
     Pictures of which no number is known become problems.
     """
     folder.mkdir()
-    rows = []
+    rows: list[tuple[str, str]] = []
     for sample in shown(pictures.readable(), "cutting numbers", len(pictures), quiet):
         if not sample.numbers:
             reason = "it is not known what its digits spell" if len(sample.boxes) else "shows no number"
@@ -132,7 +132,7 @@ def _cut_crops(pictures: Pictures, folder: Path, quiet: bool) -> list[tuple[str,
             crop = _cut(sample.image, sample.number_boxes()[k]) if len(sample.boxes) else sample.image
             name = f"{len(rows):06d}.png"
             _, data = cv2.imencode(".png", cv2.cvtColor(crop, cv2.COLOR_RGB2BGR))
-            (folder / name).write_bytes(data)
+            (folder / name).write_bytes(data.tobytes())
             rows.append((name, text))
     return rows
 

@@ -27,7 +27,7 @@ class Sample:
     numbers: tuple[str, ...]
     image_id: str
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.image.dtype != np.uint8 or self.image.ndim != 3 or self.image.shape[2] != 3:
             raise ValueError(f"{self.image_id}: image must be uint8 (H, W, 3)")
         check_digits(self.boxes, self.labels, self.numbers, self.image_id)

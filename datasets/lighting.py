@@ -36,7 +36,7 @@ def shadow_edge(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
 def low_sun(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     """Warm light from one side, and its veil in the lens."""
     ramp = _ramp(rng, image.shape[:2])[..., None]
-    warm = np.float32([1, rng.uniform(0.84, 0.97), rng.uniform(0.55, 0.88)])
+    warm = np.array([1, rng.uniform(0.84, 0.97), rng.uniform(0.55, 0.88)], np.float32)
     veil = ramp**2 * rng.uniform(0, 100)
     lit = image * (warm * (0.75 + rng.uniform(0, 0.6) * ramp)) + veil * warm
     return np.clip(lit, 0, 255).astype(np.uint8)
@@ -47,8 +47,8 @@ def night(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     h, w = image.shape[:2]
     x, y = np.arange(w, dtype=np.float32) / w - rng.random(), np.arange(h, dtype=np.float32) / h - rng.random()
     lamp = np.exp(-(x[None] ** 2 + y[:, None] ** 2) / rng.uniform(0.03, 0.5)) * rng.uniform(0.2, 1.2)
-    tint = np.float32([1, rng.uniform(0.75, 1), rng.uniform(0.45, 1)])  # sodium to daylight
-    ambient = np.float32([0.9, 0.95, 1.05]) * np.float32(rng.uniform(0.22, 0.55))
+    tint = np.array([1, rng.uniform(0.75, 1), rng.uniform(0.45, 1)], np.float32)  # sodium to daylight
+    ambient = np.array([0.9, 0.95, 1.05], np.float32) * np.float32(rng.uniform(0.22, 0.55))
     dark = np.clip(image * (ambient + lamp[..., None] * tint), 0, 255).astype(np.uint8)
     return sensor_noise(rng, dark, rng.uniform(0, 0.6))
 

@@ -13,6 +13,7 @@ import os
 import pickle
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -33,12 +34,12 @@ class _Kind:
 
     __slots__ = ("layout",)
 
-    def __init__(self, code: str, *_):
+    def __init__(self, code: str, *_: object):
         if code not in _KINDS:
             raise _Refused(f"it holds numpy values of type {code!r}, which are no numbers")
         self.layout = "<" + _KINDS[code]
 
-    def __setstate__(self, state: tuple):
+    def __setstate__(self, state: tuple) -> None:
         self.layout = (">" if state[1] == ">" else "<") + self.layout[1]
 
 
@@ -55,7 +56,7 @@ _ALLOWED = {("numpy", "dtype"): _Kind, **{(home, "scalar"): _scalar for home in 
 
 
 class _Unpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str):
+    def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _ALLOWED:
             raise _Refused(f"it asks for {module}.{name}, and only numpy numbers are let in")
         return _ALLOWED[module, name]
@@ -85,7 +86,7 @@ def _digits(entry: dict) -> np.ndarray | str:
     metadata = entry.get("metadata")
     if not isinstance(metadata, dict):
         return "it has no metadata"
-    columns = [metadata.get(column) for column in COLUMNS]
+    columns: list[Any] = [metadata.get(column) for column in COLUMNS]
     if not all(isinstance(column, list) and all(isinstance(v, int | float) for v in column) for column in columns):
         return "its metadata is not five lists of numbers"
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from torch.utils.data import Dataset
@@ -37,7 +38,7 @@ class Mixture(Dataset):
             given[k] += 1
         self._order, self._rank = order, rank
 
-    def __getitem__(self, index: int):
+    def __getitem__(self, index: int) -> Any:
         period, place = divmod(index, len(self._order))
         k = self._order[place]
         return self.streams[k](period * int(self._counts[k]) + self._rank[place])
@@ -52,7 +53,7 @@ class Listed(Dataset):
     def __len__(self) -> int:
         return len(self.makers)
 
-    def __getitem__(self, index: int):
+    def __getitem__(self, index: int) -> Any:
         return self.makers[index]()
 
 

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from torch.utils.data import Dataset
@@ -201,7 +201,7 @@ def stored_size(path: Path) -> tuple[tuple[int, int], int]:
         raise ValueError(f"not a readable picture ({str(error).removeprefix(f'{path}: ')})") from None
 
 
-def read_json(path: Path, kind: type):
+def read_json(path: Path, kind: type) -> Any:
     """What a JSON file holds; DatasetError if it is missing, not JSON, or at its top not of that kind."""
     try:
         content = json.loads(read_text(path))

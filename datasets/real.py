@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -30,7 +31,7 @@ ANNOTATIONS = ("annotations.json", "annotations.jsonl")
 _GAP = 0.08  # between neighbours, of a digit's width
 
 
-def split_evenly(text: str, box) -> np.ndarray:
+def split_evenly(text: str, box: Sequence[float] | np.ndarray) -> np.ndarray:
     """Digit boxes, float32 (len(text), 4), for a number of which only the whole box is known, taken as tight.
 
     A box much higher than wide is that of a stack, and is parted into rows of one height. Else it is taken as level,
@@ -52,13 +53,13 @@ def _digits_of(record: dict, letters: bool) -> tuple[list, list[int], list[str],
     """Boxes, labels and numbers of an entry, and whether boxes were shared out; ValueError if it is malformed."""
     boxes, labels, numbers, foreign = [], [], [], []
 
-    def add(text: str, each) -> None:
+    def add(text: str, each: Sequence | np.ndarray) -> None:
         for char, box in zip(text, each, strict=True):
             boxes.append(box)
             labels.append(CHARACTERS.index(char))
         numbers.append(text)
 
-    def add_digits(text: str, each) -> None:
+    def add_digits(text: str, each: Sequence) -> None:
         kept = [(char, box) for char, box in zip(text, each, strict=True) if char.isdigit()]
         add("".join(char for char, _ in kept), [box for _, box in kept])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -36,7 +37,7 @@ class _Encoded(Dataset):
         return name, data, record
 
 
-def _as_it_is(item):
+def _as_it_is(item: Any) -> Any:
     """Keeps the loader from making tensors of arrays."""
     return item
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from digits.core.boxes import enclosing, is_stacked
 from digits.datasets.files import write_figure
 from digits.datasets.pictures import Pictures
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _LEVELS = (0.05, 0.5, 0.95)
 
@@ -120,7 +124,7 @@ class Statistics:
         write_figure(path, figure)
 
 
-def _bars(axes, title: str, what: str, unit: str, counts: dict[int, int]) -> None:
+def _bars(axes: Axes, title: str, what: str, unit: str, counts: dict[int, int]) -> None:
     axes.set(title=title, xlabel=what, ylabel=unit)
     axes.bar(list(counts), list(counts.values()))
     if len(counts) <= 12:

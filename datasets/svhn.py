@@ -144,7 +144,15 @@ def match(
     text = (labels + ord("0")).astype(np.uint8).tobytes().decode("ascii")
     shapes = [(0, 0)] * len(ids) if sizes is None else sizes.tolist()
     records = [
-        Record(ids[i], folder / entries.names[i], *shapes[i], boxes[start:end], labels[start:end], (text[start:end],))
+        Record(
+            ids[i],
+            folder / entries.names[i],
+            shapes[i][0],
+            shapes[i][1],
+            boxes[start:end],
+            labels[start:end],
+            (text[start:end],),
+        )
         for i, (start, end) in enumerate(spans)
         if i not in problems
     ]
@@ -363,16 +371,16 @@ class _Numbers:
         self._file = file
         self._content = content
         self._base = file.userblock_size  # addresses count from there
-        self._header: bytes | None = None  # from _HEADER_START to the value, once known
+        self._header = b""  # from _HEADER_START to the value, once known
 
     def read(self, dataset: h5d.DatasetID) -> list[float]:
         """Raises one of _UNREADABLE."""
         if math.prod(dataset.shape) > _MOST_DIGITS:
             raise ValueError("too many for a number")
         if dataset.get_type().get_class() != h5t.REFERENCE:
-            values = np.empty(dataset.shape, np.float64)
-            dataset.read(h5s.ALL, h5s.ALL, values)
-            return values.ravel().tolist()
+            numbers = np.empty(dataset.shape, np.float64)
+            dataset.read(h5s.ALL, h5s.ALL, numbers)
+            return numbers.ravel().tolist()
         addresses = np.empty(dataset.shape, "<u8")
         dataset.read(h5s.ALL, h5s.ALL, addresses, h5t.STD_REF_OBJ)
         starts = [self._base + address for address in addresses.ravel().tolist()]

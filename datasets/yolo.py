@@ -83,14 +83,14 @@ def _yaml_names(path: Path) -> dict[int, str]:
     """Class names by their number; DatasetError if the file has none."""
     content = _yaml(path)
     names = content.get("names")
-    pairs = enumerate(names) if isinstance(names, list) else names.items() if isinstance(names, dict) else ()
-    pairs = [(_number(key), name) for key, name in pairs]
+    given: Iterable = enumerate(names) if isinstance(names, list) else names.items() if isinstance(names, dict) else ()
+    pairs = [(_number(key), name) for key, name in given]
     plain = all(key is not None and isinstance(name, (str, int, float)) for key, name in pairs)
     if not pairs or not plain or len(dict(pairs)) < len(pairs):
         raise DatasetError(f"{path}: lacks the names of the classes, a list under 'names'")
     if "kpt_shape" in content:
         raise DatasetError(f"{path}: is of key points; boxes are expected")
-    return {key: str(name) for key, name in pairs}
+    return {key: str(name) for key, name in pairs if key is not None}
 
 
 def _number(key: Hashable) -> int | None:
@@ -175,7 +175,8 @@ class _Texts(NamedTuple):
     @classmethod
     def below(cls, folder: Path, pictures: Iterable[PurePosixPath]) -> _Texts:
         of_pictures = {name.lower() for picture in pictures for name in (picture.stem, picture.name)}
-        files, lost = [path for path in sorted(folder.iterdir()) if path.is_file()], []
+        files = [path for path in sorted(folder.iterdir()) if path.is_file()]
+        lost: list = []
         for part in ("labels", "images"):
             inside, unseen = files_below(folder / part)
             files, lost = files + inside, lost + unseen
@@ -215,13 +216,14 @@ class _LabelFiles:
         exact = {picture: label_path(picture) for picture in pictures}
         beside = {picture.parent for picture in pictures}
 
-        self._of, self._owners = defaultdict(list), defaultdict(list)
-        alike = defaultdict(list)
+        self._of: defaultdict[PurePosixPath, list[PurePosixPath]] = defaultdict(list)
+        self._owners: defaultdict[PurePosixPath, list[PurePosixPath]] = defaultdict(list)
+        alike: defaultdict[str, list[PurePosixPath]] = defaultdict(list)
         for picture, labels in exact.items():
             if labels in files:
                 self._give(labels, picture)
-            for name in (labels.with_suffix(""), labels.with_name(picture.name)):
-                alike[str(name).lower()].append(picture)
+            for likely in (labels.with_suffix(""), labels.with_name(picture.name)):
+                alike[str(likely).lower()].append(picture)
         for file in sorted(files - set(self._owners)):
             strange = file.parent in beside or file.suffix.lower() != ".txt"
             # what lies beside the pictures would have the same name in the folder of the labels
@@ -276,7 +278,9 @@ def read_yolo(folder: str | Path, quiet: bool = False) -> Pictures:
     for name in ("images", "labels"):
         if not (folder / name).is_dir():
             raise DatasetError(f"{folder}: holds no {name}/, a YOLO folder has images/ and labels/")
-    records, others, repeated = [], Counter(), 0
+    records: list[Record] = []
+    others: Counter[str] = Counter()
+    repeated = 0
     listed, problems = find_pictures(folder / "images")
     found_pictures = {PurePosixPath(p.relative_to(folder).as_posix()): p for p in listed}
     texts = _Texts.below(folder, found_pictures)

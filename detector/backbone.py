@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -66,6 +67,14 @@ class InvertedResidual(nn.Module):
         self.layers = nn.Sequential(*layers)
         self.residual = stride == 1 and inside == outside
 
+    @property
+    def first(self) -> nn.Conv2d:
+        return cast(nn.Conv2d, self.layers[0])
+
+    @property
+    def last(self) -> nn.Conv2d:
+        return cast(nn.Conv2d, self.layers[-1])
+
     def forward(self, x: Tensor) -> Tensor:
         return x + self.layers(x) if self.residual else self.layers(x)
 
@@ -105,13 +114,14 @@ class PyramidBackbone(nn.Module):
 
     def streams(self) -> Iterator[tuple[list[nn.Conv2d], list[nn.Conv2d]]]:
         """Layers whose outputs are added up to a map, from block to block, and the layers that read it."""
-        makers, readers = [self.blocks[0].layers[-1]], []
-        for i, block in enumerate(self.blocks[1:], 1):
-            readers.append(block.layers[0])
+        first, *rest = (cast(InvertedResidual, block) for block in self.blocks)
+        makers, readers = [first.last], []
+        for i, block in enumerate(rest, 1):
+            readers.append(block.first)
             if not block.residual:
                 yield makers, readers
                 makers, readers = [], []
-            makers.append(block.layers[-1])
+            makers.append(block.last)
             if i in _LEVELS:
                 readers.append(self.fpn.inner_blocks[int(_LEVELS[i])][0])
         yield makers, readers
@@ -128,6 +138,7 @@ class PyramidBackbone(nn.Module):
             for conv, kernel, norm in zip(convs, kernels, norms, strict=True):
                 gain = state[f"{norm}.weight"] / torch.sqrt(state[f"{norm}.running_var"] + _BN_EPS)
                 conv.weight.copy_(state[kernel] * gain[:, None, None, None])
+                assert conv.bias is not None  # see `_conv`
                 conv.bias.copy_(state[f"{norm}.bias"] - state[f"{norm}.running_mean"] * gain)
 
 
@@ -168,7 +179,7 @@ class TorchvisionPyramid(nn.Module):
                 levels[self.keys[i]] = x
         return levels
 
-    def train(self, mode: bool = True):
+    def train(self, mode: bool = True) -> TorchvisionPyramid:
         super().train(mode)
         for module in self.body.modules() if self.keep_statistics else ():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):

@@ -42,7 +42,7 @@ def equalise(model: FasterRCNN, views: Iterable[np.ndarray]) -> None:
         gain = (width.max() / width.clamp(min=1e-6)).clamp(1.0, _MOST)
         for maker in makers:
             maker.weight *= gain[:, None, None, None]
-            maker.bias *= gain
+            maker.bias *= gain  # type: ignore[operator] # these layers have a bias
         for reader in readers:
             reader.weight /= gain[None, :, None, None]
 

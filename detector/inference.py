@@ -28,6 +28,11 @@ class OneView(nn.Module):
     Suppressed per class and best first, as the `forward` of the model gives them. model: as of `build_detector`.
     """
 
+    mean: Tensor
+    gain: Tensor
+    anchors: Tensor
+    strides: Tensor
+
     def __init__(self, model: FasterRCNN):
         super().__init__()
         self.model = model
@@ -70,7 +75,7 @@ class OneView(nn.Module):
         rpn, kinds = self.model.rpn, self.anchors.shape[1]
         most = rpn.pre_nms_top_n()
         scorer, mover = rpn.head.cls_logits, rpn.head.bbox_pred
-        index, moves, logits = [], [], []
+        indices, moves, logits = [], [], []
         for level in maps:
             # as products, pixel by pixel, whose sums stay whole where all else is in integers
             pixels = rpn.head.conv(level).permute(0, 2, 3, 1).reshape(-1, scorer.in_channels)
@@ -79,11 +84,11 @@ class OneView(nn.Module):
             # as if followed by many that are sure to be nothing, since the smallest maps hold fewer than are taken
             best, place = F.pad(objectness, (0, most), value=-100.0).topk(most)
             place = place.clamp(max=objectness.shape[0] - 1)
-            index.append(place)
+            indices.append(place)
             moves.append(deltas.view(-1, 4)[place])
             logits.append(best)
         levels = torch.arange(len(maps), device=view.device).repeat_interleave(most)
-        stride, index = self.strides[levels], torch.cat(index)
+        stride, index = self.strides[levels], torch.cat(indices)
         pixel, kind = index // kinds, index % kinds
         wide = _padded(view)[1] // stride
         shift = torch.stack([pixel % wide, pixel // wide], 1) * stride[:, None]

@@ -35,7 +35,7 @@ class NormaliseOnly(GeneralizedRCNNTransform):
     def __init__(self, mean: Sequence[float], std: Sequence[float]):
         super().__init__(min_size=1, max_size=1, image_mean=list(mean), image_std=list(std))
 
-    def resize(self, image: Tensor, target: dict[str, Tensor] | None = None):
+    def resize(self, image: Tensor, target: dict[str, Tensor] | None = None) -> tuple[Tensor, dict[str, Tensor] | None]:
         return image, target
 
 

@@ -32,7 +32,7 @@ class Part:
     def holds(self, boxes: np.ndarray) -> np.ndarray:
         """Which boxes (N, 4) of the photograph are whole in this part, bool (N,)."""
         x1, y1, x2, y2 = self.inner
-        return (boxes[:, :2] > (x1, y1)).all(1) & (boxes[:, 2:] < (x2, y2)).all(1)
+        return np.all(boxes[:, :2] > (x1, y1), axis=1) & np.all(boxes[:, 2:] < (x2, y2), axis=1)
 
 
 def find_parts(width: int, height: int) -> list[Part]:
@@ -52,7 +52,7 @@ def find_parts(width: int, height: int) -> list[Part]:
         return [((0, end), (-np.inf, end - rim)), ((start, side), (start + rim, np.inf))]
 
     return [
-        Part(*((x[0], y[0], x[1], y[1]) for x, y in zip(across, down, strict=True)))
-        for down in along(height)
-        for across in along(width)
+        Part((x1, y1, x2, y2), (left, top, right, bottom))
+        for (y1, y2), (top, bottom) in along(height)
+        for (x1, x2), (left, right) in along(width)
     ]

@@ -31,15 +31,15 @@ def pooled(
     of_columns, x = _shares(boxes[:, 0], boxes[:, 2], size[:, :1], grid, samples)
     of_rows, y = _shares(boxes[:, 1], boxes[:, 3], size[:, 1:], grid, samples)
     places = x[:, :, None] + (y * size[:, :1])[:, None]  # (N, columns, rows)
-    order, lines = [], []
+    orders, lines = [], []
     for k, features in enumerate(maps):
         here = (level == k).nonzero().flatten()
-        order.append(here)
+        orders.append(here)
         lines.append(of_rows[here][:, None] @ features[places[here]])  # (n, columns, grid, C)
-    order = torch.cat(order)
+    order = torch.cat(orders)
     # without reshaping, which ONNX Runtime would make into one that fails where there are no boxes
-    lines = torch.cat(lines).permute(0, 2, 1, 3)  # (N, grid, columns, C)
-    return (of_columns[order][:, None] @ lines).permute(0, 3, 1, 2), order
+    rows = torch.cat(lines).permute(0, 2, 1, 3)  # (N, grid, columns, C)
+    return (of_columns[order][:, None] @ rows).permute(0, 3, 1, 2), order
 
 
 def _shares(start: Tensor, end: Tensor, size: Tensor, grid: int, samples: int) -> tuple[Tensor, Tensor]:
@@ -54,6 +54,6 @@ def _shares(start: Tensor, end: Tensor, size: Tensor, grid: int, samples: int) -
     points = points.clamp(min=0).minimum(size - 1)
     first = points[:, :1].floor()
     count = F.pad((points[:, -1:].floor() - first).flatten(), (0, 1)).max().clamp(max=_LONGEST - 2) + 2
-    pixels = first + torch.arange(count, device=start.device)
+    pixels = first + torch.arange(count, device=start.device)  # type: ignore[call-overload] # a Tensor, to be traced
     near = (1 - (points[..., None] - pixels[:, None]).abs()).clamp(min=0) * inside[..., None]
     return sum(near[:, k::samples] for k in range(samples)) / samples, pixels.minimum(size - 1).long()

@@ -40,7 +40,7 @@ class Detections:
     scores: np.ndarray
     labels: np.ndarray
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         count = len(self.scores)
         if self.boxes.shape != (count, 4) or self.scores.shape != (count,) or self.labels.shape != (count,):
             shapes = self.boxes.shape, self.scores.shape, self.labels.shape
@@ -138,9 +138,9 @@ class Detector(Backed):
                 tall = (boxes[:, 3] - boxes[:, 1]) / reduction
                 stages[stage].append(boxes[(tall >= low) & (tall < high)] / np.float32(full * reduction))
         wide = self._whole(image, self._look(image, _GLANCE))
-        for spot in find_spots(wide.boxes, wide.scores, *image.shape[1::-1], full):
+        for spot in find_spots(wide.boxes, wide.scores, image.shape[1], image.shape[0], full):
             for stage, boxes in network.propose(self._scaled(spot.cut(image), spot.scale)).items():
-                boxes = boxes / np.float32(spot.scale) + np.float32(spot.window[:2] * 2)
+                boxes = boxes / np.float32(spot.scale) + np.array(spot.window[:2] * 2, np.float32)
                 stages[stage].append(boxes[spot.covers(boxes)])
         return {stage: np.concatenate(parts) for stage, parts in stages.items()}
 
@@ -196,7 +196,7 @@ class Detector(Backed):
         views = (self._scaled(spot.cut(image), spot.scale) for spot in spots)
         for spot, (boxes, scores, labels) in zip(spots, self._network.find(views), strict=True):
             kept &= ~spot.covers(wide.boxes)
-            boxes = boxes / np.float32(spot.scale) + np.float32(spot.window[:2] * 2)
+            boxes = boxes / np.float32(spot.scale) + np.array(spot.window[:2] * 2, np.float32)
             parts.append(Detections(boxes, scores, labels)[spot.covers(boxes)])
         found = Detections.joined([wide[kept], *parts])
         found.boxes[:, 0::2] = found.boxes[:, 0::2].clip(0, width)
@@ -214,6 +214,6 @@ class Detector(Backed):
         for part, view in zip(parts, views, strict=True):
             # one after the other: each keeps all cores busy, and several at once take as many times the memory
             [(boxes, scores, labels)] = self._network.find([self._scaled(view, scale)])
-            here = Detections(boxes / np.float32(scale) + np.float32(part.window[:2] * 2), scores, labels)
+            here = Detections(boxes / np.float32(scale) + np.array(part.window[:2] * 2, np.float32), scores, labels)
             fine.append(here[part.holds(here.boxes) & (here.heights < small)])
         return Detections.joined([found[found.heights >= small], self._at_spots(image, Detections.joined(fine), scale)])

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
+from torchvision.models.detection import FasterRCNN
 from torchvision.models.detection.roi_heads import fastrcnn_loss
 from torchvision.ops import box_iou
 
@@ -60,7 +62,7 @@ def usable(record: Record) -> bool:
     return len(record.boxes) > 0 or not record.numbers
 
 
-def detection_losses(model: nn.Module, batch: dict, recipe: Loss, weight: Tensor | None = None) -> dict[str, Tensor]:
+def detection_losses(model: FasterRCNN, batch: dict, recipe: Loss, weight: Tensor | None = None) -> dict[str, Tensor]:
     """The four losses of Faster R-CNN (Ren et al. 2015); that of the classes as `training.losses` has it.
 
     batch: as of `DetectorTask.collate`. weight: of each class, (11,), the background first.
@@ -109,6 +111,7 @@ class DetectorTask(Task):
     """
 
     kind = "detector"
+    model: FasterRCNN
     metrics = ("f1", "recall", "precision", "negatives_left_alone")
 
     def __init__(self, config: Config, quiet: bool = False):
@@ -128,12 +131,12 @@ class DetectorTask(Task):
             self._weight = torch.cat([torch.ones(1), balancing_weights(torch.from_numpy(counts))])
 
     @staticmethod
-    def _stream(config: Config, k: int, examples: Examples):
+    def _stream(config: Config, k: int, examples: Examples) -> Callable[[int], Sample]:
         if not isinstance(examples.data, Pictures):
             return Synthesizer(examples.data, seed=stream_seed(config.seed, k), scene_size=config.data.size).scene
         return partial(_window, DetectionTransform(*config.data.size), examples.data, config.seed, k)
 
-    def stages(self) -> list[nn.Module]:
+    def stages(self) -> Sequence[nn.Module]:
         return self.model.backbone.stages()
 
     def collate(self, examples: Sequence[Sample]) -> dict:
@@ -145,7 +148,7 @@ class DetectorTask(Task):
         return detection_losses(self.model, batch, self._loss, weight)
 
     def score(self, model: nn.Module, batch: dict) -> dict[str, float]:
-        counts = {"found": 0, "right": 0, "digits": 0, "negatives": 0, "left alone": 0}
+        counts: dict[str, float] = {"found": 0, "right": 0, "digits": 0, "negatives": 0, "left alone": 0}
         for image, target in zip(batch["images"], batch["targets"], strict=True):
             prediction = model([image])[0]
             sure = prediction["scores"] >= SURE
@@ -171,8 +174,8 @@ class DetectorTask(Task):
     def picture(self, model: nn.Module) -> Image.Image:
         """What the model detects, labelled."""
         shown = []
-        for index in spread(_SHOWN, len(self.validation)):
-            sample = self.validation[index]
+        for index in spread(_SHOWN, len(self.watched_examples())):
+            sample = self.watched_examples()[index]
             image, _ = to_target(sample)
             found = model([image.to(next(model.parameters()).device)])[0]
             sure = found["scores"] >= SURE
@@ -187,7 +190,7 @@ class DetectorTask(Task):
         return {"architecture": self.architecture}
 
     @staticmethod
-    def build(**architecture) -> nn.Module:
+    def build(**architecture: Any) -> nn.Module:
         return build_detector(**architecture)
 
     @staticmethod
@@ -195,7 +198,7 @@ class DetectorTask(Task):
         return ([torch.zeros(3, *_VALIDATION_SIZE)],)
 
 
-def _network(config: Config) -> tuple[dict, nn.Module]:
+def _network(config: Config) -> tuple[dict, FasterRCNN]:
     """The arguments that rebuild the network, and the network, with the weights to start from."""
     name, start = config.model.backbone or LITE0, config.model.start
     architecture = {} if name == LITE0 else {"backbone": name}

@@ -29,8 +29,9 @@ def order_of(path: str | Path) -> list[str]:
     if path.suffix.lower() == ".json":
         images = read_json(path, dict).get("images")
         listed = isinstance(images, list) and all(isinstance(image, dict) for image in images)
-        names = [image.get("file_name") for image in images] if listed else [None]
-        if not all(isinstance(name, str) for name in names):
+        found = [image.get("file_name") for image in images] if listed else [None]
+        names = [name for name in found if isinstance(name, str)]
+        if len(names) < len(found):
             raise DatasetError(f"{path}: not COCO, a list of objects with a file_name is expected under 'images'")
     else:
         names = read_order(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ from digits.datasets.coco import read_coco
 from digits.datasets.pictures import Record
 from digits.evaluation import detector, pipeline, recognizer
 from digits.evaluation.evaluate import TRUTH
-from digits.evaluation.predictions import Answer, read_predictions
+from digits.evaluation.predictions import Answer, DetectorAnswer, PipelineAnswer, RecognizerAnswer, read_predictions
 from digits.evaluation.report import plain, read_report, row_of
 from digits.evaluation.result import ACCURACY, negatives_of
 from digits.evaluation.run import PREDICTIONS
@@ -32,7 +33,8 @@ from digits.metrics.significance import Interval, McNemar
 Figure = Callable[[np.ndarray], float]  # of pictures by their indices
 
 
-class Measure(NamedTuple):
+@dataclass(frozen=True)
+class Measure:
     """A figure of `count` pictures that is better when higher. right: bool (count,), where it is a share of them."""
 
     name: str
@@ -71,9 +73,9 @@ def markdown(comparisons: Iterable[Comparison]) -> str:
     return "\n".join(lines)
 
 
-def _share(name: str, right: Sequence[bool]) -> Measure:
-    right = np.asarray(right, bool)
-    return Measure(name, len(right), lambda chosen: float(right[chosen].mean()), right)
+def _share(name: str, right: Sequence[bool] | np.ndarray) -> Measure:
+    each = np.asarray(right, bool)
+    return Measure(name, len(each), lambda chosen: float(each[chosen].mean()), each)
 
 
 def _coverage(right: np.ndarray, confidence: np.ndarray) -> Measure:
@@ -83,7 +85,7 @@ def _coverage(right: np.ndarray, confidence: np.ndarray) -> Measure:
     return Measure("coverage at 98 % accuracy", len(right), figure)
 
 
-def _detector(records: Sequence[Record], answers: Mapping[str, Answer]) -> list[Measure]:
+def _detector(records: Sequence[Record], answers: Mapping[str, DetectorAnswer]) -> list[Measure]:
     negatives = negatives_of(records, answers)
     exact = [record for record in records if len(record.labels) and not record.shared_out] + negatives
     matches = match_digits(*detector.columns(exact, answers))
@@ -95,7 +97,7 @@ def _detector(records: Sequence[Record], answers: Mapping[str, Answer]) -> list[
     ]
 
 
-def _recognizer(records: Sequence[Record], answers: Mapping[str, Answer]) -> list[Measure]:
+def _recognizer(records: Sequence[Record], answers: Mapping[str, RecognizerAnswer]) -> list[Measure]:
     numbers = recognizer.numbers_of(records, answers)
     ends = np.cumsum([len(record.numbers) for record in records if record.numbers])
     # a picture is drawn with all its numbers: these are alike
@@ -113,7 +115,7 @@ def _recognizer(records: Sequence[Record], answers: Mapping[str, Answer]) -> lis
     ]
 
 
-def _pipeline(records: Sequence[Record], answers: Mapping[str, Answer]) -> list[Measure]:
+def _pipeline(records: Sequence[Record], answers: Mapping[str, PipelineAnswer]) -> list[Measure]:
     numbered = [record for record in records if record.numbers]
     first = np.array([pipeline.first_right(r, answers[r.image_id]) for r in numbered], bool)
     confidence = np.array([pipeline.first_confidence(answers[r.image_id]) for r in numbered], float)
@@ -128,7 +130,11 @@ def _pipeline(records: Sequence[Record], answers: Mapping[str, Answer]) -> list[
     ]
 
 
-_MEASURES = {"detector": _detector, "recognizer": _recognizer, "pipeline": _pipeline}
+_MEASURES: dict[str, Callable[..., list[Measure]]] = {
+    "detector": _detector,
+    "recognizer": _recognizer,
+    "pipeline": _pipeline,
+}
 
 
 def _load(folder: Path) -> tuple[str, list[Record], dict[str, Answer]]:

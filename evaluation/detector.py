@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from digits.core.boxes import enclosing
 from digits.datasets.pictures import Record
@@ -174,18 +176,24 @@ def _at_threshold(records: Sequence[Record], regions: Mapping[str, list[NumberRe
     }
 
 
-def _reached(found: Sequence[np.ndarray]) -> Share:
+def _reached(found: Sequence[ArrayLike]) -> Share:
     return share_of(np.concatenate([np.zeros(0), *found]) >= _IOU)
 
 
-def _recalls(records, exact, answers, regions) -> dict[str, Share]:
-    recalls = {}
+def _recalls(
+    records: Sequence[Record],
+    exact: Sequence[Record],
+    answers: Mapping[str, DetectorAnswer],
+    regions: Mapping[str, list[NumberRegion]],
+) -> dict[str, Share | float]:
+    recalls: dict[str, Share | float] = {}
     asked = [(record, answers[record.image_id]) for record in exact if len(record.labels)]
-    for stage, name in (("before_nms", "before NMS"), ("after_nms", "after NMS")):
+    stages: dict[Literal["before_nms", "after_nms"], str] = {"before_nms": "before NMS", "after_nms": "after NMS"}
+    for stage, name in stages.items():
         found = [[0.0] * len(r.labels) if answer.error else answer.proposals.get(stage) for r, answer in asked]
         if any(answer.proposals for _, answer in asked):
-            whole = all(values is not None for values in found)
-            recalls[f"digits covered by proposals {name}"] = _reached(found) if whole else NONE
+            known = [values for values in found if values is not None]
+            recalls[f"digits covered by proposals {name}"] = _reached(known) if len(known) == len(found) else NONE
     if any(len(record.labels) for record in exact):
         detected = [best_overlaps(r.boxes, rows(answers[r.image_id].boxes)) for r in exact]
         recalls["digits covered by detections of any class and score"] = _reached(detected)
@@ -198,7 +206,9 @@ def _recalls(records, exact, answers, regions) -> dict[str, Share]:
     return recalls
 
 
-def _failures(records, negatives, regions) -> dict[str, list[Failure]]:
+def _failures(
+    records: Sequence[Record], negatives: Sequence[Record], regions: Mapping[str, list[NumberRegion]]
+) -> dict[str, list[Failure]]:
     """False alarms in negatives, most sure first; numbers without a region, the largest first."""
     alarms = [(seed(region), record, region) for record in negatives for region in regions[record.image_id]]
     alarms.sort(key=lambda alarm: -alarm[0])

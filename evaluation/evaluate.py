@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import digits
 from digits.core.errors import DatasetError, PredictionsError, reason
@@ -15,7 +16,7 @@ from digits.datasets.export import check_unused, common_folder, name_in
 from digits.datasets.files import write_bytes, write_text
 from digits.datasets.pictures import Pictures, Problem, Record
 from digits.evaluation import detector, pipeline, recognizer
-from digits.evaluation.predictions import Answer, read_predictions
+from digits.evaluation.predictions import read_predictions
 from digits.evaluation.report import read_report, write_report
 from digits.evaluation.result import THESE_DATA, Result, Threshold
 from digits.evaluation.run import PREDICTIONS, Model, complete
@@ -30,7 +31,7 @@ _NEEDED = {
 
 
 def score(
-    kind: str, records: Sequence[Record], answers: Mapping[str, Answer], thresholds: Sequence[Threshold] = ()
+    kind: str, records: Sequence[Record], answers: Mapping[str, Any], thresholds: Sequence[Threshold] = ()
 ) -> Result:
     """The figures of a kind, "detector", "recognizer" or "pipeline"; see the modules of these names."""
     if kind == "detector":
@@ -90,9 +91,10 @@ def evaluate(
     around = common_folder(records)
     truth = coco_document(records, lambda record: name_in(around, record))
     answers = read_predictions(model, kind, records) if isinstance(model, Path) else {}
+    about_model: Mapping[str, object] = {"predictions": _digest(model)} if isinstance(model, Path) else model.identity
     identity = {
         "kind": kind,
-        "model": {"predictions": _digest(model)} if isinstance(model, Path) else model.identity,
+        "model": about_model,
         "digits": digits.__version__,
         "pictures": hashlib.sha256(json.dumps([truth, str(around)]).encode()).hexdigest(),
     }
@@ -112,7 +114,7 @@ def evaluate(
     left_out = len(pictures.problems)
     about = {
         "data": f"{pictures.name}, {len(records)} pictures" + (f", {left_out} left out" if left_out else ""),
-        **identity["model"],
+        **about_model,
         "digits": digits.__version__,
     }
     write_report(out, kind, about, result, quiet)

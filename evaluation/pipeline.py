@@ -35,7 +35,10 @@ from digits.metrics import (
     precision_recall_f1,
     reliability,
 )
+from digits.metrics.end_to_end import Judgement
 from digits.pipeline.results import shown
+
+_Judgements = Mapping[str, Sequence[Judgement]]  # of every record, by which readings count
 
 _FIRST, _SURE = "first readings right", "first readings called read that are right"
 _ALARMS, _UNOPENED = "photographs without a number in which one is read", "photographs that could not be opened"
@@ -95,7 +98,7 @@ def sure(answer: PipelineAnswer) -> list[PhotoReading]:
     return [reading for reading in answer.readings if reading.status == "read"]
 
 
-def judged(record: Record, readings: Sequence[PhotoReading]):
+def judged(record: Record, readings: Sequence[PhotoReading]) -> Judgement:
     """The `Judgement` of these readings of a photograph."""
     numbers = numbers_of(record)
     return judge(
@@ -233,7 +236,7 @@ def _end_to_end(judgements: Sequence) -> dict[str, float]:
     }
 
 
-def _by_number(records: Sequence[Record], judgements, first_of: Mapping[str, bool]) -> dict[str, dict]:
+def _by_number(records: Sequence[Record], judgements: _Judgements, first_of: Mapping[str, bool]) -> dict[str, dict]:
     """Tables by height, orientation and length of the numbers. first_of: whether a photograph's first is right."""
     each = [
         (number, read, told, first_of[record.image_id])
@@ -262,7 +265,9 @@ def _by_number(records: Sequence[Record], judgements, first_of: Mapping[str, boo
     }
 
 
-def _failures(records, answers, judgements) -> dict[str, list[Failure]]:
+def _failures(
+    records: Sequence[Record], answers: Mapping[str, PipelineAnswer], judgements: _Judgements
+) -> dict[str, list[Failure]]:
     """Wrong readings that are said, most sure first; numbers that are not read, the largest first."""
     wrong, lost = [], []
     for record, heard, told in zip(records, judgements["read"], judgements["read or unsure"], strict=True):

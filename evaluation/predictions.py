@@ -17,7 +17,7 @@ import codecs
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -75,7 +75,7 @@ class _Answer(_Strict):
     error: str | None = None
 
     @model_validator(mode="after")
-    def _answers_or_says_why_not(self):
+    def _answers_or_says_why_not(self) -> _Answer:
         given = [name for name in self.needed if name in self.model_fields_set]
         if self.error is not None and given:
             raise ValueError(f"{given[0]} beside error: a picture is either answered or could not be read")
@@ -152,15 +152,19 @@ class PipelineAnswer(_Answer):
     seconds: float | None = None
 
 
-ANSWERS = {"detector": DetectorAnswer, "recognizer": RecognizerAnswer, "pipeline": PipelineAnswer}
 Answer = DetectorAnswer | RecognizerAnswer | PipelineAnswer
+ANSWERS: dict[str, type[Answer]] = {
+    "detector": DetectorAnswer,
+    "recognizer": RecognizerAnswer,
+    "pipeline": PipelineAnswer,
+}
 
 
 def parse_line(line: str | bytes, kind: str) -> Answer:
     """One line; ValueError, saying in short what is wrong with it, if it is no answer of this kind."""
-    mark = "\ufeff" if isinstance(line, str) else codecs.BOM_UTF8
+    plain = line.removeprefix("\ufeff") if isinstance(line, str) else line.removeprefix(codecs.BOM_UTF8)
     try:
-        return ANSWERS[kind].model_validate_json(line.removeprefix(mark))
+        return ANSWERS[kind].model_validate_json(plain)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"]))
@@ -168,22 +172,23 @@ def parse_line(line: str | bytes, kind: str) -> Answer:
         raise ValueError(f"{place}: {reason}" if place else reason) from None
 
 
-def read_predictions(path: str | Path, kind: str, records: Sequence[Record]) -> dict[str, Answer]:
+def read_predictions(path: str | Path, kind: str, records: Sequence[Record]) -> dict[str, Any]:
     """The answers of a file by the id of the picture, one for each of `records`.
 
-    kind: "detector", "recognizer" or "pipeline". Raises PredictionsError, naming the line, if one is malformed, answers
-    a picture a second time or one that is not among the records; and if some have no answer.
+    kind: "detector", "recognizer" or "pipeline", of whose type they are. Raises PredictionsError, naming the line,
+    if one is malformed, answers a picture a second time or one that is not among the records; and if some have no
+    answer.
     """
     wanted = {record.image_id: record for record in records}
-    answers: dict[str, Answer] = {}
+    answers: dict[str, Any] = {}
     lines: dict[str, int] = {}
     try:
         text = read_text(path)
     except OSError as error:
         raise PredictionsError(f"{path}: {reason(error)}") from None
     except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise PredictionsError(f"{path}: line {line}: not UTF-8 text") from None
+        broken = error.object.count(b"\n", 0, error.start) + 1
+        raise PredictionsError(f"{path}: line {broken}: not UTF-8 text") from None
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue

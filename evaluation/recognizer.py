@@ -94,7 +94,7 @@ def score(
     truths, texts, right = numbers.truths, numbers.texts, numbers.right
     unopened, negatives = could_not_open(records, answers), negatives_of(records, answers)
     confusion = confusion_matrix(truths, texts)
-    measures = {
+    measures: dict[str, dict] = {
         "numbers": {
             "numbers": len(truths),
             "crops without a number": len(negatives),
@@ -112,8 +112,8 @@ def score(
         "by_class": _by_class(confusion),
     }
     if negatives:
-        said = [reading.text for record in negatives for reading in answers[record.image_id].readings]
-        empty = Share(sum(not text for text in said) / len(negatives), len(negatives))
+        told = [reading.text for record in negatives for reading in answers[record.image_id].readings]
+        empty = Share(sum(not text for text in told) / len(negatives), len(negatives))
         measures["crops_without_a_number"] = {"left empty": empty}
     coverage, accuracy, threshold = accuracy_coverage(right, numbers.confidence)
     curves = {
@@ -161,7 +161,9 @@ def _by_class(confusion: np.ndarray) -> dict[str, dict]:
     return table
 
 
-def _failures(numbers: Numbers, negatives, answers) -> dict[str, list[Failure]]:
+def _failures(
+    numbers: Numbers, negatives: Sequence[Record], answers: Mapping[str, RecognizerAnswer]
+) -> dict[str, list[Failure]]:
     """Misread numbers, and numbers read where there are none; most sure first."""
     wrong = [
         (sure, Failure(record, f"{truth}, read {text or 'nothing'} {shown(max(sure, 0))}", box, _NOWHERE))

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from html import escape
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -97,7 +97,8 @@ def _setting(value: object) -> str:
         )
     if isinstance(value, float):
         return f"{value:.3g}"
-    return f"{value[:12]}…" if _DIGEST.fullmatch(str(value)) else str(value)
+    text = str(value)
+    return f"{text[:12]}…" if _DIGEST.fullmatch(text) else text
 
 
 def _pairs(title: str, figures: Mapping[str, object]) -> _Table:
@@ -164,7 +165,7 @@ def _boxed(content: str, name: str) -> str:
     return f'<div class="wide" role="region" tabindex="0" aria-label="{escape(name)}">{content}</div>'
 
 
-def plain(value: object):
+def plain(value: object) -> Any:
     """As JSON has it: arrays as lists, and null for a number that is not finite."""
     if isinstance(value, dict):
         return {key: plain(each) for key, each in value.items()}

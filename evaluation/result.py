@@ -46,7 +46,7 @@ class Share(float):
         return f"{round(self * self.of)} of {self.of} ({self:.{0 if self.of < _FEW else 1}%})".replace("%", " %")
 
 
-def share_of(values: Sequence[bool]) -> Share:
+def share_of(values: Sequence[bool] | np.ndarray) -> Share:
     """Of those that hold."""
     return Share(float(np.mean(values)) if len(values) else NONE, len(values))
 
@@ -87,7 +87,8 @@ class Result:
 
 def could_not_open(records: Sequence[Record], answers: Mapping[str, Answer]) -> list[str]:
     """Why pictures could not be read, a message each. Their numbers count as missed."""
-    return [answers[record.image_id].error for record in records if answers[record.image_id].error is not None]
+    errors = (answers[record.image_id].error for record in records)
+    return [error for error in errors if error is not None]
 
 
 def negatives_of(records: Sequence[Record], answers: Mapping[str, Answer]) -> list[Record]:
@@ -121,5 +122,5 @@ def grouped(names: Sequence[str], keys: Sequence[str], row: Callable[[np.ndarray
 def thinned(columns: dict[str, np.ndarray], most: int = 500) -> dict[str, np.ndarray]:
     """Columns of a curve with evenly chosen rows, the first and the last among them, where there are too many."""
     count = len(next(iter(columns.values())))
-    chosen = np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int)) if count else []
+    chosen = np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int)) if count else np.zeros(0, int)
     return {name: np.asarray(values)[chosen] for name, values in columns.items()}

@@ -40,7 +40,7 @@ class Model(NamedTuple):
     thresholds: tuple[Threshold, ...] = ()
 
 
-def _identity(detector: Detector) -> dict[str, str]:
+def _identity(detector: Detector) -> dict[str, object]:
     return {"detector": detector.header["sha256"], "long side": str(detector.long_side)}
 
 
@@ -53,9 +53,10 @@ def recognizer_model(recognizer: Recognizer) -> Model:
 
 
 def reader_model(reader: Reader) -> Model:
+    detector, recognizer = reader.own_networks()
     identity = {
-        **_identity(reader.detector),
-        "recognizer": reader.recognizer.header["sha256"],
+        **_identity(detector),
+        "recognizer": recognizer.header["sha256"],
         "calibration": {**vars(reader.fusion), "weights": dict(reader.fusion.weights)},
         "threshold": str(reader.min_confidence),
     }

@@ -10,9 +10,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
-def _checked(right, confidence) -> tuple[np.ndarray, np.ndarray]:
+def _checked(right: ArrayLike, confidence: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     right, confidence = np.asarray(right, bool), np.asarray(confidence, float)
     if right.shape != confidence.shape:
         raise ValueError(f"as many confidences as answers are needed, got {right.shape} and {confidence.shape}")
@@ -21,7 +22,7 @@ def _checked(right, confidence) -> tuple[np.ndarray, np.ndarray]:
     return right, confidence
 
 
-def accuracy_coverage(right: np.ndarray, confidence: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def accuracy_coverage(right: ArrayLike, confidence: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Coverage and accuracy at every threshold that keeps anything, from high to low, each float64 (K,).
 
     An input is kept if its confidence is at least the threshold, so that ties are kept or dropped together. Coverage is
@@ -39,7 +40,7 @@ def accuracy_coverage(right: np.ndarray, confidence: np.ndarray) -> tuple[np.nda
     return kept[last] / max(1, len(order)), accuracy[last], ordered[last]
 
 
-def coverage_at_accuracy(right: np.ndarray, confidence: np.ndarray, accuracy: float = 0.98) -> tuple[float, float]:
+def coverage_at_accuracy(right: ArrayLike, confidence: ArrayLike, accuracy: float = 0.98) -> tuple[float, float]:
     """The largest coverage at which those kept are right with at least `accuracy`, and its threshold.
 
     Goodfellow et al. 2013 report it at 98 %. Coverage is 0 and the threshold inf if it cannot be reached, nan if there
@@ -50,14 +51,14 @@ def coverage_at_accuracy(right: np.ndarray, confidence: np.ndarray, accuracy: fl
     >>> coverage_at_accuracy([True, True, False, True], [0.9, 0.8, 0.7, 0.6], 0.98)
     (0.5, 0.8)
     """
-    if not len(right):
+    if not np.size(right):
         return float("nan"), float("inf")
     coverage, accuracies, thresholds = accuracy_coverage(right, confidence)
     enough = np.flatnonzero(accuracies >= accuracy)
     return (float(coverage[enough[-1]]), float(thresholds[enough[-1]])) if len(enough) else (0.0, float("inf"))
 
 
-def kept_at(right: np.ndarray, confidence: np.ndarray, threshold: float) -> tuple[float, float]:
+def kept_at(right: ArrayLike, confidence: ArrayLike, threshold: float) -> tuple[float, float]:
     """Coverage and accuracy at a threshold chosen elsewhere; accuracy is nan if nothing is kept.
 
     >>> kept_at([True, False, False], [0.9, 0.8, -np.inf], 0.8)
@@ -77,24 +78,24 @@ class Reliability(NamedTuple):
     accuracy: np.ndarray
 
 
-def reliability(right: np.ndarray, confidence: np.ndarray, bins: int = 15) -> Reliability:
+def reliability(right: ArrayLike, confidence: ArrayLike, bins: int = 15) -> Reliability:
     """The reliability diagram of Guo et al. 2017: `bins` of equal width, (0, 1/K], (1/K, 2/K], …; 0 is in the first.
 
     >>> diagram = reliability([True, False], [0.9, 0.2], bins=2)
     >>> diagram.counts.tolist(), diagram.accuracy.tolist()
     ([1, 1], [0.0, 1.0])
     """
-    right, confidence = _checked(right, confidence)
-    answered = np.isfinite(confidence)
-    right, confidence = right[answered], confidence[answered]
-    place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    fits, sure = _checked(right, confidence)
+    answered = np.isfinite(sure)
+    fits, sure = fits[answered], sure[answered]
+    place = np.clip(np.ceil(sure * bins).astype(int) - 1, 0, bins - 1)
     counts = np.bincount(place, minlength=bins)
-    sums = [np.bincount(place, weights, minlength=bins) for weights in (confidence, right)]
+    sums = [np.bincount(place, weights, minlength=bins) for weights in (sure, fits)]
     means = [np.divide(total, counts, out=np.full(bins, np.nan), where=counts > 0) for total in sums]
     return Reliability(counts, *means)
 
 
-def expected_calibration_error(right: np.ndarray, confidence: np.ndarray, bins: int = 15) -> float:
+def expected_calibration_error(right: ArrayLike, confidence: ArrayLike, bins: int = 15) -> float:
     """How far confidence and accuracy lie apart, over the bins of `reliability`, weighted by their counts.
 
     >>> round(expected_calibration_error([True, True, True, False], [0.9, 0.9, 0.9, 0.9]), 6)

@@ -8,6 +8,7 @@ from contextlib import redirect_stdout
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from pycocotools import mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
@@ -21,14 +22,14 @@ _STATS = (
 )
 
 
-def _xywh(boxes: np.ndarray) -> np.ndarray:
+def _xywh(boxes: ArrayLike) -> np.ndarray:
     boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
     if not np.isfinite(boxes).all():
         raise ValueError("a box is not finite")
     return np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], 1)
 
 
-def overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+def overlaps(boxes: ArrayLike, others: ArrayLike) -> np.ndarray:
     """Intersection over union, float64 (N, M), of boxes (N, 4) and others (M, 4).
 
     >>> overlaps([[0, 0, 10, 10]], [[0, 0, 10, 5], [20, 0, 30, 10]]).tolist()
@@ -40,7 +41,7 @@ def overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
     return mask.iou(boxes, others, [0] * len(others))
 
 
-def best_overlaps(truth_boxes: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+def best_overlaps(truth_boxes: ArrayLike, boxes: ArrayLike) -> np.ndarray:
     """For each truth (N, 4) of a picture its best intersection over union with any of the boxes (M, 4), float64 (N,).
 
     The recall of proposals or of regions at 0.5 is the share of these that reach it.
@@ -57,7 +58,7 @@ def _coco(boxes: Sequence, labels: Sequence, scores: Sequence | None = None) -> 
 
     Made by hand: its `loadRes` does not take an empty list. Ids begin at 1: to COCOeval a match with id 0 is none.
     """
-    annotations = []
+    annotations: list[dict[str, object]] = []
     for picture, (rows, classes) in enumerate(zip(boxes, labels, strict=True), start=1):
         each = np.ones(len(rows)) if scores is None else scores[picture - 1]
         if not np.isfinite(np.asarray(each, float)).all():
@@ -86,7 +87,14 @@ def _coco(boxes: Sequence, labels: Sequence, scores: Sequence | None = None) -> 
     return made
 
 
-def _evaluated(truth_boxes, truth_labels, boxes, scores, labels, localisation: bool = False) -> COCOeval:
+def _evaluated(
+    truth_boxes: Sequence[ArrayLike],
+    truth_labels: Sequence[ArrayLike],
+    boxes: Sequence[ArrayLike],
+    scores: Sequence[ArrayLike],
+    labels: Sequence[ArrayLike],
+    localisation: bool = False,
+) -> COCOeval:
     with redirect_stdout(io.StringIO()):  # it prints what it does
         run = COCOeval(_coco(truth_boxes, truth_labels), _coco(boxes, labels, scores), "bbox")
         run.params.useCats = 0 if localisation else 1
@@ -100,11 +108,11 @@ def _or_nan(value: float) -> float:
 
 
 def coco_scores(
-    truth_boxes: Sequence[np.ndarray],
-    truth_labels: Sequence[np.ndarray],
-    boxes: Sequence[np.ndarray],
-    scores: Sequence[np.ndarray],
-    labels: Sequence[np.ndarray],
+    truth_boxes: Sequence[ArrayLike],
+    truth_labels: Sequence[ArrayLike],
+    boxes: Sequence[ArrayLike],
+    scores: Sequence[ArrayLike],
+    labels: Sequence[ArrayLike],
     *,
     localisation: bool = False,
 ) -> dict:
@@ -128,7 +136,9 @@ def coco_scores(
     with redirect_stdout(io.StringIO()):
         run.accumulate()
         run.summarize()
-    figures = {name: _or_nan(value) for name, value in zip(_STATS, run.stats, strict=True)}
+    figures: dict[str, float | np.ndarray] = {
+        name: _or_nan(value) for name, value in zip(_STATS, run.stats, strict=True)
+    }
     precision = run.eval["precision"][:, :, :, 0, -1]  # (IoU, recall, class), all sizes, 100 detections
     present = precision[:, :, precision.max((0, 1)) > -1]
     if not localisation:
@@ -154,7 +164,13 @@ class Matches(NamedTuple):
     truths: np.ndarray
 
 
-def match_digits(truth_boxes, truth_labels, boxes, scores, labels) -> Matches:
+def match_digits(
+    truth_boxes: Sequence[ArrayLike],
+    truth_labels: Sequence[ArrayLike],
+    boxes: Sequence[ArrayLike],
+    scores: Sequence[ArrayLike],
+    labels: Sequence[ArrayLike],
+) -> Matches:
     """COCO's matching, by which `mean_average_precision` can be taken of any choice of the pictures.
 
     Parameters as of `coco_scores`.
@@ -210,7 +226,7 @@ def mean_average_precision(matches: Matches, chosen: np.ndarray | None = None) -
     return float(by_overlap.mean()), float(by_overlap[0])
 
 
-def false_alarms(scores: Sequence[np.ndarray], threshold: float) -> tuple[float, float]:
+def false_alarms(scores: Sequence[ArrayLike], threshold: float) -> tuple[float, float]:
     """False alarms a picture, and the share of pictures with any, at a threshold.
 
     scores: of each picture that shows no number, those of what was found there nevertheless, (N,).
@@ -224,7 +240,7 @@ def false_alarms(scores: Sequence[np.ndarray], threshold: float) -> tuple[float,
     return float(counts.mean()), float((counts > 0).mean())
 
 
-def false_alarm_curve(scores: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def false_alarm_curve(scores: Sequence[ArrayLike]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """`false_alarms` at every threshold at which they change, from high to low: thresholds, alarms a picture, shares.
 
     Each float64 (K,); empty if there is no alarm.
@@ -232,10 +248,11 @@ def false_alarm_curve(scores: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndar
     >>> [values.round(2).tolist() for values in false_alarm_curve([[0.9, 0.4], [], [0.9]])]
     [[0.9, 0.4], [0.67, 1.0], [0.67, 0.67]]
     """
-    everything = np.sort(np.concatenate([np.zeros(0), *(np.asarray(each, float) for each in scores)]))
+    of_pictures = [np.asarray(each, float) for each in scores]
+    everything = np.sort(np.concatenate([np.zeros(0), *of_pictures]))
     if np.isnan(everything).any():
         raise ValueError("a score is not a number")
-    worst = np.sort([max(each) for each in scores if len(each)])
+    worst = np.sort([each.max() for each in of_pictures if len(each)])
     thresholds = np.unique(everything)[::-1]
     total = max(1, len(scores))
     counts = len(everything) - np.searchsorted(everything, thresholds)

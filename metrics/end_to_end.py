@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from digits.metrics.detection import overlaps
 
@@ -24,7 +25,7 @@ class Judgement(NamedTuple):
 
 
 def judge(
-    truths: Sequence[str], truth_boxes: np.ndarray, texts: Sequence[str], boxes: np.ndarray, iou: float = 0.5
+    truths: Sequence[str], truth_boxes: ArrayLike, texts: Sequence[str], boxes: ArrayLike, iou: float = 0.5
 ) -> Judgement:
     """Pairs readings with numbers, one to one, and says what became of each.
 
@@ -63,7 +64,7 @@ def precision_recall_f1(right: int, answered: int, there: int) -> tuple[float, f
 
 
 def all_digits_right(
-    truth_boxes: np.ndarray, truth_labels: Sequence[int], boxes: np.ndarray, labels: Sequence[int], iou: float = 0.5
+    truth_boxes: ArrayLike, truth_labels: ArrayLike, boxes: ArrayLike, labels: ArrayLike, iou: float = 0.5
 ) -> bool:
     """The strict count of the SVHN detection assignments: as many digits as there are, each of the right class and box.
 
@@ -75,11 +76,11 @@ def all_digits_right(
     >>> all_digits_right([[0, 0, 10, 20]], [1], [[0, 0, 10, 19], [30, 0, 40, 20]], [1, 1])
     False
     """
-    if len(truth_labels) != len(labels):
+    there, found = np.asarray(truth_labels), np.asarray(labels)
+    if len(there) != len(found):
         return False
-    fits = overlaps(truth_boxes, boxes) >= iou
-    fits &= np.equal.outer(np.asarray(truth_labels), np.asarray(labels))
-    return paired_count(fits) == len(truth_labels)
+    fits = (overlaps(truth_boxes, boxes) >= iou) & np.equal.outer(there, found)
+    return paired_count(fits) == len(there)
 
 
 def paired_count(fits: np.ndarray) -> int:
@@ -91,7 +92,7 @@ def paired_count(fits: np.ndarray) -> int:
     partner = [-1] * fits.shape[1]
 
     def place(row: int, tried: set[int]) -> bool:
-        for column in np.flatnonzero(fits[row]):
+        for column in np.flatnonzero(fits[row]).tolist():
             if column not in tried:
                 tried.add(column)
                 if partner[column] < 0 or place(partner[column], tried):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 NOTHING = 10  # row and column of a confusion matrix for a digit that is not there
 
@@ -128,7 +129,7 @@ class ClassScores(NamedTuple):
     weighted: tuple[float, float, float]
 
 
-def _ratio(part, whole) -> np.ndarray:
+def _ratio(part: ArrayLike, whole: ArrayLike) -> np.ndarray:
     return np.divide(part, whole, out=np.zeros(np.shape(part)), where=np.asarray(whole) > 0)
 
 
@@ -147,5 +148,10 @@ def class_scores(confusion: np.ndarray) -> ClassScores:
     micro.append(_ratio(2 * right.sum(), read.sum() + there.sum()))
     weighted = _ratio(each @ there, np.full(3, there.sum()))
     macro = each[:, occurs].mean(1) if occurs.any() else np.zeros(3)
-    means = (tuple(float(v) for v in values) for values in (macro, micro, weighted))
-    return ClassScores(*np.where(occurs, each, np.nan), there, *means)
+    precision, recall, f1 = np.where(occurs, each, np.nan)
+    return ClassScores(precision, recall, f1, there, _means(macro), _means(micro), _means(weighted))
+
+
+def _means(values: Iterable) -> tuple[float, float, float]:
+    precision, recall, f1 = map(float, values)
+    return precision, recall, f1

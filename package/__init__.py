@@ -6,7 +6,30 @@
 ('1428', 'read')
 """
 
+from typing import TYPE_CHECKING
+
 from digits.core.lazy import lazy_names
+
+if TYPE_CHECKING:  # the same names, for type checkers and editors
+    from digits.core.errors import ConfigError as ConfigError
+    from digits.core.errors import DatasetError as DatasetError
+    from digits.core.errors import DeviceError as DeviceError
+    from digits.core.errors import DigitsError as DigitsError
+    from digits.core.errors import Diverged as Diverged
+    from digits.core.errors import ImageError as ImageError
+    from digits.core.errors import PredictionsError as PredictionsError
+    from digits.core.errors import TrainingError as TrainingError
+    from digits.core.errors import WeightsError as WeightsError
+    from digits.core.images import load_image as load_image
+    from digits.detector import Detections as Detections
+    from digits.detector import Detector as Detector
+    from digits.pipeline.reader import Reader as Reader
+    from digits.pipeline.reader import read as read
+    from digits.pipeline.results import Digit as Digit
+    from digits.pipeline.results import Reading as Reading
+    from digits.pipeline.results import Scene as Scene
+    from digits.recognizer import Recognizer as Recognizer
+    from digits.recognizer import Transcription as Transcription
 
 __version__ = "0.1.0"
 

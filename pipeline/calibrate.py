@@ -45,7 +45,7 @@ def _numbers(sample: Sample) -> list[tuple[str, np.ndarray]]:
     return [(text, enclosing(boxes)) for text, boxes in zip(sample.numbers, sample.number_boxes(), strict=True)]
 
 
-def _looked_at(reader: Reader, image: np.ndarray, numbers) -> _Picture:
+def _looked_at(reader: Reader, image: np.ndarray, numbers: list[tuple[str, np.ndarray]]) -> _Picture:
     looks = [reader.look_at(image, found) for found in reader.detector.looks(image)]
     return _Picture(image.shape[1::-1], numbers, looks)
 
@@ -131,9 +131,9 @@ def calibrate(
     _, fusion = max((_fitted(pictures, *weights) for weights in grid), key=lambda scored: scored[0])
 
     reader = Reader(detector, recognizer, fusion=fusion)
-    told = [[_told(reader, picture, look) for look in picture.looks] for picture in pictures]
-    threshold = _threshold(told, precision)
-    told = _at(threshold, told)
+    by_look = [[_told(reader, picture, look) for look in picture.looks] for picture in pictures]
+    threshold = _threshold(by_look, precision)
+    told = _at(threshold, by_look)
     right = [right for of_picture in told for _, right in of_picture]
     read = [right for of_picture in told for sure, right in of_picture if sure >= threshold]
     return replace(fusion, threshold=threshold), {

@@ -8,7 +8,7 @@ the detector, whose gradient is confined to a few boxes, would light up every ed
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 
@@ -108,28 +108,30 @@ def explain(reader: Reader, image: np.ndarray, passes: int = 30, seed: int = 0) 
     """Explain every reading of an upright photograph, RGB uint8 (H, W, 3), most likely house number first.
 
     Where nothing is read, the strongest candidate is explained, if there is one. passes, seed: of Monte-Carlo dropout.
-    reader: one of `digits.Detector` and `digits.Recognizer`. Raises DigitsError without Captum.
+    reader: one of `digits.Detector` and `digits.Recognizer`, else TypeError. Raises DigitsError without Captum.
     """
     require_captum()
+    detector, recognizer = reader.own_networks()
     look = reader.look(image)
     regions, seen, readings = look.regions, look.seen, look.readings
     crops = reader.cut(image, regions)[::2]  # the close ones, which are read
+    explained: Mapping[int, Reading | None] = readings
     if regions and not readings:
-        readings = {0: None}  # the strongest candidate
+        explained = {0: None}  # the strongest candidate
     explanations = []
-    for i, reading in readings.items():
+    for i, reading in explained.items():
         text = reading.text if reading else ""
-        maps = recognizer_maps(reader.recognizer, crops[i], text)
+        maps = recognizer_maps(recognizer, crops[i], text)
         explanations.append(
             Explanation(
                 reading,
                 regions[i],
                 seen[i].close,
                 letterbox(crops[i]),
-                detector_map(reader.detector, image, regions[i].digit_boxes, regions[i].evidence.argmax(1)),
+                detector_map(detector, image, regions[i].digit_boxes, regions[i].evidence.argmax(1)),
                 maps[0],
                 maps[1:],
-                _doubt(reader, regions[i], crops[i], text, passes, seed),
+                _doubt([reader.fuse(regions[i], each) for each in recognizer.sample(crops[i], passes, seed)], text),
             )
         )
     return explanations
@@ -184,7 +186,9 @@ def detector_map(detector: Detector, image: np.ndarray, boxes: np.ndarray, label
     return np.max(maps, axis=0)
 
 
-def _heat(score: Callable, layer: nn.Module, inputs: Tensor, target=None, of_input: bool = False) -> Tensor:
+def _heat(
+    score: Callable, layer: nn.Module, inputs: Tensor, target: Tensor | int | None = None, of_input: bool = False
+) -> Tensor:
     """What speaks for scores in the output, or input, of a layer: float (B, 1, h, w), 0 or more."""
     from captum.attr import LayerGradientXActivation
 
@@ -204,15 +208,14 @@ def _log_odds(logits: Tensor) -> Tensor:
 
 def _unit(heat: Tensor) -> np.ndarray:
     """Scaled by its maximum where there is any, as float32."""
-    heat = heat.float().cpu().numpy()
-    return heat / (heat.max() or 1)
+    values = heat.float().cpu().numpy()
+    return values / (values.max() or 1)
 
 
-def _doubt(reader: Reader, region: NumberRegion, crop: np.ndarray, text: str, passes: int, seed: int) -> Doubt:
+def _doubt(sampled: Sequence[Transcription], text: str) -> Doubt:
     """Each pass is weighed against what the detector saw, as a reading is: what varies is the recogniser alone."""
-    sampled = [reader.fuse(region, seen) for seen in reader.recognizer.sample(crop, passes, seed)]
     probabilities = np.array([each.probability_of(text) for each in sampled])
     texts = Counter(each.text for each in sampled)
     agreeing = texts.pop(text, 0)
     mean, spread = float(probabilities.mean()), float(probabilities.std())
-    return Doubt(passes, mean, spread, agreeing, tuple(texts.most_common(_OTHERS)))
+    return Doubt(len(sampled), mean, spread, agreeing, tuple(texts.most_common(_OTHERS)))

@@ -136,8 +136,8 @@ def _close_up(image: np.ndarray, explanation: Explanation) -> np.ndarray:
     def cut(source: np.ndarray) -> np.ndarray:
         """The same window of the photograph and of its map, which is of another size; black beyond the edges."""
         scale = source.shape[1] / image.shape[1]
-        window = [round(v * scale) for v in (*corner, corner[0] + across, corner[1] + down)]
-        return np.asarray(Image.fromarray(source).crop(window).resize(_TILE, Image.Resampling.BILINEAR))
+        x1, y1, x2, y2 = (round(v * scale) for v in (*corner, corner[0] + across, corner[1] + down))
+        return np.asarray(Image.fromarray(source).crop((x1, y1, x2, y2)).resize(_TILE, Image.Resampling.BILINEAR))
 
     picture = Image.fromarray(_glowing(cut(image), cut(explanation.detector_map)))
     draw = ImageDraw.Draw(picture)

@@ -49,9 +49,10 @@ def export_onnx(
     """
     views = crops = None
     if photographs is not None:
-        reader = reader_of(detector, recognizer, "torch")
+        finder = Detector(detector, "cpu", backend="torch")
+        reader = Reader(finder, Recognizer(recognizer, "cpu", backend="torch"))
         images = [load_image(photograph) for photograph in photographs]
-        views = [reader.detector.view(image, 0)[0] for image in images]
+        views = [finder.view(image, 0)[0] for image in images]
         cut = ([letterbox(crop) for crop in reader.cut(image, reader.find(image))] for image in images)
         crops = [np.stack(each) for each in cut if each]
     suffix = SUFFIXES["onnx" if photographs is None else "int8"]

@@ -50,7 +50,7 @@ class Fusion:
     weights: Mapping[str, float] = field(default_factory=lambda: {"text": 1.0})
     threshold: float = 0.5
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _check_number("digit_weight", self.digit_weight, 0, _MOST)
         _check_number("length_weight", self.length_weight, 0, _MOST)
         _check_number("threshold", self.threshold, 0, 1)

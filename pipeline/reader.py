@@ -6,14 +6,14 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import islice, pairwise
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol, TypeVar, cast
 
 import numpy as np
 from PIL import Image
@@ -25,7 +25,7 @@ from digits.core.resources import shipped
 from digits.detector import Detections, Detector
 from digits.pipeline.fuse import Fusion, Seen, confidence, features, fuse, same_place
 from digits.pipeline.merge import NumberRegion, candidates
-from digits.pipeline.results import Digit, Reading, Scene
+from digits.pipeline.results import Box, Digit, Reading, Scene
 from digits.recognizer import Recognizer, Transcription
 from digits.recognizer.crops import cut_both
 
@@ -33,11 +33,16 @@ CALIBRATION = "calibration.json"
 EFFORTS = ("quick", "normal", "thorough")
 _WHOLE = 2  # looks of a detector, after which come those at parts
 _AT_ONCE = 2  # photographs of many that are read at once; as many are in memory
+_In = TypeVar("_In")
+_Out = TypeVar("_Out")
 _MAX_REGIONS = 24  # a photograph's best regions; more than this many numbers is noise
 
 
 class DetectorLike(Protocol):
-    """Anything that finds digits as `Detector` does; `looks` may yield no more than what `predict` finds."""
+    """Anything that finds digits as `Detector` does; `looks` may yield no more than what `predict` finds.
+
+    That is what reading needs. Explaining looks into the networks, and needs a `Detector` and a `Recognizer`.
+    """
 
     def predict(self, images: list[np.ndarray]) -> list[Detections]: ...
 
@@ -66,7 +71,7 @@ class Look:
 class _Room:
     """Memory for photographs that are read at once: for as many pixels as a single one may have."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._pixels = 0
         self._freed = threading.Condition()
 
@@ -154,7 +159,7 @@ class Reader:
         name = None
         if not isinstance(source, Image.Image) and hasattr(source, "read"):
             name = source_name(source)
-            source = bytes_of(source, name)  # kept as bytes, so that the scene can be drawn later
+            source = bytes_of(cast(BinaryIO, source), name)  # kept as bytes, so that the scene can be drawn later
         with open_image(source, name) as picture, room.taken(picture.size[0] * picture.size[1]):
             started = time.perf_counter()
             width, height, look = self._look_at(picture)
@@ -166,6 +171,13 @@ class Reader:
         """Width, height, and what is seen; the pixels are let go of before there is room for another picture's."""
         image = picture.load()
         return *image.shape[1::-1], self.look(image)
+
+    def own_networks(self) -> tuple[Detector, Recognizer]:
+        """What this reader reads with, for what looks into it. Raises TypeError if they are no more than like these."""
+        if isinstance(self.detector, Detector) and isinstance(self.recognizer, Recognizer):
+            return self.detector, self.recognizer
+        kinds = type(self.detector).__name__, type(self.recognizer).__name__
+        raise TypeError(f"a reader of a Detector and a Recognizer expected, got one of {kinds[0]} and {kinds[1]}")
 
     def look(self, image: np.ndarray) -> Look:
         """What is seen in an upright photograph, RGB uint8 (H, W, 3), looked at as closely as it takes."""
@@ -252,19 +264,19 @@ class Reader:
         return reading.status == "read", reading.confidence * (0.02 + tall) ** 0.25
 
 
-def _ahead(function: Callable, items: Iterable, count: int) -> Iterator:
+def _ahead(function: Callable[[_In], _Out], items: Iterable[_In], count: int) -> Generator[_Out, None, None]:
     """What a function makes of each item, in order; of so many at once. What `items` raises is raised in its turn."""
     if count == 1:
         yield from map(function, items)
         return
     pool, process = ThreadPoolExecutor(count, "digits-read"), os.getpid()
 
-    def submitted() -> Iterator[Future]:
+    def submitted() -> Iterator[Future[_Out]]:
         try:
             for item in items:
                 yield pool.submit(function, item)
         except Exception as error:
-            failed = Future()
+            failed: Future[_Out] = Future()
             failed.set_exception(error)
             yield failed
 
@@ -281,13 +293,13 @@ def _ahead(function: Callable, items: Iterable, count: int) -> Iterator:
         pool.shutdown(cancel_futures=True)
 
 
-def _clip(box, width: int, height: int) -> tuple[float, float, float, float]:
+def _clip(box: Sequence[float] | np.ndarray, width: int, height: int) -> tuple[float, float, float, float]:
     x1, x2 = (float(np.clip(x, 0, width)) for x in (box[0], box[2]))
     y1, y2 = (float(np.clip(y, 0, height)) for y in (box[1], box[3]))
     return x1, y1, x2, y2
 
 
-def _digit_boxes(region: NumberRegion, count: int, width: int, height: int) -> list[tuple]:
+def _digit_boxes(region: NumberRegion, count: int, width: int, height: int) -> list[Box]:
     """A box for each character read: the detector's where the counts agree, else the region in equal parts."""
     if count == len(region.digit_boxes):
         return [_clip(box, width, height) for box in region.digit_boxes]

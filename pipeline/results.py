@@ -10,6 +10,7 @@ from digits.core.drawing import BLACK, BLUE, ORANGE, WHITE, Label, grown, outlin
 from digits.core.images import Source, load_image
 
 Box = tuple[float, float, float, float]
+FORMAT = 1  # of the JSON of a scene; a higher one means that its keys changed
 STATUSES = ("read", "unsure", "none")
 COLOURS = {"read": BLUE, "unsure": ORANGE}
 _INKS = {"read": WHITE, "unsure": BLACK}  # on these
@@ -44,7 +45,7 @@ class Digit:
     probability: float
     box: Box
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _check_probability("probability", self.probability)
         _check_box(self.box)
 
@@ -71,7 +72,7 @@ class Reading:
     status: str
     digits: tuple[Digit, ...]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not self.text.isdigit():
             raise ValueError(f"text must be digits, got {self.text!r}")
         if len(self.digits) != len(self.text):
@@ -123,8 +124,9 @@ class Scene:
         return self.readings[0].text if self.readings else ""
 
     def to_dict(self) -> dict:
-        """Plain Python types, as `digits read --json` prints them."""
+        """Plain Python types, as `digits read --json` prints them; "format" changes when the keys do."""
         return {
+            "format": FORMAT,
             "path": self.path,
             "width": self.width,
             "height": self.height,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from digits.core.boxes import cut_region, is_stacked
@@ -13,7 +15,9 @@ _ROOM = (0.9, 0.2)  # likewise, along the number and across it: a digit more wou
 _LEVEL = np.deg2rad(7)  # lines steeper than this are turned level first
 
 
-def cut_number(image: np.ndarray, boxes: np.ndarray, margins=(MARGIN,) * 4) -> np.ndarray:
+def cut_number(
+    image: np.ndarray, boxes: np.ndarray, margins: Sequence[float] | np.ndarray = (MARGIN,) * 4
+) -> np.ndarray:
     """Cut one number out of an image, laid out as a line.
 
     image: RGB uint8 (H, W, 3). boxes: digit boxes (N, 4), N >= 1, in reading order. margins: left, top, right,
@@ -45,7 +49,7 @@ def cut_both(image: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return cut_number(image, boxes), cut_with_room(image, boxes)
 
 
-def _side_by_side(image: np.ndarray, boxes: np.ndarray, margins) -> np.ndarray:
+def _side_by_side(image: np.ndarray, boxes: np.ndarray, margins: Sequence[float] | np.ndarray) -> np.ndarray:
     """The digits of a stack, top to bottom, as a line from left to right."""
     tall = float(np.median(boxes[:, 3] - boxes[:, 1]))
     left, top, right, bottom = (m * tall for m in margins)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -27,7 +29,7 @@ class Residual(nn.Module):
             nn.Conv2d(outside, outside, 3, 1, 1, bias=False),
             nn.BatchNorm2d(outside),
         )
-        self.shortcut = nn.Identity()
+        self.shortcut: nn.Module = nn.Identity()
         if stride > 1 or inside != outside:
             self.shortcut = nn.Sequential(nn.Conv2d(inside, outside, 1, stride, bias=False), nn.BatchNorm2d(outside))
 
@@ -116,7 +118,7 @@ class NumberNet(nn.Module):
             self.suffix = nn.Linear(channels + 256, SUFFIX_CLASSES)
             self.flags = nn.Linear(256, FLAG_COUNT)
 
-    def stages(self) -> list[nn.Module]:
+    def stages(self) -> Sequence[nn.Module]:
         """The features, from the image inwards, a stage a resolution."""
         return by_resolution(self.features)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -19,7 +19,7 @@ from digits.core.errors import WeightsError
 from digits.core.resources import shipped
 from digits.core.weights import restore
 from digits.datasets.contact import contact_sheet
-from digits.datasets.degrade import degrade, for_scenes
+from digits.datasets.degrade import A, degrade, for_scenes
 from digits.datasets.items import Sample, empty_boxes, spread
 from digits.datasets.mixture import Listed, Mixture
 from digits.datasets.pictures import Pictures, Record
@@ -71,7 +71,16 @@ def drawn_crop(synthesizer: Synthesizer, index: int) -> Crop:
     )
 
 
-def _cut(image, boxes, text: str, covered: int | None, rng, image_id: str, *, plain: bool) -> Crop:
+def _cut(
+    image: np.ndarray,
+    boxes: np.ndarray,
+    text: str,
+    covered: int | None,
+    rng: np.random.Generator,
+    image_id: str,
+    *,
+    plain: bool,
+) -> Crop:
     if not text:
         return Crop(letterbox(image), negative(), image_id)
     if text.isdigit() and rng.random() < _TURNED:
@@ -107,7 +116,7 @@ def _varied(image: np.ndarray, boxes: np.ndarray, rng: np.random.Generator) -> t
     x1, y1, x2, y2 = enclosing(boxes) + np.array([-1.3, -1.0, 1.3, 1.0]) * tall
     left, top = max(0, int(x1)), max(0, int(y1))
     part = image[top : max(top + 2, int(y2) + 1), left : max(left + 2, int(x2) + 1)]
-    boxes = boxes - np.float32([left, top, left, top])
+    boxes = boxes - np.array([left, top, left, top], np.float32)
     scale = min(1.0, 64 / tall)  # no more than a crop shows
     if rng.random() < 0.3:
         scale = min(scale, max(8.0, tall * rng.uniform(0.4, 0.9)) / tall)
@@ -129,7 +138,7 @@ def _varied(image: np.ndarray, boxes: np.ndarray, rng: np.random.Generator) -> t
 
 
 @lru_cache(maxsize=1)
-def _camera():
+def _camera() -> A.Compose:
     return for_scenes()
 
 
@@ -227,6 +236,7 @@ class RecognizerTask(Task):
     """
 
     kind = "recognizer"
+    model: NumberNet
     metrics = ("exact", "length_accuracy", "suffix_accuracy", "no_suffix_accuracy", "flag_accuracy")
 
     def __init__(self, config: Config, quiet: bool = False):
@@ -252,7 +262,7 @@ class RecognizerTask(Task):
             return partial(drawn_crop, Synthesizer(examples.data, seed=stream_seed(config.seed, k)))
         return partial(_crop, examples.data, config.seed, k)
 
-    def stages(self) -> list[nn.Module]:
+    def stages(self) -> Sequence[nn.Module]:
         return self.model.stages()
 
     def collate(self, examples: Sequence[Crop]) -> dict:
@@ -278,7 +288,7 @@ class RecognizerTask(Task):
     @torch.inference_mode()
     def picture(self, model: nn.Module) -> Image.Image:
         """What the model reads in crops."""
-        crops = [self.validation[index] for index in spread(_SHOWN, len(self.validation))]
+        crops = [self.watched_examples()[index] for index in spread(_SHOWN, len(self.watched_examples()))]
         inputs = collate(crops)["crops"].to(next(model.parameters()).device)
         heads = [log_softmax(logits.float().cpu().numpy()) for logits in model(normalise(inputs))][:2]
         shown = []
@@ -288,7 +298,7 @@ class RecognizerTask(Task):
         return contact_sheet(shown, height=HEIGHT)
 
     def header(self, model: nn.Module) -> dict:
-        header = {"architecture": self.architecture}
+        header: dict[str, Any] = {"architecture": self.architecture}
         if self.validation is not None:
             header["temperature"] = fit_temperature(model, self._unwatched())
         return header
@@ -298,12 +308,12 @@ class RecognizerTask(Task):
         fresh = [partial(drawn_crop, Synthesizer(each.data, seed=_VALIDATION_SEED)) for each in self.watched
                  if not isinstance(each.data, Pictures)]  # fmt: skip
         if not fresh:
-            return [self.validation[i] for i in range(len(self.validation))]
+            return [self.watched_examples()[i] for i in range(len(self.watched_examples()))]
         first = max(each.count or _VALIDATION_CROPS for each in self.watched)
         return [drawn(i) for drawn in fresh for i in range(first, first + 2 * _VALIDATION_CROPS)]
 
     @staticmethod
-    def build(**architecture) -> nn.Module:
+    def build(**architecture: Any) -> nn.Module:
         return NumberNet(**architecture)
 
     @staticmethod
@@ -315,7 +325,7 @@ def _crop(pictures: Pictures, seed: int, stream: int, draw: int) -> Crop:
     return picture_crop(*draw_picture(pictures, seed, stream, draw))
 
 
-def _network(config: Config) -> nn.Module:
+def _network(config: Config) -> NumberNet:
     """With the weights to start from."""
     backbone, start = config.model.backbone or "residual", config.model.start
     if start is None:
@@ -341,10 +351,10 @@ def fit_temperature(model: nn.Module, crops: Sequence[Crop]) -> float:
     def cost(temperature: float) -> float:
         total = 0.0
         for (length, digit), batch in zip(scored, batches, strict=True):
-            cost = {"ignore_index": IGNORED, "reduction": "sum"}
-            total += F.cross_entropy(length / temperature, batch["lengths"], **cost).item()
+            summed = partial(F.cross_entropy, ignore_index=IGNORED, reduction="sum")
+            total += summed(length / temperature, batch["lengths"]).item()
             flat = (digit / temperature).flatten(0, 1)
-            total += F.cross_entropy(flat, batch["digits"].flatten(), **cost).item()
+            total += summed(flat, batch["digits"].flatten()).item()
         return total
 
     return min(np.arange(0.6, 3.01, 0.05).round(2).tolist(), key=cost)

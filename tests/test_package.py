@@ -1,7 +1,9 @@
 """What a user installs: the wheel, the example, two commands."""
 
+import ast
 import doctest
 import importlib
+import inspect
 import re
 import subprocess
 import sys
@@ -29,6 +31,7 @@ def test_the_wheel_holds_one_package_with_weights(wheel):
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"digits"}
     for needed in (
+        "digits/py.typed",
         "digits/detector/weights/detector.safetensors",
         "digits/recognizer/weights/recognizer.safetensors",
         "digits/pipeline/calibration.json",
@@ -80,6 +83,18 @@ def test_public_names():
         assert name in dir(digits)
     with pytest.raises(AttributeError, match="nonsense"):
         _ = digits.nonsense
+
+
+@pytest.mark.parametrize("package", ["digits", "digits.datasets", "digits.metrics"])
+def test_type_checkers_know_every_public_name(package):
+    """What is loaded on first use is imported once more where type checkers alone look."""
+    module = importlib.import_module(package)
+    (block,) = (node for node in ast.parse(inspect.getsource(module)).body if isinstance(node, ast.If))
+    assert ast.unparse(block.test) == "TYPE_CHECKING"
+    told = {name.asname: (line.module, name.name) for line in block.body for name in line.names}
+    assert set(told) == set(module.__all__) - {"__version__"}
+    for public, (home, name) in told.items():
+        assert getattr(module, public) is getattr(importlib.import_module(home), name)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -28,7 +29,7 @@ class Batches:
         return (self.last - self.first) * len(self.parts)
 
 
-def move(batch, device: str | torch.device):
+def move(batch: Any, device: str | torch.device) -> Any:
     """Every tensor in nested lists, tuples and dicts, on `device`."""
     if isinstance(batch, Tensor):
         return batch.to(device, non_blocking=True)

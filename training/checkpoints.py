@@ -64,7 +64,7 @@ def read_last(folder: Path) -> tuple[dict | None, list[Path]]:
 
     Raises WeightsError if there are checkpoints and all of them are damaged.
     """
-    damaged = []
+    damaged: list[Path] = []
     for name in (NEXT, LAST, PREVIOUS):  # the next one, if a kill came between its writing and its renaming
         try:
             return read_checkpoint(folder / name), damaged
@@ -86,11 +86,11 @@ def set_aside(damaged: Sequence[Path], step: int) -> list[str]:
 
 def random_states(device: torch.device) -> dict:
     """Every state that random numbers of this process are drawn from."""
-    kind, keys, position, has_gauss, cached = np.random.get_state()
+    kind, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
     return {
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
-        "numpy": [kind, torch.from_numpy(keys.astype(np.int64)), position, has_gauss, cached],
+        "numpy": [kind, torch.from_numpy(np.asarray(keys, np.int64)), position, has_gauss, cached],
         "python": random.getstate(),
     }
 

@@ -9,7 +9,7 @@ import difflib
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -283,5 +283,5 @@ def _keys(place: tuple) -> list[str]:
     for step in place:
         if isinstance(step, str) and step in model.model_fields:
             inner = model.model_fields[step].annotation
-            model = next(iter(getattr(inner, "__args__", (inner,))))
+            model = cast(type[BaseModel], next(iter(getattr(inner, "__args__", (inner,)))))
     return list(model.model_fields)

@@ -18,7 +18,7 @@ Only `negatives/` is needed; what else is there is used.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from importlib.resources import files
@@ -56,7 +56,7 @@ def _surroundings(sample: Sample) -> Sample:
     around = enclosing(sample.boxes) + np.array([-0.6, -0.4, 0.6, 0.4]) * tall
     left, top = np.maximum(around[:2], 0).astype(int)
     image = np.ascontiguousarray(cut_region(sample.image, around))
-    return replace(sample, image=image, boxes=sample.boxes - np.float32([left, top, left, top]))
+    return replace(sample, image=image, boxes=sample.boxes - np.array([left, top, left, top], np.float32))
 
 
 @lru_cache(maxsize=1)
@@ -96,7 +96,7 @@ def load_sources(
     def note(name: str, pictures: Pictures) -> None:
         problems.extend(Problem(f"{name}/{image_id}", reason) for image_id, reason in pictures.problems)
 
-    def annotated(name: str, group=lambda record: record.image_id) -> list[Sample]:
+    def annotated(name: str, group: Callable[[Record], str] = lambda record: record.image_id) -> list[Sample]:
         if not (data / name).is_dir():
             return []
         whole = read_annotated(data / name)
@@ -209,6 +209,7 @@ def open_examples(config: Config, use: str, usable: Callable[[Record], bool], qu
     missing, malformed or has nothing to learn from.
     """
     opened = []
+    data: Pictures | Sources
     for source in getattr(config.data, use):
         if source.synthetic is not None:
             fonts, mined = (path and _located(config, path) for path in (source.fonts, source.mined))
@@ -224,11 +225,12 @@ def open_examples(config: Config, use: str, usable: Callable[[Record], bool], qu
             part = trusted(part)
             useless = [record.image_id for record in part.records if not usable(record)]
             problems = [Problem(image_id, f"nothing that a {config.kind} can learn from") for image_id in useless]
-            data = Pictures(part.name, filter(usable, part.records), [*part.problems, *problems])
-            if not len(data):
+            kept = Pictures(part.name, filter(usable, part.records), [*part.problems, *problems])
+            if not len(kept):
                 raise DatasetError(f"{part.name}: nothing in it that a {config.kind} can learn from")
-            if next(data.readable(), None) is None:
+            if next(kept.readable(), None) is None:
                 raise DatasetError(f"{part.name}: none of its pictures can be decoded")
+            data = kept
         opened.append(Examples(source.name, data, source.count))
     return opened
 
@@ -251,9 +253,11 @@ def chosen(examples: Examples) -> list[int]:
 
     They are all opened once, lest one breaks the run when an epoch is over.
     """
+    pictures = examples.data
+    assert isinstance(pictures, Pictures)
     readable = []
-    for index in spread(examples.count, len(examples.data)):
-        readable += [index for _ in examples.data.readable([index])]
+    for index in spread(examples.count, len(pictures)):
+        readable += [index for _ in pictures.readable([index])]
     return readable
 
 
@@ -273,7 +277,7 @@ def digit_counts(examples: Sequence[Examples], shares: Sequence[float]) -> np.nd
     total = np.zeros(10)
     for each, share in zip(examples, shares, strict=True):
         if isinstance(each.data, Pictures):
-            items = each.data.records
+            items: Iterable[Record | Sample] = each.data.records
         else:
             items = map(Synthesizer(each.data, seed=0).number, range(_SAMPLED))
         text = ("".join(item.numbers) or "".join(map(str, item.labels)) for item in items)

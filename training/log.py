@@ -68,7 +68,7 @@ class RunLog:
         self._bar.start()
         return self
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, *error: object) -> None:
         self._bar.stop()
         self.tell_left_out()
         with suppress(OSError):  # a full disk has been told already, and must not hide what else has happened

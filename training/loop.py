@@ -7,19 +7,21 @@ checkpoint holds no more than what has been learned, the random states and the s
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext, suppress
 from itertools import islice
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from digits.core.device import resolve_precision
 from digits.core.errors import Diverged, WeightsError
 from digits.core.signals import leave_to_the_parent
+from digits.core.weights import to_device
 from digits.training.batches import Batches, move
 from digits.training.checkpoints import (
     BEST,
@@ -64,7 +66,7 @@ class Training:
         self.spans = spans(config.stages, self.epoch_steps)
         if team.size > 1 and team.device.type == "cuda":  # torch has none for processors: there, each has its own
             nn.SyncBatchNorm.convert_sync_batchnorm(task.model)
-        self.model = task.model.to(team.device, memory_format=torch.channels_last)
+        self.model = to_device(task.model, team.device)
         self.average = AveragedModel(self.model, multi_avg_fn=moving_average(config.optimiser.ema))
         self.parts = Parts(self.model, task.stages())
         self.optimiser = make_optimiser(config.optimiser, self.parts)
@@ -136,7 +138,7 @@ class Training:
         seen: list[dict[str, Tensor]] = []
         for i, batch in enumerate(batches):
             apart = self.team.size > 1 and i < len(batches) - 1  # gradients are exchanged once a step
-            with net.no_sync() if apart else nullcontext():
+            with net.no_sync() if apart and isinstance(net, DistributedDataParallel) else nullcontext():
                 with self._autocast():
                     losses = net(move(batch, self.team.device))
                 self.scaler.scale(sum(losses.values()) / len(batches)).backward()
@@ -198,14 +200,15 @@ class Training:
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
         """The task's metrics on its validation data, each process reading its part of them."""
+        validation = self.task.watched_examples()
         model.eval()
         self.team.agree(model)
-        mine = range(self.team.rank, len(self.task.validation), self.team.size)
+        mine = range(self.team.rank, len(validation), self.team.size)
         size = self.config.data.batch_size
         indices = [list(mine[i : i + size]) for i in range(0, len(mine), size)]
         counts: dict[str, float] = {}
         with torch.inference_mode():
-            for batch in self._loader(self.task.validation, indices, self.task.collate):
+            for batch in self._loader(validation, indices, self.task.collate):
                 for name, value in self.task.score(model, move(batch, self.team.device)).items():
                     counts[name] = counts.get(name, 0.0) + value
         total: dict[str, float] = {}
@@ -218,7 +221,7 @@ class Training:
         size, pieces = self.config.data.batch_size, self.config.optimiser.accumulate
         return Batches(self.step, span.last, size, pieces, self.team.rank, self.team.size)
 
-    def _loader(self, data, indices, collate: Callable) -> DataLoader:
+    def _loader(self, data: Dataset, indices: Iterable, collate: Callable) -> DataLoader:
         return DataLoader(
             data,
             batch_sampler=indices,
@@ -229,7 +232,7 @@ class Training:
             generator=torch.Generator(),  # of its own: making it must not move the random state just restored
         )
 
-    def _autocast(self):
+    def _autocast(self) -> torch.autocast:
         return torch.autocast(self.team.device.type, _DTYPES[self.precision], enabled=self.precision != "fp32")
 
     def _save(self, log: RunLog | None) -> None:
@@ -271,6 +274,6 @@ class Training:
         return self.average.module.eval().cpu()
 
 
-def _log(training: Training, quiet: bool):
+def _log(training: Training, quiet: bool) -> AbstractContextManager[RunLog | None]:
     """The log, kept by the first process alone."""
     return RunLog(training.out, training.step, training.steps, quiet) if training.team.first else nullcontext()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -19,10 +21,10 @@ def class_losses(logits: Tensor, labels: Tensor, recipe: Loss, weight: Tensor | 
     [1.3862943649291992, 0.0]
     """
     logits = logits.float()
-    kept = {"ignore_index": -1, "reduction": "none"}
-    losses = F.cross_entropy(logits, labels, weight, label_smoothing=recipe.smoothing, **kept)
+    per_row = partial(F.cross_entropy, ignore_index=-1, reduction="none")
+    losses = per_row(logits, labels, weight, label_smoothing=recipe.smoothing)
     if recipe.focal:
-        probability = torch.exp(-F.cross_entropy(logits, labels, **kept))
+        probability = torch.exp(-per_row(logits, labels))
         losses = losses * (1 - probability) ** recipe.focal
     return losses
 

@@ -63,5 +63,7 @@ def plot_runs(runs: Sequence[str | Path], path: str | Path) -> None:
         axes.set_axis_off()
     if len(runs) > 1:
         handles = {line.get_label(): line for axes in figure.axes for line in axes.get_lines()}
-        figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=min(4, len(runs)))
+        figure.legend(
+            list(handles.values()), list(map(str, handles)), loc="outside lower center", ncols=min(4, len(runs))
+        )
     write_figure(path, figure)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -64,11 +65,11 @@ class Processes:
         if self.size > 1:
             dist.barrier()
 
-    def gather(self, value) -> list:
+    def gather(self, value: object) -> list:
         """What every process has, in the order of their ranks."""
         if self.size == 1:
             return [value]
-        values = [None] * self.size
+        values: list[Any] = [None] * self.size
         dist.all_gather_object(values, value)
         return values
 

@@ -117,7 +117,7 @@ def _check_folder(out: Path, config: Config, resume: bool) -> None:
             raise ConfigError(f"{out}: was begun with {key} {before.get(key)}, not {now.get(key)}; resume it as it was")
 
 
-def _flat(value, key: str = "") -> dict:
+def _flat(value: object, key: str = "") -> dict:
     """Nested dicts and lists as one dict with dotted keys."""
     if not isinstance(value, (dict, list)):
         return {key: value}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
@@ -36,20 +36,22 @@ class Range(BaseModel):
 
     @model_validator(mode="after")
     def _sensible(self) -> Range:
-        if (self.choices is None) == (self.low is None or self.high is None):
+        ends = None if self.low is None or self.high is None else (self.low, self.high)
+        if (self.choices is None) == (ends is None):
             raise ValueError("needs either choices, or low and high")
-        if self.choices is None and not self.low < self.high:
+        if ends is not None and not ends[0] < ends[1]:
             raise ValueError(f"low {self.low} is not below high {self.high}")
         if self.log and (self.step is not None or not (self.low or 0) > 0):
             raise ValueError("log goes from above 0, and with no step")
         return self
 
     def suggest(self, trial: Trial, key: str) -> bool | int | float | str:
-        if self.choices is not None:
-            return trial.suggest_categorical(key, list(self.choices))
-        if all(isinstance(value, int) for value in (self.low, self.high, self.step or 1)):
-            return trial.suggest_int(key, self.low, self.high, step=self.step or 1, log=self.log)
-        return trial.suggest_float(key, self.low, self.high, step=self.step, log=self.log)
+        low, high, step = self.low, self.high, self.step
+        if low is None or high is None:
+            return cast("bool | int | float | str", trial.suggest_categorical(key, list(self.choices or ())))
+        if isinstance(low, int) and isinstance(high, int) and isinstance(step, int | None):
+            return trial.suggest_int(key, low, high, step=step or 1, log=self.log)
+        return trial.suggest_float(key, low, high, step=step, log=self.log)
 
 
 def load_space(path: str | Path) -> dict[str, Range]:
@@ -117,7 +119,7 @@ def search(
         except ValueError:
             raise ConfigError(f"{out}: was begun with another space; search on in another folder") from None
 
-        def watch(step: int, measured: dict, trial=trial) -> None:
+        def watch(step: int, measured: dict, trial: Trial = trial) -> None:
             trial.report(measured[metric], step)
             if trial.should_prune():
                 raise optuna.TrialPruned

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 from digits.core.errors import TrainingError
 
@@ -16,15 +17,15 @@ class Interrupted(TrainingError):
 class Signals:
     """How many signals to stop have come."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.count = 0
 
     @contextmanager
     def caught(self) -> Iterator[None]:
         """The first Ctrl-C or SIGTERM is only counted; the next one does what it usually does."""
-        usual = {}
+        usual: dict[int, Any] = {}
 
-        def note(number: int, _) -> None:
+        def note(number: int, _: object) -> None:
             self.count += 1
             signal.signal(number, usual[number])
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
 from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from digits.datasets.mixture import Listed
 from digits.training.data import Examples
 
 
@@ -27,11 +29,11 @@ class Task(ABC):
     examples: Sequence[Examples]
     watched: Sequence[Examples]
     train: Dataset
-    validation: Dataset | None
+    validation: Listed | None
     epoch_samples: int | None
 
     @abstractmethod
-    def stages(self) -> list[nn.Module]:
+    def stages(self) -> Sequence[nn.Module]:
         """The model's features in stages, from the image inwards; all that is in none of them is a head."""
 
     @abstractmethod
@@ -60,13 +62,18 @@ class Task(ABC):
 
     @staticmethod
     @abstractmethod
-    def build(**architecture) -> nn.Module:
+    def build(**architecture: Any) -> nn.Module:
         """The network of a weights file, from its header's `architecture`."""
 
     @staticmethod
     @abstractmethod
     def example() -> tuple:
         """Arguments of the model for one picture or crop, to see how long it takes."""
+
+    def watched_examples(self) -> Listed:
+        """Those of validation, which there must be."""
+        assert self.validation is not None
+        return self.validation
 
     def compile(self) -> None:
         """Have torch.compile translate what is worth it."""

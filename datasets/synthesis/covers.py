@@ -42,7 +42,7 @@ def cover_end(
     elif kind < 0.65:
         mask, colour = _leaves(rng, mask, tall)
     elif kind < 0.82:  # glare
-        colour = np.float32([255, 253, 246]) * rng.uniform(0.9, 1.0)
+        colour = np.array([255, 253, 246], np.float32) * rng.uniform(0.9, 1.0)
         mask = mask * rng.uniform(0.9, 1.0)
     else:  # worn away, or painted over: what is around it
         colour = image.reshape(-1, 3)[rng.integers(0, image.shape[0] * image.shape[1], 64)].mean(0)
@@ -66,7 +66,7 @@ def _leaves(rng, mask: np.ndarray, tall: float) -> tuple[np.ndarray, np.ndarray]
     ys, xs = np.nonzero(mask > 0.5)
     if not len(ys):
         return mask, colour
-    green = random_colour(rng, rng.uniform(30, 130)) * np.float32([0.8, 1.1, 0.6])
+    green = random_colour(rng, rng.uniform(30, 130)) * np.array([0.8, 1.1, 0.6], np.float32)
     for _ in range(60):
         k = int(rng.integers(len(ys)))
         axes = (max(1, int(tall * rng.uniform(0.08, 0.22))), max(1, int(tall * rng.uniform(0.04, 0.12))))

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import cv2
 import numpy as np
@@ -52,7 +53,9 @@ class Typeface:
     _font: ImageFont.FreeTypeFont | None = field(default=None, repr=False)
 
     def _open(self, size: int) -> ImageFont.FreeTypeFont:
-        return ImageFont.load_default(size) if self.path is None else ImageFont.truetype(self.path, size)
+        if self.path is None:  # given a size, it is one that scales
+            return cast(ImageFont.FreeTypeFont, ImageFont.load_default(size))
+        return ImageFont.truetype(self.path, size)
 
     def glyph(self, char: str) -> Glyph | None:
         """The character's mask, or None where the font draws nothing for it."""
@@ -63,16 +66,16 @@ class Typeface:
                     self._glyphs[char] = None
                     return None
                 self._font = self._open(max(8, round(100 * GLYPH_HEIGHT / (bottom - top))))
-            self._glyphs[char] = self._render(char)
+            self._glyphs[char] = self._render(char, self._font)
         return self._glyphs[char]
 
-    def _render(self, char: str) -> Glyph | None:
-        left, top, right, bottom = (int(v) for v in self._font.getbbox(char))
+    def _render(self, char: str, font: ImageFont.FreeTypeFont) -> Glyph | None:
+        left, top, right, bottom = (int(v) for v in font.getbbox(char))
         if not (0 < right - left < 6 * GLYPH_HEIGHT and 0 < bottom - top < 3 * GLYPH_HEIGHT):
             return None
         canvas = Image.new("L", (right - left + 8, bottom - top + 8))
-        ImageDraw.Draw(canvas).text((4 - left, 4 - top), char, fill=255, font=self._font)
-        zero_top = int(self._font.getbbox("0")[1])
+        ImageDraw.Draw(canvas).text((4 - left, 4 - top), char, fill=255, font=font)
+        zero_top = int(font.getbbox("0")[1])
         return make_glyph(np.asarray(canvas), top - 4 - zero_top)
 
     def thumbnails(self) -> np.ndarray | None:

@@ -38,6 +38,7 @@ def random_number(rng: np.random.Generator, lengths: tuple[float, ...]) -> str:
 
 def random_range(rng: np.random.Generator) -> str:
     """Two numbers joined as on a door that has both: 12-14, 12 – 14, 12/3; or by what joins no door's numbers."""
+    marks: tuple[str, ...]
     first = int(rng.integers(1, 10 ** int(rng.choice([1, 2, 3], p=[0.25, 0.5, 0.25]))))
     if rng.random() < 0.65:
         second, marks = first + int(rng.choice([1, 2, 2, 2, 4, 6])), ("-", "-", "–", "/")

@@ -15,7 +15,7 @@ from digits.datasets.synthesis.patch import Canvas, blur, cloud, grain, ink_agai
 def _shadow(rng, canvas: Canvas, ink: np.ndarray, tall: float, light: np.ndarray) -> None:
     dx, dy = light * tall * rng.uniform(0.03, 0.16)
     cast = blur(shift(ink, dx, dy), tall * rng.uniform(0.005, 0.05))
-    canvas.over(cast * rng.uniform(0.25, 0.85), np.float32([10, 10, 12]))
+    canvas.over(cast * rng.uniform(0.25, 0.85), np.array([10, 10, 12], np.float32))
 
 
 def _paint(rng, canvas: Canvas, ink: np.ndarray, luma: float) -> None:
@@ -35,13 +35,13 @@ def metal(rng, canvas: Canvas, ink: np.ndarray, tall: float, ground: float, ligh
         _shadow(rng, canvas, ink, tall, light)
     luma = ink_against(rng, ground)
     if rng.random() < 0.25:
-        brass = np.float32([1.25, 1.0, 0.55]) * luma
+        brass = np.array([1.25, 1.0, 0.55], np.float32) * luma
         canvas.over(ink, brass, cloud(rng, ink.shape, rng.uniform(0, 25)))
     else:
         _paint(rng, canvas, ink, luma)
     if rng.random() < 0.1:
         rust = np.clip(cloud(rng, ink.shape, 1.0) + grain(rng, ink.shape, 0.5, 3), 0, 1)
-        canvas.over(ink * rust * rng.uniform(0.3, 0.9), np.float32([115, 62, 28]))
+        canvas.over(ink * rust * rng.uniform(0.3, 0.9), np.array([115, 62, 28], np.float32))
     soft = blur(ink, tall * rng.uniform(0.012, 0.04))
     dx, dy = light * tall * 0.03
     canvas.shade(ink, (shift(soft, dx, dy) - shift(soft, -dx, -dy)) * rng.uniform(40, 150))
@@ -74,7 +74,7 @@ def worn(rng, canvas: Canvas, ink: np.ndarray, tall: float, ground: float, light
 
 def halo(rng, canvas: Canvas, ink: np.ndarray, tall: float, ground: float, light: np.ndarray) -> None:
     """Lit from behind: light around digits that are themselves dark or bright."""
-    warm = np.float32([255, rng.uniform(215, 255), rng.uniform(150, 255)])
+    warm = np.array([255, rng.uniform(215, 255), rng.uniform(150, 255)], np.float32)
     around = np.clip(blur(ink, tall * rng.uniform(0.08, 0.25)) * rng.uniform(1.0, 2.0), 0, 1)
     canvas.over(around * rng.uniform(0.4, 0.9), warm)
     luma = rng.uniform(0, 60) if rng.random() < 0.6 else 255.0
@@ -84,7 +84,7 @@ def halo(rng, canvas: Canvas, ink: np.ndarray, tall: float, ground: float, light
 def led(rng, canvas: Canvas, ink: np.ndarray, tall: float, ground: float, light: np.ndarray) -> None:
     """Self-luminous and single-coloured, with a glow and an overexposed core."""
     colours = [(255, 40, 25), (255, 150, 30), (60, 255, 90), (80, 150, 255), (245, 245, 255)]
-    colour = np.float32(colours[rng.integers(len(colours))])
+    colour = np.array(colours[rng.integers(len(colours))], np.float32)
     canvas.over(np.clip(blur(ink, tall * rng.uniform(0.05, 0.15)) * rng.uniform(0.3, 0.8), 0, 1), colour * 0.8)
     canvas.over(ink, colour)
     canvas.shade(blur(ink, tall * 0.02) ** 3, rng.uniform(0, 120))

@@ -38,7 +38,8 @@ def _cast(rng, canvas: Canvas, mask: np.ndarray, tall: float, light: np.ndarray)
     """The shadow of a raised sheet."""
     dx, dy = light * tall * rng.uniform(0.02, 0.12)
     canvas.over(
-        blur(shift(mask, dx, dy), tall * rng.uniform(0.01, 0.08)) * rng.uniform(0.2, 0.7), np.float32([8, 8, 8])
+        blur(shift(mask, dx, dy), tall * rng.uniform(0.01, 0.08)) * rng.uniform(0.2, 0.7),
+        np.array([8, 8, 8], np.float32),
     )
 
 
@@ -71,7 +72,7 @@ def _screws(rng, canvas: Canvas, box, tall: float, rust: float) -> None:
             end = y + round(tall * rng.uniform(0.2, 0.9))
             cv2.line(streak, (x, y), (x + int(rng.integers(-1, 2)), end), 255, max(1, radius))
         stain = blur(streak.astype(np.float32) / 255, radius * 0.8)
-        canvas.over(stain * rng.uniform(0.2, 0.6) * canvas.alpha, np.float32([110, 60, 25]))
+        canvas.over(stain * rng.uniform(0.2, 0.6) * canvas.alpha, np.array([110, 60, 25], np.float32))
     head = random_colour(rng, float(rng.uniform(0, 255)))
     _line(canvas, lambda m: [cv2.circle(m, spot, radius, 255, -1, cv2.LINE_AA) for spot in spots], head)
     if radius > 2:  # the slot
@@ -114,13 +115,13 @@ def enamel(rng, canvas: Canvas, text: Lettering, surface: float, light: np.ndarr
     """A domed, glossy plate in the colours of enamel, with rim and screws."""
     white_ink = rng.random() < 0.75
     grounds = [(25, 45, 120), (20, 40, 85), (30, 80, 50), (120, 25, 25), (25, 25, 28)]
-    colour = np.float32(grounds[rng.integers(len(grounds))] if white_ink else (236, 234, 225))
+    colour = np.array(grounds[rng.integers(len(grounds))] if white_ink else (236, 234, 225), np.float32)
     colour = np.clip(colour * rng.uniform(0.8, 1.2), 0, 255)
     box = _around(rng, text, 0.2, 0.45)
     sheet = _rounded(canvas.shape, box, round(text.height * rng.uniform(0, 0.2)))
     _cast(rng, canvas, sheet, text.height, light)
     canvas.over(sheet, colour)
-    luma = float(colour @ np.float32([0.299, 0.587, 0.114]))
+    luma = float(colour @ np.array([0.299, 0.587, 0.114], np.float32))
     _rim(rng, canvas, box, text, luma)
     _screws(rng, canvas, box, text.height, rust=0.5)
     if rng.random() < 0.6:  # the sky in the gloss
@@ -167,7 +168,7 @@ def stone(rng, canvas: Canvas, text: Lettering, surface: float, light: np.ndarra
     else:  # no edge to be seen
         sheet = blur(sheet, text.height * 0.15)
     specks = grain(rng, canvas.shape, rng.uniform(4, 18), 1) + grain(rng, canvas.shape, rng.uniform(0, 12), 4)
-    tint = np.float32([1.04, 1.0, 0.93]) if rng.random() < 0.6 else np.float32([1, 1, 1])
+    tint = np.array([1.04, 1.0, 0.93], np.float32) if rng.random() < 0.6 else np.array([1, 1, 1], np.float32)
     canvas.over(sheet, luma * tint, specks)
     return luma
 
@@ -235,7 +236,9 @@ def mailbox(rng, canvas: Canvas, text: Lettering, surface: float, light: np.ndar
         top, end = round(y1), round(y1 + text.height * rng.uniform(0.4, 0.9))
         width = max(1, round(0.1 * text.height))
         _line(
-            canvas, lambda m: cv2.line(m, (round(side), top), (round(side), end), 255, width), np.float32([170, 30, 30])
+            canvas,
+            lambda m: cv2.line(m, (round(side), top), (round(side), end), 255, width),
+            np.array([170, 30, 30], np.float32),
         )
     return luma
 
@@ -248,18 +251,18 @@ def kerb(rng, canvas: Canvas, text: Lettering, surface: float, light: np.ndarray
     face = np.zeros(canvas.shape, np.float32)
     face[top:bottom] = 1
     specks = grain(rng, canvas.shape, rng.uniform(3, 12), 2) + cloud(rng, canvas.shape, 8)
-    canvas.over(face, concrete * np.float32([1, 0.99, 0.95]), specks)
+    canvas.over(face, concrete * np.array([1, 0.99, 0.95], np.float32), specks)
     edge = max(1, round(0.12 * text.height))
     canvas.planes[:, top : top + edge] = np.clip(canvas.planes[:, top : top + edge] + 35, 0, 255)
     canvas.planes[:, bottom - edge : bottom] *= 0.45
     if rng.random() < 0.2:
         return concrete
     grounds = [(235, 235, 230), (235, 235, 230), (40, 110, 60), (30, 60, 140), (20, 20, 20), (230, 200, 40)]
-    colour = np.float32(grounds[rng.integers(len(grounds))])
+    colour = np.array(grounds[rng.integers(len(grounds))], np.float32)
     block = _rounded(canvas.shape, _around(rng, text, 0.1, 0.28), 0)
     block *= np.clip(rng.uniform(0.75, 1.3) - np.abs(grain(rng, canvas.shape, 0.25, 2)), 0.2, 1)
     canvas.over(block, colour)
-    return float(colour @ np.float32([0.299, 0.587, 0.114]))
+    return float(colour @ np.array([0.299, 0.587, 0.114], np.float32))
 
 
 def glass(rng, canvas: Canvas, text: Lettering, surface: float, light: np.ndarray) -> float:
@@ -293,7 +296,9 @@ def lightbox(rng, canvas: Canvas, text: Lettering, surface: float, light: np.nda
     """A box lit from within, brightest at its middle, spilling light onto the wall."""
     box = _around(rng, text, 0.15, 0.4)
     sheet = _rounded(canvas.shape, box, round(text.height * rng.uniform(0, 0.15)))
-    colour = np.float32([255, 250, 235]) * np.float32([1, rng.uniform(0.85, 1), rng.uniform(0.6, 1)])
+    colour = np.array([255, 250, 235], np.float32) * np.array(
+        [1, rng.uniform(0.85, 1), rng.uniform(0.6, 1)], np.float32
+    )
     canvas.over(np.clip(blur(sheet, text.height * 0.25) * rng.uniform(0.2, 0.7), 0, 1), colour * 0.9)
     h, w = canvas.shape
     x = (np.arange(w, dtype=np.float32) - (box[0] + box[2]) / 2) / max(1, box[2] - box[0])

@@ -83,7 +83,7 @@ def ink_against(rng: np.random.Generator, under: float) -> float:
 
 
 def shift(image: np.ndarray, dx: float, dy: float) -> np.ndarray:
-    matrix = np.float32([[1, 0, dx], [0, 1, dy]])
+    matrix = np.array([[1, 0, dx], [0, 1, dy]], np.float32)
     return cv2.warpAffine(image, matrix, (image.shape[1], image.shape[0]))
 
 

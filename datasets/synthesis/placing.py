@@ -124,7 +124,7 @@ def warp(rng: np.random.Generator, patch: Patch, strength: float, slope: float) 
     angle = np.arctan(slope) if rng.random() < 0.95 else np.deg2rad(rng.uniform(-22, 22))
     stretch = np.array([rng.uniform(0.75, 1.1), 1.0]) if rng.random() < 0.3 else np.ones(2)
     shear = rng.normal(0, 0.07)
-    corners = np.float32([[0, 0], [w, 0], [w, h], [0, h]])
+    corners = np.array([[0, 0], [w, 0], [w, h], [0, h]], np.float32)
     rotate = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     target = (corners - (w / 2, h / 2)) * stretch @ np.array([[1, 0], [shear, 1]]) @ rotate.T
     target += rng.uniform(-1, 1, (4, 2)) * strength * min(h, w) * 0.5

@@ -146,5 +146,5 @@ def _dirt(rng, canvas: Canvas) -> None:
         h, w = canvas.shape
         streaks = rng.standard_normal((2, max(2, w // 3)), np.float32)
         cover = np.clip(cv2.resize(streaks, (w, h)) * 0.5, 0, 1)
-    brown = np.float32([70, 58, 42]) * rng.uniform(0.5, 1.5)
+    brown = np.array([70, 58, 42], np.float32) * rng.uniform(0.5, 1.5)
     canvas.over(blur(cover, 1.0) * canvas.alpha * rng.uniform(0.2, 0.6), brown)

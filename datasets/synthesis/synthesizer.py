@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import cv2
 import numpy as np
@@ -67,7 +68,7 @@ class Sources:
     layout: Layout = field(default_factory=svhn_layout)
     problems: Sequence[Problem] = field(default_factory=list, compare=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not self.typefaces or not self.backgrounds:
             raise ValueError("there must be a typeface and a background at least")
         for plate in self.plates:
@@ -164,7 +165,9 @@ def plate_patch(rng: np.random.Generator, plate: Sample, height: float) -> Patch
         soft = max(1, round(0.06 * h))
         alpha[:soft] = alpha[-soft:] = alpha[:, :soft] = alpha[:, -soft:] = 0
         alpha = cv2.blur(alpha, (2 * soft + 1, 2 * soft + 1))
-    corners = [np.float32([[b[0], b[1]], [b[2], b[1]], [b[2], b[3]], [b[0], b[3]]]) * scale for b in plate.boxes]
+    corners = [
+        np.array([[b[0], b[1]], [b[2], b[1]], [b[2], b[3]], [b[0], b[3]]], np.float32) * scale for b in plate.boxes
+    ]
     return Patch(image * alpha[..., None], alpha, corners, "".join(map(str, plate.labels)), False)
 
 
@@ -268,12 +271,11 @@ class Synthesizer:
             if left + w > width or top + h > height:
                 continue
             sheet[top : top + h, left : left + w] = image
-            boxes.append(found + np.float32([left, top, left, top]))
+            boxes.append(found + np.array([left, top, left, top], np.float32))
             labels += [int(d) for d in digits]
             numbers += [digits] if digits else []
             left, row = left + w + gap, max(row, h)
-        boxes = np.concatenate(boxes) if boxes else empty_boxes()
-        return sheet, boxes, np.asarray(labels, np.int64), tuple(numbers)
+        return sheet, np.concatenate(boxes) if boxes else empty_boxes(), np.asarray(labels, np.int64), tuple(numbers)
 
     def _close_look(self, rng):
         """A number and what is around it, or a part of it, its digits near `_CLOSE` in height however small it is."""
@@ -285,7 +287,7 @@ class Synthesizer:
             cuts = rng.uniform(0, 0.5, 4) * rng.integers(0, 2, 4)
             left, top, right, bottom = (cuts * [width, height, width, height]).astype(int)
             image = image[top : max(top + 8, height - bottom), left : max(left + 8, width - right)]
-            boxes = boxes - np.float32([left, top, left, top])
+            boxes = boxes - np.array([left, top, left, top], np.float32)
         scale = _CLOSE * np.exp(rng.normal(0, 0.2)) / tall
         scale = min(scale, _ENLARGED, *(side / v for side, v in zip(self.scene_size, image.shape, strict=False)))
         h, w = (max(1, int(v * scale)) for v in image.shape[:2])
@@ -306,8 +308,8 @@ class Synthesizer:
         left, top = int(np.clip(x1, 0, width - 2)), int(np.clip(y1, 0, height - 2))
         right, bottom = int(np.clip(np.ceil(x2), left + 2, width)), int(np.clip(np.ceil(y2), top + 2, height))
         image = np.ascontiguousarray(sample.image[top:bottom, left:right])
-        boxes = sample.boxes - np.float32([left, top, left, top])
-        limit = np.float32([right - left, bottom - top] * 2)
+        boxes = sample.boxes - np.array([left, top, left, top], np.float32)
+        limit = np.array([right - left, bottom - top] * 2, np.float32)
         # a digit is not lost by being cut: its text is what the crop is there to teach
         return Sample(image, boxes.clip(0, limit), sample.labels, sample.numbers, image_id)
 
@@ -328,8 +330,8 @@ class Synthesizer:
         if vertical:
             height = max(SMALLEST, min(height, room / (1.2 * len(text) + 1)))
         face = _pick(rng, self.sources.typefaces)
-        look = {"layout": self.sources.layout, "vertical": vertical, "caption": caption, "suffix": suffix}
-        return draw(rng, face, shown, height, surface, **look)
+        styled = partial(draw, layout=self.sources.layout, vertical=vertical, caption=caption, suffix=suffix)
+        return styled(rng, face, shown, height, surface)
 
     def _draw_word(self, rng, height: float, surface: float) -> Patch:
         if self.sources.words and rng.random() < 0.3:
@@ -346,7 +348,10 @@ class Synthesizer:
     def _composed(self, rng, height: int, width: int):
         window = _pick(rng, self._backdrops).window(rng, height, width, (0.6, 2.0))
         image = window.pixels()
-        boxes, labels, numbers, taken = [], [], [], []
+        boxes: list[np.ndarray] = []
+        labels: list[int] = []
+        numbers: list[str] = []
+        taken: list = []
         count = int(rng.choice(5, p=[0.15, 0.33, 0.25, 0.17, 0.10]))
         things = ["number"] * count + ["word"] * int(rng.choice(4, p=[0.45, 0.3, 0.15, 0.1]))
         for thing in things:
@@ -411,6 +416,7 @@ class Synthesizer:
                 least, best = share, window
             if share < 0.05:
                 break
+        assert best is not None  # no share is above 1
         return best.pixels()
 
     def _not_a_number(self, rng) -> np.ndarray:

@@ -24,7 +24,7 @@ def brick(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
     course = y // tall
     along = x + course % 2 * (long // 2)
     shade = rng.normal(0, 14, (course.max() + 1, along.max() // long + 1))[course, along // long]
-    wall = plaster(rng, height, width) * 0.4 + np.float32([140, 80, 60]) * 0.6 + shade[..., None]
+    wall = plaster(rng, height, width) * 0.4 + np.array([140, 80, 60], np.float32) * 0.6 + shade[..., None]
     return _mortar(rng, wall, (y % tall < joint) | (along % long < joint))
 
 

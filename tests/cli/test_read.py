@@ -48,7 +48,8 @@ def test_json_of_a_folder(run, photos):
     assert [os.path.basename(r["path"]) for r in records] == ["a.jpg", "b.png", "wall.png"]
     assert [r["readings"][0]["text"] for r in records[:2]] == ["1428", "35"]
     assert records[2]["status"] != "read"
-    assert list(records[0]) == ["path", "width", "height", "status", "readings", "seconds"]
+    assert list(records[0]) == ["format", "path", "width", "height", "status", "readings", "seconds"]
+    assert {r["format"] for r in records} == {1}
     assert done.exit_code == 0
 
 

@@ -81,6 +81,15 @@ def test_the_threshold_decides_the_status(threshold, status):
     assert stub_reader(min_confidence=threshold).read(PHOTO).status == status
 
 
+@pytest.mark.parametrize("replaced", ["detector", "recognizer"])
+def test_what_looks_into_the_networks_needs_those_of_this_project(reader, replaced):
+    assert reader.own_networks() == (reader.detector, reader.recognizer)
+    stubs = {"detector": StubDetector([], []), "recognizer": StubRecognizer("1")}
+    own = {"detector": reader.detector, "recognizer": reader.recognizer}
+    with pytest.raises(TypeError, match=f"Detector and a Recognizer expected.*Stub{replaced.title()}"):
+        Reader(**own | {replaced: stubs[replaced]}).own_networks()
+
+
 def test_thresholds_are_checked():
     with pytest.raises(ValueError, match="min_confidence"):
         stub_reader(min_confidence=1.5)

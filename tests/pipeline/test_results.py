@@ -59,7 +59,8 @@ def test_to_dict_is_plain_json():
     scene = Scene(64, 48, (reading(),), 0.1, "a.jpg")
     again = json.loads(json.dumps(scene.to_dict()))
     assert again == scene.to_dict()
-    assert list(again) == ["path", "width", "height", "status", "readings", "seconds"]
+    assert list(again) == ["format", "path", "width", "height", "status", "readings", "seconds"]
+    assert again["format"] == 1
     assert list(again["readings"][0]) == list(GOOD)
     assert again["readings"][0]["digits"][0] == {"digit": "0", "probability": 0.9, "box": list(BOX)}
 
