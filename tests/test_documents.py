@@ -144,6 +144,7 @@ def world(tmp_path_factory, data, make_photo, synthesizer):
     shutil.copytree(ROOT / "examples", folder / "examples")
     (folder / "training").mkdir()
     shutil.copy(ROOT / "training" / "debian_fonts.txt", folder / "training")
+    (folder / "training" / "round5").symlink_to(ROOT / "training" / "round5")
     (folder / "pipeline").mkdir()
 
     door = make_photo("1428")
@@ -159,6 +160,15 @@ def world(tmp_path_factory, data, make_photo, synthesizer):
         door.save(images / "1.jpg")
         entry = {"file": "1.jpg", "numbers": [{"text": "1428", "box": [240, 205, 400, 275]}]}
         (images.parent / "annotations.json").write_text(json.dumps([entry]))
+    for name in ("svhn_train_color", "campus_letters"):
+        images = folder / "DATA" / name / "images"
+        images.mkdir(parents=True)
+        entries = []
+        for k in range(3):  # one of each part
+            door.save(images / f"facade_000{k}.jpg")
+            boxes = [[240 + 40 * place, 205, 40, 70] for place in range(4)]
+            entries.append(json.dumps({"file": f"facade_000{k}.jpg", "digits": "1428", "boxes": boxes}))
+        (images.parent / "annotations.jsonl").write_text("\n".join(entries))
     text = folder / "DATA" / "icdar2003" / "text_without_digits"
     mined = [folder / "DATA" / "mined" / name for name in ("windows", "crops")]
     for path in (text, *mined):
@@ -366,6 +376,7 @@ PROGRAMS = {
     "pip": pip,
     "apt-get": apt_get,
     "ruff": tool("ruff"),
+    ".ci/types": tool("mypy"),
     "pytest": tool("pytest"),
     "cp": cp,
     "mv": mv,
