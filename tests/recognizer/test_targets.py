@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 
 from digits.recognizer.crops import HEIGHT, WIDTH
+from digits.recognizer.model import NumberNet
 from digits.recognizer.targets import FLAGS, IGNORED, SUFFIXES, cut_with_target, negative, target_of, turn_number
 
 
@@ -85,3 +87,8 @@ def test_turned_numbers(seed, text, stays):
     seen, there = around
     for x1, y1, x2, y2 in there.astype(int):
         assert (seen[y1:y2, x1:x2] == 0).all()
+
+
+def test_the_heads_have_a_place_for_every_target():
+    _, _, suffix, flags = NumberNet("lenet", letters=True).eval()(torch.zeros(1, 3, HEIGHT, WIDTH))
+    assert suffix.shape == (1, len(SUFFIXES)) and flags.shape == (1, len(FLAGS))
