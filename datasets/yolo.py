@@ -42,14 +42,13 @@ def _text(path: Path) -> str:
         raise DatasetError(f"{path}: not UTF-8 text") from None
 
 
-def _names(folder: Path, lists: Iterable[Path]) -> tuple[dict[int, str], Path]:
+def _names(folder: Path, inside: Iterable[Path], lists: Iterable[Path]) -> tuple[dict[int, str], Path]:
     """Class names by their number, and the file that gives them; without one, the digits.
 
     `data.yaml` or `.yml` in the folder, or one folder up, as in a data set that keeps each part in a folder of its own;
     else whatever other YAML file in the folder has names; else one of the lists. Raises DatasetError if there are
-    several that differ.
+    several that differ. inside: the YAML files in the folder.
     """
-    inside = sorted(path for path in folder.iterdir() if path.suffix.lower() in _YAML and path.is_file())
     for found in (
         {path: _yaml_names(path) for path in inside if path.stem.lower() == "data"},
         {
@@ -165,21 +164,25 @@ def _lines(path: Path, names: Mapping[int, str], size: tuple[int, int]) -> list[
 class _Texts(NamedTuple):
     """What lies in a YOLO folder beside its pictures, relative to it.
 
-    labels: files that may be labels, whatever their suffix. lists: of class names. lost: what could not be looked into.
+    labels: files that may be labels, whatever their suffix. yamls: YAML files. lists: of class names. lost: what could
+    not be looked into.
     """
 
     labels: set[PurePosixPath]
+    yamls: list[Path]
     lists: list[Path]
     lost: list[tuple[PurePosixPath, str]]
 
     @classmethod
     def below(cls, folder: Path, pictures: Iterable[PurePosixPath]) -> _Texts:
         of_pictures = {name.lower() for picture in pictures for name in (picture.stem, picture.name)}
-        files = [path for path in sorted(folder.iterdir()) if path.is_file()]
+        # macOS leaves a ._data.yaml beside data.yaml
+        files = [path for path in sorted(folder.iterdir()) if path.is_file() and not path.name.startswith("._")]
         lost: list = []
         for part in ("labels", "images"):
             inside, unseen = files_below(folder / part)
             files, lost = files + inside, lost + unseen
+        yamls = [path for path in files if path.suffix.lower() in _YAML]
         other = (*SUFFIXES, *_YAML)
         files = [path for path in files if path.suffix.lower() not in other]
         lists = [path for path in files if path.stem.lower() not in of_pictures and _is_list(path)]
@@ -188,7 +191,7 @@ class _Texts(NamedTuple):
             return PurePosixPath(path.relative_to(folder).as_posix())
 
         labels = {relative(path) for path in files if path.parent != folder}
-        return cls(labels - set(map(relative, lists)), lists, [(relative(path), why) for path, why in lost])
+        return cls(labels - set(map(relative, lists)), yamls, lists, [(relative(path), why) for path, why in lost])
 
 
 def _is_labels(path: Path) -> bool:
@@ -284,7 +287,7 @@ def read_yolo(folder: str | Path, quiet: bool = False) -> Pictures:
     listed, problems = find_pictures(folder / "images")
     found_pictures = {PurePosixPath(p.relative_to(folder).as_posix()): p for p in listed}
     texts = _Texts.below(folder, found_pictures)
-    names, named_in = _names(folder, texts.lists)
+    names, named_in = _names(folder, texts.yamls, texts.lists)
     digits = digit_classes(names, named_in)
     labels = _LabelFiles(folder, list(found_pictures), texts)
     if unknown := [] if labels.found else labels.strays or labels.others:

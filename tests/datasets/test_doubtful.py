@@ -408,6 +408,16 @@ QUOTED = "names:\n" + "".join(f"  '{i}': '{9 - i}'\n" for i in range(10))
         pytest.param({"labels/a.txt": LINES, "Data.YAML": QUOTED}, [2, 7], id="Data.YAML"),
         pytest.param({"labels/a.txt": LINES, "house.yaml": QUOTED, "x.yml": "a: 1"}, [2, 7], id="another name"),
         pytest.param({"labels/a.txt": LINES, "../data.yml": QUOTED}, [2, 7], id="one folder up"),
+        pytest.param({"labels/a.txt": LINES, "labels/data.yaml": QUOTED}, [2, 7], id="YAML beside labels"),
+        pytest.param({"labels/a.txt": LINES, "images/x/house.yml": QUOTED}, [2, 7], id="YAML beside pictures"),
+        pytest.param(
+            {"labels/a.txt": LINES, "data.yaml": QUOTED, "._data.yaml": b"\0\5\x16\7\xff"}, [2, 7], id="YAML of macOS"
+        ),
+        pytest.param(
+            {"labels/a.txt": LINES, "obj.names": NINE_FIRST, "._obj.names": b"\0\5\x16\7\xff"},
+            [2, 7],
+            id="names of macOS",
+        ),
         pytest.param({"labels/a.txt": LINES, "data.yaml": QUOTED.encode("utf-8-sig")}, [2, 7], id="YAML with a mark"),
     ],
 )
@@ -454,6 +464,7 @@ def test_yolo_that_cannot_be_trusted(tmp_path, files, listed):
     [
         ({"a.yaml": QUOTED, "b.yaml": "names: ['1']"}, "names other classes than"),
         ({"data.yaml": QUOTED, "data.yml": "names: ['1']"}, "names other classes than"),
+        ({"data.yaml": QUOTED, "labels/data.yaml": "names: ['1']"}, "names other classes than"),
         ({"classes.txt": NINE_FIRST, "labels/classes.txt": "0\n1"}, "names other classes than"),
         ({"data.yaml": "names: {'0': '1', 0: '2'}"}, "lacks the names"),
         ({"data.yaml": "names: [[a], [b]]"}, "lacks the names"),
