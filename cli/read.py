@@ -68,13 +68,13 @@ def _in_folder(folder: str) -> list[_Item]:
 
 def _matching(pattern: str) -> list[_Item]:
     """The files that match, or if these are folders alone the photographs in them."""
-    from digits.core.folders import files_matching
-    from digits.core.formats import is_picture_name
+    from digits.core.folders import files_matching, only_pictures
 
     found, lost = files_matching(pattern)
     if not found:
         found, lost = files_matching(os.path.join(pattern, "**"))
-        found = [path for path in found if is_picture_name(path.name)]
+        found, unread = only_pictures(found)
+        lost = [*lost, *unread]
     items = [_Item(str(path), path.name) for path in found]
     return _with_lost(items, lost) or [_Item(pattern, pattern, f"{pattern}: no file matches")]
 

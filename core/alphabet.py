@@ -6,7 +6,6 @@ A label, in annotations and in networks, is a place in `CHARACTERS`: 0 to 9 are 
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 DIGITS = "0123456789"
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -17,14 +16,6 @@ MAX_DIGITS = 6
 
 _MEMBER = rf"[0-9]{{1,{MAX_DIGITS}}}[A-Z]?"
 _NUMBER = re.compile(rf"{_MEMBER}(?:[-/]{_MEMBER})?")
-_FIRST = re.compile(rf"([0-9]{{1,{MAX_DIGITS}}})([A-Z]?)")
-
-
-class Member(NamedTuple):
-    """digits: one to six of them. suffix: a capital letter, or "" for none."""
-
-    digits: str
-    suffix: str
 
 
 def is_house_number(text: str) -> bool:
@@ -34,16 +25,3 @@ def is_house_number(text: str) -> bool:
     [True, True, True, True, False, False, False, False]
     """
     return _NUMBER.fullmatch(text) is not None
-
-
-def members(text: str) -> tuple[Member, ...]:
-    """The members of a house number.
-
-    >>> members("12A-14")
-    (Member(digits='12', suffix='A'), Member(digits='14', suffix=''))
-
-    Raises ValueError if the text is none.
-    """
-    if not is_house_number(text):
-        raise ValueError(f"{text!r} is no house number")
-    return tuple(Member(*match.groups()) for part in re.split("[-/]", text) if (match := _FIRST.fullmatch(part)))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from fnmatch import fnmatch
 from glob import has_magic
 from pathlib import Path
 from typing import NamedTuple
 
 from digits.core.errors import reason
-from digits.core.formats import is_picture_name
+from digits.core.formats import HEAD, UNREAD_SUFFIXES, begins_a_picture, is_picture_name
 
 _APPLE_DOUBLE = b"\x00\x05\x16\x07"
 
@@ -34,9 +34,21 @@ def files_below(folder: str | os.PathLike) -> tuple[list[Path], list[Lost]]:
 
 
 def pictures_below(folder: str | os.PathLike) -> tuple[list[Path], list[Lost]]:
-    """As `files_below`, but of the files those alone that are called as pictures are."""
+    """As `files_below`, but of the files only pictures, see `only_pictures`."""
     files, lost = files_below(folder)
-    return [path for path in files if is_picture_name(path.name)], lost
+    pictures, unread = only_pictures(files)
+    return pictures, sorted([*lost, *unread])
+
+
+def only_pictures(files: Iterable[Path]) -> tuple[list[Path], list[Lost]]:
+    """Of some files those that are called as pictures are, or have no suffix and begin as pictures do.
+
+    Lost are photographs in formats that are not read.
+    """
+    files = list(files)
+    pictures = [path for path in files if is_picture_name(path.name) or (not path.suffix and _begins_a_picture(path))]
+    unread = [path for path in files if path.name.lower().endswith(UNREAD_SUFFIXES)]
+    return pictures, [Lost(path, "a picture in a format that is not read") for path in unread]
 
 
 def files_matching(pattern: str) -> tuple[list[Path], list[Lost]]:
@@ -111,10 +123,17 @@ def _leads_back(link: Path) -> bool:
 
 
 def _is_apple_double(path: Path) -> bool:
-    if not path.name.startswith("._"):
-        return False
+    return path.name.startswith("._") and _head(path).startswith(_APPLE_DOUBLE)
+
+
+def _begins_a_picture(path: Path) -> bool:
+    head = _head(path)
+    return len(head) == HEAD and begins_a_picture(head)
+
+
+def _head(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            return file.read(4) == _APPLE_DOUBLE
+            return file.read(HEAD)
     except OSError:  # said where it is read
-        return False
+        return b""

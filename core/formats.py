@@ -16,7 +16,14 @@ with suppress(ImportError):  # optional: HEIC photographs
 
 SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".jfi", ".jif", ".png", ".apng", ".webp", ".bmp", ".dib", ".tif", ".tiff"),
+    ".mpo",  # JPEGs, one behind the other
     *(".heic", ".heif", ".hif"),  # listed where they cannot be read, too: then it is said
+)
+
+# Photographs, too, but in formats that are not read: in a folder they are reported, not passed over.
+UNREAD_SUFFIXES = (
+    *(".gif", ".avif", ".jp2", ".j2k", ".jpx", ".jxl", ".pnm", ".pbm", ".pgm", ".ppm", ".tga"),
+    *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"),
 )
 
 HEAD = 16  # bytes at the beginning of a file that tell its format

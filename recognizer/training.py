@@ -350,8 +350,8 @@ def fit_temperature(model: nn.Module, crops: Sequence[Crop]) -> float:
 
     def cost(temperature: float) -> float:
         total = 0.0
+        summed = partial(F.cross_entropy, ignore_index=IGNORED, reduction="sum")
         for (length, digit), batch in zip(scored, batches, strict=True):
-            summed = partial(F.cross_entropy, ignore_index=IGNORED, reduction="sum")
             total += summed(length / temperature, batch["lengths"]).item()
             flat = (digit / temperature).flatten(0, 1)
             total += summed(flat, batch["digits"].flatten()).item()

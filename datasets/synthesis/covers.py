@@ -14,14 +14,13 @@ def cover_end(
     image: np.ndarray,
     boxes: np.ndarray,
     index: int,
-    visible: tuple[float, float] = (0.3, 0.7),
-) -> float:
+) -> None:
     """Hide an outer character of a number from the outside inwards, in place.
 
-    image: RGB uint8 (H, W, 3). boxes: (N, 4), N >= 2, in reading order. index: 0 or N - 1. visible: the least and the
-    largest share of its width, of a stack its height, that is left. Returns the share that is.
+    image: RGB uint8 (H, W, 3). boxes: (N, 4), N >= 2, in reading order. index: 0 or N - 1. Of its width, of a stack its
+    height, 30 to 70 % stay visible.
     """
-    share = float(rng.uniform(*visible))
+    share = float(rng.uniform(0.3, 0.7))
     first, stacked = index == 0, is_stacked(boxes)
     low, high = (boxes[index, 1], boxes[index, 3]) if stacked else (boxes[index, 0], boxes[index, 2])
     edge = high - share * (high - low) if first else low + share * (high - low)
@@ -47,7 +46,6 @@ def cover_end(
     else:  # worn away, or painted over: what is around it
         colour = image.reshape(-1, 3)[rng.integers(0, image.shape[0] * image.shape[1], 64)].mean(0)
     image[:] = (image + mask[..., None] * (colour - image)).round().clip(0, 255).astype(np.uint8)
-    return share
 
 
 def _post(rng, shape, stacked: bool) -> np.ndarray:

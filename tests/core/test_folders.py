@@ -49,6 +49,8 @@ def texts(paths):
     [
         *[(f"a{suffix}", True) for suffix in (".jpg", ".jpeg", ".jpe", ".jfif", ".jfi", ".jif", ".JFIF", ".Jpg")],
         *[(f"a{suffix}", True) for suffix in (".png", ".webp", ".bmp", ".dib", ".tif", ".TIFF", ".heic", ".HIF")],
+        *[(f"a{suffix}", False) for suffix in (".gif", ".AVIF", ".ppm", ".dng")],  # lost, see below
+        ("a.MPO", True),
         *[("deep/er/a.jpg", True), (".hidden.jpg", True), (".hidden/a.jpg", True), ("a.b.jpg", True), (".jpg", True)],
         *[("._real.jpg", True), ("a.txt", False), ("a.jpg.txt", False), (".DS_Store", False), ("jpg", False)],
     ],
@@ -87,6 +89,30 @@ def test_links_are_followed_once(place, links, found):
         os.symlink(target, link, target_is_directory=True)
     assert (texts(pictures_below("in")[0]), pictures_below("in")[1]) == (found, [])
     assert texts(files_matching("in/**/*.jpg")[0]) == found
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "listed"),
+    [
+        ("photo", b"\xff\xd8\xff\xe0" + bytes(20), True),
+        ("IMG_0001", b"\x89PNG\r\n\x1a\n" + bytes(20), True),
+        ("photo", b"\xff\xd8\xff", False),
+        ("README", b"Photographs of doors.", False),
+        ("empty", b"", False),
+        (".DS_Store", b"\0\0\0\1Bud1" + bytes(20), False),
+        ("a.txt", b"\xff\xd8\xff\xe0" + bytes(20), False),
+    ],
+)
+def test_without_a_suffix_the_beginning_tells(place, name, content, listed):
+    place(f"in/{name}", content=content)
+    assert pictures_below("in") == ([Path("in", name)] * listed, [])
+
+
+def test_photographs_in_other_formats_are_lost_not_passed_over(place):
+    place("in/a.jpg", "in/b.gif", "in/sub/c.AVIF", "in/d.txt")
+    found, lost = pictures_below("in")
+    assert texts(found) == ["in/a.jpg"]
+    assert lost == [(Path(path), "a picture in a format that is not read") for path in ("in/b.gif", "in/sub/c.AVIF")]
 
 
 def test_what_is_lost_is_said(place, lock):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from digits import DatasetError
+from digits.core.alphabet import CHARACTERS
 from digits.core.boxes import enclosing, is_stacked, reading_order
 from digits.datasets.items import part_of
 from digits.datasets.pictures import read_negatives
@@ -115,3 +116,45 @@ def test_real_annotations(name, least):
     for sample in pictures.part("validation"):
         assert len(sample.labels) == sum(map(len, sample.numbers))
         assert (sample.boxes[:, 2:] > sample.boxes[:, :2]).all()
+
+
+def noted(tmp_path, name, text):
+    (tmp_path / "images").mkdir()
+    cv2.imwrite(str(tmp_path / "images" / "a.png"), np.zeros((200, 400, 3), np.uint8))
+    (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def test_lines_with_a_box_a_digit(tmp_path):
+    line = {"file": "a.png", "digits": "17", "boxes": [[10, 20, 30, 60], [50, 20, 40, 60]]}
+    (record,) = read_annotated(noted(tmp_path, "annotations.jsonl", json.dumps(line) + "\n\n"), quiet=True).records
+    assert record.numbers == ("17",) and record.labels.tolist() == [1, 7]
+    assert record.boxes.tolist() == [[10, 20, 40, 80], [50, 20, 90, 80]]
+
+
+def test_lines_that_are_no_json_are_refused(tmp_path):
+    with pytest.raises(DatasetError, match=r"annotations\.jsonl: not lines of JSON"):
+        read_annotated(noted(tmp_path, "annotations.jsonl", "{}\n{"), quiet=True)
+
+
+@pytest.mark.parametrize(
+    ("number", "letters", "expected"),
+    [
+        ({"text": "502B", "sure": True}, True, "502B"),
+        ({"text": "312", "sure": True}, True, "312"),
+        ({"text": "312", "sure": True}, False, "312"),
+        ({"text": "502B", "sure": True}, False, None),  # letters only where they are asked for
+        ({"text": "502B", "sure": False}, True, None),
+        ({"text": "312", "sure": False}, True, None),
+        ({"text": "", "sure": True}, True, None),
+        ({"text": "B502", "sure": True}, True, None),
+    ],
+)
+def test_numbers_read_by_eye(tmp_path, number, letters, expected):
+    entry = {"file": "a.png", "numbers": [{**number, "box": [100, 50, 160, 60]}]}
+    pictures = read_annotated(noted(tmp_path, "annotations.json", json.dumps([entry])), quiet=True, letters=letters)
+    assert [record.numbers for record in pictures.records] == ([(expected,)] if expected else [])
+    assert len(pictures.problems) == (not expected)
+    for record in pictures.records:  # left, top, width, height
+        assert record.boxes[:, :2].min(0).tolist() == [100, 50] and record.boxes[:, 2:].max(0).tolist() == [260, 110]
+        assert "".join(CHARACTERS[label] for label in record.labels) == expected
