@@ -145,9 +145,13 @@ def _joined(digits: str, stay: np.ndarray) -> str:
     return "".join(char for char, keep in zip(digits, stay, strict=True) if keep)
 
 
-def _numbers(text: str) -> tuple[str, ...]:
-    """The digits of each number in a text: two in a range."""
-    return tuple(re.findall("[0-9]+", re.sub("[A-Z]", "", text)))
+def _numbers(text: str, stay: np.ndarray) -> tuple[str, ...]:
+    """The digits of each number in a text, two in a range, of which those characters are visible that `stay`, (N,).
+
+    What parts them may be too small to be labelled: that makes no one number of two.
+    """
+    runs = (slice(*found.span()) for found in re.finditer("[0-9]+", text))
+    return tuple(filter(None, (_joined(text[run], stay[run]) for run in runs)))
 
 
 def plate_patch(rng: np.random.Generator, plate: Sample, height: float) -> Patch:
@@ -228,7 +232,13 @@ class Synthesizer:
         picture = self.number_picture(index)
         boxes, digits = picture.digits
         labels = np.asarray([int(d) for d in digits], np.int64)
-        return Sample(picture.image, boxes, labels, _numbers(picture.text), f"number-{self.seed}-{index}")
+        return Sample(
+            picture.image,
+            boxes,
+            labels,
+            _numbers(picture.text, np.ones(len(picture.text), bool)),
+            f"number-{self.seed}-{index}",
+        )
 
     def number_picture(self, index: int) -> NumberPicture:
         """The same, with letters and marks."""
@@ -264,7 +274,7 @@ class Synthesizer:
         boxes, labels, numbers = [], [], []
         gap, top, left, row = 8, 0, 0, 0
         for _ in range(16):  # each at the next place of the row, or at the start of the next one
-            image, found, digits = self._close_look(rng)
+            image, found, shown = self._close_look(rng)
             h, w = image.shape[:2]
             if left + w > width and top + row + gap + h <= height:
                 top, left, row = top + row + gap, 0, 0
@@ -272,15 +282,15 @@ class Synthesizer:
                 continue
             sheet[top : top + h, left : left + w] = image
             boxes.append(found + np.array([left, top, left, top], np.float32))
-            labels += [int(d) for d in digits]
-            numbers += [digits] if digits else []
+            labels += [int(d) for d in "".join(shown)]
+            numbers += shown
             left, row = left + w + gap, max(row, h)
         return sheet, np.concatenate(boxes) if boxes else empty_boxes(), np.asarray(labels, np.int64), tuple(numbers)
 
     def _close_look(self, rng):
         """A number and what is around it, or a part of it, its digits near `_CLOSE` in height however small it is."""
         picture = self._number(rng)
-        image, (boxes, digits) = picture.image, picture.digits
+        image, boxes = picture.image, picture.digits[0]
         height, width = image.shape[:2]
         tall = float(np.median(boxes[:, 3] - boxes[:, 1])) if len(boxes) else height * rng.uniform(0.3, 0.8)
         if rng.random() < 0.3:  # what was suspected was a part of the number
@@ -293,25 +303,28 @@ class Synthesizer:
         h, w = (max(1, int(v * scale)) for v in image.shape[:2])
         image = cv2.resize(image, (w, h), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
         boxes, stay = clip_boxes((boxes * scale).astype(np.float32), h, w)
-        return image, boxes[stay], _joined(digits, stay)
+        visible = np.array([char.isdigit() for char in picture.text], bool)
+        visible[visible] = stay
+        return image, boxes[stay], _numbers(picture.text, visible)
 
     def crop(self, index: int) -> Sample:
-        """A number cut as a detector cuts it: loose, tight, or into the outer digits by a tenth."""
+        """A number, of a range the first, as a detector cuts it: loose, tight, or into the outer digits by a tenth."""
         sample = self.number(index)
         image_id = f"crop-{self.seed}-{index}"
         if not len(sample.boxes):
             return Sample(sample.image, sample.boxes, sample.labels, sample.numbers, image_id)
-        jittered, margins = detector_jitter(sample.boxes, np.random.default_rng((self.seed, 3, index)))
+        digits, numbers = sample.number_boxes()[0], sample.numbers[:1]
+        jittered, margins = detector_jitter(digits, np.random.default_rng((self.seed, 3, index)))
         tall = float((jittered[:, 3] - jittered[:, 1]).mean())
         x1, y1, x2, y2 = enclosing(jittered) + np.array([-1, -1, 1, 1]) * margins * tall
         height, width = sample.image.shape[:2]
         left, top = int(np.clip(x1, 0, width - 2)), int(np.clip(y1, 0, height - 2))
         right, bottom = int(np.clip(np.ceil(x2), left + 2, width)), int(np.clip(np.ceil(y2), top + 2, height))
         image = np.ascontiguousarray(sample.image[top:bottom, left:right])
-        boxes = sample.boxes - np.array([left, top, left, top], np.float32)
+        boxes = digits - np.array([left, top, left, top], np.float32)
         limit = np.array([right - left, bottom - top] * 2, np.float32)
         # a digit is not lost by being cut: its text is what the crop is there to teach
-        return Sample(image, boxes.clip(0, limit), sample.labels, sample.numbers, image_id)
+        return Sample(image, boxes.clip(0, limit), sample.labels[: len(boxes)], numbers, image_id)
 
     def _draw_number(self, rng, height: float, surface: float, room: float = np.inf) -> Patch:
         """room: pixels that a stack may take from top to bottom; its digits are made lower if need be."""
@@ -379,7 +392,7 @@ class Synthesizer:
             left, digits = _digits_of(clipped[stay], _joined(patch.text, stay))
             boxes.append(left)
             labels += [int(d) for d in digits]
-            numbers += _numbers(_joined(patch.text, stay))
+            numbers += _numbers(patch.text, stay)
         return image, np.concatenate(boxes) if boxes else empty_boxes(), labels, numbers
 
     def _real_window(self, rng, sample: Sample, height: int, width: int):

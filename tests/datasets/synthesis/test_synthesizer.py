@@ -161,3 +161,13 @@ def test_half_of_the_lengths_are_those_of_the_layout(sources):
     total = sum(sources.layout.lengths)
     assert sources.lengths[1] == pytest.approx(0.5 * sources.layout.lengths[1] / total + 0.5 * SUBURBS[1])
     assert sum(sources.lengths) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("kind", ["composed", "scene", "number", "crop"])
+def test_the_members_of_a_range_are_two_numbers(sources, monkeypatch, kind):
+    """Even where the mark between them is too low to be labelled; a crop shows the first."""
+    monkeypatch.setattr("digits.datasets.synthesis.synthesizer.random_range", lambda rng: "4717-93")
+    draw = getattr(Synthesizer(sources, seed=3, scene_size=(160, 240)), kind)
+    numbers = [number for i in range(300) for number in draw(i).numbers]
+    assert "4717" in numbers and ("93" in numbers or kind == "crop")
+    assert not any("793" in number for number in numbers)
