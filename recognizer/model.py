@@ -115,6 +115,8 @@ class NumberNet(nn.Module):
         self.letters = letters
         if letters:
             self.suffix_attention = nn.Conv2d(channels, 1, 1)
+            self.suffix_query = nn.Linear(256, channels, bias=False)  # where the number ends, only the whole map tells
+            nn.init.zeros_(self.suffix_query.weight)
             self.suffix = nn.Linear(channels + 256, SUFFIX_CLASSES)
             self.flags = nn.Linear(256, FLAG_COUNT)
 
@@ -130,7 +132,8 @@ class NumberNet(nn.Module):
         whole = self.count(self.narrow(features))
         if not self.letters:
             return self.length(whole), digits
-        where = self.suffix_attention(features).flatten(2).softmax(-1)  # (B, 1, h*w)
+        query = self.suffix_query(whole).unsqueeze(1)  # (B, 1, C)
+        where = (self.suffix_attention(features).flatten(2) + query @ features.flatten(2)).softmax(-1)  # (B, 1, h*w)
         behind = self.dropout(where @ features.flatten(2).transpose(1, 2)).squeeze(1)
         return self.length(whole), digits, self.suffix(torch.cat([behind, whole], 1)), self.flags(whole)
 
