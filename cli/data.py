@@ -8,7 +8,7 @@ import click
 
 from digits.cli.output import INTERRUPTED, failure
 from digits.cli.sources import list_problems, open_pictures, source_options
-from digits.core.text import printable
+from digits.core.text import plural, printable
 
 _BACKGROUND_BYTES = 2_000_000_000  # they are held in memory
 
@@ -204,7 +204,7 @@ def preview(source, format_, images, annotations_only, out, count, height, seed,
         raise click.UsageError("a preview needs the pictures")
     pictures = open_pictures(source, format_, images, False, quiet)
     if not len(pictures):
-        raise DatasetError(f"{source}: nothing to show, {len(pictures.problems)} entries left out")
+        raise DatasetError(f"{source}: nothing to show, {plural(len(pictures.problems), 'entry', 'entries')} left out")
     count = min(count, len(pictures))
     if seed is None:
         chosen = np.linspace(0, len(pictures) - 1, count).astype(int)

@@ -11,6 +11,7 @@ from digits.cli.options import SHARE
 from digits.cli.output import echo
 from digits.cli.sources import list_problems, open_pictures, source_options
 from digits.core.backend import MAX_THREADS
+from digits.core.text import plural
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _DIR = click.Path(file_okay=False, path_type=Path)
@@ -76,7 +77,8 @@ def _report(
     result = evaluate(kind, pictures, out, predictions or load(), thresholds_of=thresholds, quiet=quiet)
     click.echo(out / "report.html")
     if result.unopened and not quiet:
-        echo(f"{len(result.unopened)} pictures could not be opened, such as {result.unopened[0]}", err=True)
+        unopened = plural(len(result.unopened), "picture", "pictures")
+        echo(f"{unopened} could not be opened, such as {result.unopened[0]}", err=True)
 
 
 def _load_reader(detector, recognizer, calibration, device, threads):

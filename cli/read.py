@@ -19,7 +19,7 @@ import click
 from digits.cli.options import SHARE
 from digits.cli.output import INTERRUPTED, echo, json_path
 from digits.core.backend import BACKENDS, MAX_THREADS
-from digits.core.text import printable
+from digits.core.text import plural, printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -306,7 +306,5 @@ def read(
 
 def _details(label: str, scene: Scene) -> str:
     unsure = sum(r.status == "unsure" for r in scene.readings)
-    return (
-        f"{label}: {scene.width}x{scene.height}, {len(scene.readings)} readings, {unsure} of them unsure, "
-        f"{scene.seconds * 1000:.0f} ms"
-    )
+    readings = plural(len(scene.readings), "reading", "readings")
+    return f"{label}: {scene.width}x{scene.height}, {readings}, {unsure} unsure, {scene.seconds * 1000:.0f} ms"

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from digits.cli.output import echo
+from digits.core.text import plural
 
 
 def source_options(command):
@@ -42,7 +43,7 @@ def list_problems(pictures, most: int = 10) -> None:
 def list_entries(problems, most: int = 10) -> None:
     """Entries that were left out, counted and listed on stderr."""
     if problems:
-        click.echo(f"{len(problems)} entries left out:", err=True)
+        click.echo(f"{plural(len(problems), 'entry', 'entries')} left out:", err=True)
     for image_id, reason in problems[:most]:
         echo(f"  {image_id}: {reason}", err=True)
     if len(problems) > most:

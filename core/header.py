@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import stat
 from collections.abc import Iterable
 from pathlib import Path
 
 from digits.core.errors import WeightsError, reason
+from digits.core.text import parse_json
 
 KEY = "digits"  # of the metadata, where the header stands
 KINDS = ("detector", "recognizer")
@@ -31,7 +31,7 @@ def parse_header(path: Path, text: str | None, kind: str, fields: Iterable[str] 
     """The header that stands in a file's metadata as `text`. WeightsError if it has none, lacks one of the `fields`,
     or is of another kind."""
     try:
-        header = json.loads(text or "null")
+        header = parse_json(text or "null")
     except (ValueError, RecursionError) as error:
         raise WeightsError(f"{path}: its header is damaged ({reason(error)})") from None
     if not isinstance(header, dict) or header.get("kind") not in KINDS or any(key not in header for key in fields):

@@ -19,7 +19,7 @@ from PIL.Image import core as pillow_core  # type: ignore[attr-defined] # no pub
 
 from digits.core.batch import check_picture
 from digits.core.errors import ImageError, reason
-from digits.core.formats import FORMATS
+from digits.core.formats import FORMATS, HEAD, begins_a_picture
 from digits.core.metadata import orientation_of, strip_metadata
 from digits.core.streams import is_stream, read_stream
 
@@ -106,17 +106,20 @@ def bytes_of(stream: BinaryIO, name: str) -> bytes:
     with _refused(name, "cannot be read"):
         if isinstance(stream, io.TextIOBase):
             raise ImageError(f"{name}: is open as text; open it in binary mode")
-        empty = "empty, or read before and not to be rewound"
+        rewound = False
         with suppress(AttributeError, OSError):  # a pipe
             stream.seek(0)
-            empty = "empty file"
+            rewound = True
         data = stream.read()
     if isinstance(data, str):
         raise ImageError(f"{name}: is open as text; open it in binary mode")
     if not isinstance(data, (bytes, bytearray, memoryview)):
         raise ImageError(f"{name}: bytes expected of its read(), got {type(data).__name__}")
     if not data:
-        raise ImageError(f"{name}: {empty}")
+        raise ImageError(f"{name}: empty{' file' if rewound else ', or read before; it cannot be rewound'}")
+    head = bytes(data[:HEAD])
+    if not rewound and not begins_a_picture(head) and not _hint(head):
+        raise ImageError(f"{name}: not a picture, or partly read before; it cannot be rewound")
     return bytes(data)
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import codecs
 import io
+import json
 import unicodedata
 from pathlib import Path
+from typing import Any
 
 _JOINERS = "\u200c\u200d"  # words of some languages, and many emoji, are spelt with them
 
@@ -18,6 +20,24 @@ def read_text(path: str | Path) -> str:
     data = Path(path).read_bytes()
     wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     return io.StringIO(data.decode("utf-16" if wide else "utf-8-sig"), newline=None).read()
+
+
+def plural(count: int, one: str, many: str) -> str:
+    """A count and what is counted, in the singular or the plural."""
+    return f"{count} {one if count == 1 else many}"
+
+
+def parse_json(text: str) -> Any:
+    """What a JSON text says; ValueError if it is none, or gives a key twice, of which Python takes the last."""
+    return json.loads(text, object_pairs_hook=_each_once)
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} stands there twice")
+    return found
 
 
 def printable(text: str) -> str:

@@ -21,6 +21,7 @@ import numpy as np
 from digits.core.boxes import reading_order
 from digits.core.errors import DatasetError
 from digits.core.progress import shown
+from digits.core.text import plural
 from digits.datasets.files import picture_folder, picture_path, write_text
 from digits.datasets.orientation import UPRIGHT, Evidence, Habit, Photograph
 from digits.datasets.pictures import LARGEST, Pictures, Problem, Record, make_record, read_json, stored_size
@@ -29,6 +30,7 @@ Digit = tuple[tuple[float, ...], int]  # a box, xyxy, and what it shows
 
 _WORDS = ("zero", "o", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _OVER = 1.1  # of a picture's side: farther out reaches no box that was drawn on it
+_OUT = 0.05  # of a box's side: what is drawn at the edge of a picture reaches out by less
 _APART = 0.05  # of a digit's width or height; boxes of one digit, drawn or rounded twice, are not farther apart
 _SLANT = 10  # degrees; what is turned by more is not in the box that is written down
 _CROWD = {0: False, "0": False, "false": False, "no": False, 1: True, "1": True, "true": True, "yes": True}
@@ -54,11 +56,11 @@ def digit_classes(names: Mapping[Any, object], path: Path) -> dict[Hashable, int
 
 def other_classes(counts: Mapping[str, int]) -> list[Problem]:
     """A problem a class that is no digit, from the number of its annotations by its name."""
-    return [Problem(name, f"{counted(count)} of a category that is no digit") for name, count in counts.items()]
+    return [Problem(name, f"{_annotations(count)} of a category that is no digit") for name, count in counts.items()]
 
 
-def counted(count: int) -> str:
-    return f"{count} annotation{'s' * (count != 1)}"
+def _annotations(count: int) -> str:
+    return plural(count, "annotation", "annotations")
 
 
 def check_others(others: Iterable[str], digits: int) -> None:
@@ -92,7 +94,7 @@ def _about_equal(box: tuple[float, ...], other: tuple[float, ...]) -> bool:
 
 def repeats(count: int) -> list[Problem]:
     """A problem, if there are any, for so many boxes that were left out by `without_repeats`."""
-    return [Problem("a box that is listed twice", counted(count))] if count else []
+    return [Problem("a box that is listed twice", _annotations(count))] if count else []
 
 
 def _entries(path: Path, content: dict, key: str) -> list[dict]:
@@ -104,7 +106,12 @@ def _entries(path: Path, content: dict, key: str) -> list[dict]:
 
 
 def _is_id(value: object) -> bool:
-    return isinstance(value, (int, str)) or (isinstance(value, float) and value.is_integer())
+    return _is_named(value) or (isinstance(value, float) and value.is_integer())
+
+
+def _is_named(value: object) -> bool:
+    """Whether it is a text or a number; `true` is none, though Python has it equal to 1."""
+    return isinstance(value, (int, str)) and not isinstance(value, bool)
 
 
 def _by_id(path: Path, content: dict, key: str, name: str) -> dict[Hashable, dict]:
@@ -112,7 +119,7 @@ def _by_id(path: Path, content: dict, key: str, name: str) -> dict[Hashable, dic
     found = {}
     for entry in _entries(path, content, key):
         number = entry.get("id")
-        if not _is_id(number) or not isinstance(entry.get(name), (int, str)):
+        if not _is_id(number) or not _is_named(entry.get(name)):
             raise DatasetError(f"{path}: an entry of {key!r} lacks its id or {name}")
         if number in found:
             raise DatasetError(f"{path}: {key!r} has the id {number} twice")
@@ -263,11 +270,11 @@ def _annotated(
                 found[image].doubt = str(error)
     if annotations and not found:
         raise DatasetError(
-            f"{path}: none of its {counted(strays)} is of an image that it lists; compare their image_id"
+            f"{path}: none of its {_annotations(strays)} is of an image that it lists; compare their image_id"
         )
     problems = other_classes(others)
     if strays:
-        problems.append(Problem("an image that is not listed", counted(strays)))
+        problems.append(Problem("an image that is not listed", _annotations(strays)))
         for image in set(listed) - set(found):  # which may be the one that is meant
             if not listed[image].get("numbers"):
                 found[image].doubt = "it has no annotation, while some are of images that are not listed"
@@ -342,14 +349,14 @@ def _seen(image: dict, folder: Path, annotated: _Annotated, annotations_only: bo
 
 
 def _are_corners(images: Iterable[_Seen]) -> bool:
-    """Whether a box reaches far out of its picture, but none would if its width and height were its second corner."""
+    """Whether a box reaches out of its picture, but none would if its width and height were its second corner."""
     over = False
     for seen in images:
         width, height = seen.photograph.upright
         for (x, y, right, low), _ in seen.digits if width and seen.photograph.orientation == 1 else ():
             if not (x < right - x <= width * _OVER and y < low - y <= height * _OVER):
                 return False
-            over |= right > width * _OVER or low > height * _OVER
+            over |= right - width > _OUT * (right - x) or low - height > _OUT * (low - y)
     return over
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import os
+import unicodedata
 import warnings
 from contextlib import suppress
 from pathlib import Path, PureWindowsPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from PIL import Image
 
@@ -15,6 +16,8 @@ from digits.core.errors import DatasetError, reason
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+_FORMS: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")
 
 
 def write_bytes(path: str | Path, data: bytes) -> None:
@@ -100,4 +103,7 @@ def picture_path(folder: Path, name: str) -> Path:
     ways = [folder / name, folder.joinpath(*steps.parts)]
     if steps.parts[0] == folder.name:
         ways.append(folder.joinpath(*steps.parts[1:]))
+    # letters with accents are one character or two, on macOS and elsewhere
+    names = [str(way.relative_to(folder)) for way in ways]
+    ways += [folder / unicodedata.normalize(form, each) for each in names for form in _FORMS]
     return next((way for way in ways if os.path.isfile(way)), ways[0])

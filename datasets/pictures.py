@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,7 +18,7 @@ from digits.core.folders import pictures_below
 from digits.core.images import load_image, open_image
 from digits.core.progress import shown
 from digits.core.streams import is_stream
-from digits.core.text import printable, read_text
+from digits.core.text import parse_json, plural, printable, read_text
 from digits.datasets.items import Sample, by_number, check_digits, empty_boxes, part_of, spread
 
 SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
@@ -204,7 +203,7 @@ def stored_size(path: Path) -> tuple[tuple[int, int], int]:
 def read_json(path: Path, kind: type) -> Any:
     """What a JSON file holds; DatasetError if it is missing, not JSON, or at its top not of that kind."""
     try:
-        content = json.loads(read_text(path))
+        content = parse_json(read_text(path))
     except OSError as error:
         raise DatasetError(f"{path}: {reason(error)}") from None
     except (ValueError, RecursionError) as error:
@@ -253,4 +252,5 @@ def read_negatives(folder: str | Path, quiet: bool = False) -> Pictures:
 
 def _warn(name: str, problems: Sequence[Problem]) -> None:
     if problems:
-        _log.warning("%s: %d entries left out, the first %s: %s", name, len(problems), *map(printable, problems[0]))
+        entries = plural(len(problems), "entry", "entries")
+        _log.warning("%s: %s left out, the first %s: %s", name, entries, *map(printable, problems[0]))

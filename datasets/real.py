@@ -11,7 +11,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,7 +20,7 @@ import numpy as np
 from digits.core.alphabet import CHARACTERS, is_house_number
 from digits.core.errors import DatasetError
 from digits.core.progress import shown
-from digits.core.text import read_text
+from digits.core.text import parse_json, read_text
 from digits.datasets.files import picture_path
 from digits.datasets.pictures import Pictures, Problem, make_record, picture_size, read_json
 
@@ -131,7 +130,7 @@ def read_annotated(source: str | Path, quiet: bool = False, *, letters: bool = F
 
 def _read_lines(path: Path) -> list:
     try:
-        return [json.loads(line) for line in read_text(path).splitlines() if line.strip()]
+        return [parse_json(line) for line in read_text(path).splitlines() if line.strip()]
     except (OSError, ValueError, RecursionError) as error:
         raise DatasetError(f"{path}: not lines of JSON ({error})") from None
 

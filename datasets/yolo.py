@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 import os
+import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import yaml
@@ -24,7 +25,7 @@ from digits.core.progress import shown
 from digits.core.text import read_text
 from digits.datasets.coco import check_others, digit_classes, other_classes, repeats, without_repeats
 from digits.datasets.files import write_text
-from digits.datasets.pictures import Pictures, Problem, Record, find_pictures, make_record, picture_size
+from digits.datasets.pictures import Pictures, Problem, Record, find_pictures, make_record, picture_size, read_json
 
 FIELDS = "class cx cy width height"
 MOST = 1.01  # what writers round beyond the edge of the picture is forgiven
@@ -42,39 +43,76 @@ def _text(path: Path) -> str:
         raise DatasetError(f"{path}: not UTF-8 text") from None
 
 
-def _names(folder: Path, inside: Iterable[Path], lists: Iterable[Path]) -> tuple[dict[int, str], Path]:
+def _names(folder: Path, texts: _Texts) -> tuple[dict[int, str], Path]:
     """Class names by their number, and the file that gives them; without one, the digits.
 
     `data.yaml` or `.yml` in the folder, or one folder up, as in a data set that keeps each part in a folder of its own;
-    else whatever other YAML file in the folder has names; else one of the lists. Raises DatasetError if there are
-    several that differ. inside: the YAML files in the folder.
+    else whatever other YAML file in the folder has names; else one of the lists; else Label Studio's `notes.json`.
+    Raises DatasetError if there are several that differ, or if nothing has names and a YAML file cannot be read.
     """
-    for found in (
-        {path: _yaml_names(path) for path in inside if path.stem.lower() == "data"},
-        {
-            path: _yaml_names(path)
-            for path in (folder.resolve().parent / f"data{end}" for end in _YAML)
-            if path.is_file()
-        },
-        {path: _yaml_names(path) for path in inside if "names" in _yaml(path)},
-        {path: dict(enumerate(_text(path).rstrip().splitlines())) for path in lists},
+    above = [path for path in (folder.resolve().parent / f"data{end}" for end in _YAML) if path.is_file()]
+    data = [path for path in texts.yamls if path.stem.lower() == "data"]
+    broken: list[DatasetError] = []
+    for ways, names_in in (
+        (data, _yaml_names),
+        (above, _yaml_names),
+        (_named(texts.yamls, broken), _yaml_names),
+        (texts.lists, _listed_names),
+        (texts.notes, _noted_names),
     ):
-        if found:
+        if found := {path: names_in(path) for path in ways}:
             first, *others = found
             if other := next((path for path in others if found[path] != found[first]), None):
                 raise DatasetError(f"{other}: names other classes than {first}; remove one of them")
             return found[first], first
+    if broken:
+        raise broken[0]
     return {digit: str(digit) for digit in range(10)}, folder
 
 
-def _yaml(path: Path) -> dict:
-    """What a YAML file holds, {} if it is no mapping; DatasetError if it is not YAML."""
+def _named(yamls: Iterable[Path], broken: list[DatasetError]) -> Iterator[Path]:
+    """Those that have names; what is wrong with others, which may be of something else, is added to `broken`."""
+    for path in yamls:
+        try:
+            if "names" in _yaml(path):
+                yield path
+        except DatasetError as error:
+            broken.append(error)
+
+
+def _listed_names(path: Path) -> dict[int, str]:
+    return dict(enumerate(_text(path).rstrip().splitlines()))
+
+
+def _noted_names(path: Path) -> dict[int, str]:
+    categories = read_json(path, dict).get("categories")
     try:
-        content = yaml.safe_load(_text(path))
+        pairs = [(_number(each["id"]), str(each["name"])) for each in categories]
+    except (KeyError, TypeError):
+        pairs = []
+    if not pairs or None in dict(pairs) or len(dict(pairs)) < len(pairs):
+        raise DatasetError(f"{path}: lacks the names of the classes, objects with an id and a name under 'categories'")
+    return {key: name for key, name in pairs if key is not None}
+
+
+class _OnceLoader(yaml.SafeLoader):
+    """Refuses a mapping that gives a key twice, of which PyYAML takes the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        if len(set(keys)) < len(keys):
+            raise yaml.constructor.ConstructorError(None, None, "a key stands there twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def _yaml(path: Path) -> dict:
+    """What a YAML file holds, {} if it is no mapping; DatasetError if it is not YAML, or gives a key twice."""
+    text = _text(path)
+    try:
+        content = yaml.load(text, _OnceLoader)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
-        if isinstance(error, DatasetError):
-            raise
-        raise DatasetError(f"{path}: not YAML") from None
+        problem = getattr(error, "problem", None)
+        raise DatasetError(f"{path}: not YAML{f' ({problem})' if problem else ''}") from None
     return content if isinstance(content, dict) else {}
 
 
@@ -95,7 +133,7 @@ def _yaml_names(path: Path) -> dict[int, str]:
 def _number(key: Hashable) -> int | None:
     """The number of a class, which may be in quotes."""
     try:
-        return int(key) if isinstance(key, (int, str)) else None
+        return int(key) if isinstance(key, (int, str)) and not isinstance(key, bool) else None
     except ValueError:
         return None
 
@@ -164,13 +202,14 @@ def _lines(path: Path, names: Mapping[int, str], size: tuple[int, int]) -> list[
 class _Texts(NamedTuple):
     """What lies in a YOLO folder beside its pictures, relative to it.
 
-    labels: files that may be labels, whatever their suffix. yamls: YAML files. lists: of class names. lost: what could
-    not be looked into.
+    labels: files that may be labels, whatever their suffix. yamls: YAML files. lists: of class names. notes: files
+    called notes.json. lost: what could not be looked into.
     """
 
     labels: set[PurePosixPath]
     yamls: list[Path]
     lists: list[Path]
+    notes: list[Path]
     lost: list[tuple[PurePosixPath, str]]
 
     @classmethod
@@ -185,13 +224,14 @@ class _Texts(NamedTuple):
         yamls = [path for path in files if path.suffix.lower() in _YAML]
         other = (*SUFFIXES, *_YAML)
         files = [path for path in files if path.suffix.lower() not in other]
+        notes = [path for path in files if path.name.lower() == "notes.json"]
         lists = [path for path in files if path.stem.lower() not in of_pictures and _is_list(path)]
 
         def relative(path: Path) -> PurePosixPath:
             return PurePosixPath(path.relative_to(folder).as_posix())
 
-        labels = {relative(path) for path in files if path.parent != folder}
-        return cls(labels - set(map(relative, lists)), yamls, lists, [(relative(path), why) for path, why in lost])
+        labels = {relative(path) for path in files if path.parent != folder} - set(map(relative, lists + notes))
+        return cls(labels, yamls, lists, notes, [(relative(path), why) for path, why in lost])
 
 
 def _is_labels(path: Path) -> bool:
@@ -206,12 +246,17 @@ def _is_labels(path: Path) -> bool:
     return True
 
 
+def _folded(path: PurePosixPath) -> str:
+    """The same for names that differ in case, or in how letters with accents are encoded, as on macOS and elsewhere."""
+    return unicodedata.normalize("NFC", str(path)).lower()
+
+
 class _LabelFiles:
     """Which file in a YOLO folder has the labels of which picture.
 
-    That is `label_path`, or else a file of the same name in another case, with the picture's suffix before its own, or
-    beside the picture. strays: label files that no picture is found for. found: whether any is of a picture. others:
-    files below `labels` that are not understood.
+    That is `label_path`, or else a file of the same name in another case or encoding, with the picture's suffix before
+    its own, or beside the picture. strays: label files that no picture is found for. found: whether any is of a
+    picture. others: files below `labels` that are not understood.
     """
 
     def __init__(self, folder: Path, pictures: list[PurePosixPath], texts: _Texts):
@@ -226,12 +271,12 @@ class _LabelFiles:
             if labels in files:
                 self._give(labels, picture)
             for likely in (labels.with_suffix(""), labels.with_name(picture.name)):
-                alike[str(likely).lower()].append(picture)
+                alike[_folded(likely)].append(picture)
         for file in sorted(files - set(self._owners)):
             strange = file.parent in beside or file.suffix.lower() != ".txt"
             # what lies beside the pictures would have the same name in the folder of the labels
             place = label_path(file).with_name(file.name) if file.parent in beside else file
-            name = str(place.with_suffix("")).lower()
+            name = _folded(place.with_suffix(""))
             # a copy that an editor keeps, such as a.txt.bak
             kept_copy = name.endswith(".txt") and file.suffix.lower() != ".txt"
             for picture in alike[name.removesuffix(".txt") if kept_copy else name]:
@@ -287,7 +332,7 @@ def read_yolo(folder: str | Path, quiet: bool = False) -> Pictures:
     listed, problems = find_pictures(folder / "images")
     found_pictures = {PurePosixPath(p.relative_to(folder).as_posix()): p for p in listed}
     texts = _Texts.below(folder, found_pictures)
-    names, named_in = _names(folder, texts.yamls, texts.lists)
+    names, named_in = _names(folder, texts)
     digits = digit_classes(names, named_in)
     labels = _LabelFiles(folder, list(found_pictures), texts)
     if unknown := [] if labels.found else labels.strays or labels.others:

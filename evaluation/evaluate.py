@@ -10,7 +10,7 @@ from typing import Any
 
 import digits
 from digits.core.errors import DatasetError, PredictionsError, reason
-from digits.core.text import read_text
+from digits.core.text import parse_json, plural, read_text
 from digits.datasets.coco import coco_document, write_json
 from digits.datasets.export import check_unused, common_folder, name_in
 from digits.datasets.files import write_bytes, write_text
@@ -111,9 +111,9 @@ def evaluate(
         complete(out / PREDICTIONS, kind, records, model.run, quiet)
         answers = read_predictions(out / PREDICTIONS, kind, records)
     result = score(kind, records, answers, thresholds)
-    left_out = len(pictures.problems)
+    left_out, opened = len(pictures.problems), plural(len(records), "picture", "pictures")
     about = {
-        "data": f"{pictures.name}, {len(records)} pictures" + (f", {left_out} left out" if left_out else ""),
+        "data": f"{pictures.name}, {opened}" + (f", {left_out} left out" if left_out else ""),
         **about_model,
         "digits": digits.__version__,
     }
@@ -128,7 +128,7 @@ def _digest(path: Path) -> str:
 def _read_run(folder: Path) -> dict:
     """The identity of the evaluation in a folder."""
     try:
-        found = json.loads(read_text(folder / RUN))
+        found = parse_json(read_text(folder / RUN))
     except (OSError, ValueError, RecursionError) as error:
         raise PredictionsError(f"{folder / RUN}: cannot be read ({error})") from None
     if not isinstance(found, dict):

@@ -15,7 +15,7 @@ import numpy as np
 
 from digits.core.errors import PredictionsError, reason
 from digits.core.progress import shown
-from digits.core.text import read_text
+from digits.core.text import parse_json, read_text
 from digits.datasets.files import write_figure, write_picture, write_text
 from digits.evaluation.figures import DRAWN, draw
 from digits.evaluation.predictions import ANSWERS
@@ -219,7 +219,7 @@ def read_report(folder: str | Path) -> dict:
     """What report.json in a folder holds; PredictionsError if there is none, or it is something else."""
     path = Path(folder) / REPORT
     try:
-        content = json.loads(read_text(path))
+        content = parse_json(read_text(path))
     except OSError as error:
         raise PredictionsError(f"{path}: {reason(error)}; reports are written by digits evaluate") from None
     except (ValueError, RecursionError) as error:

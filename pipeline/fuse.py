@@ -14,7 +14,7 @@ import numpy as np
 
 from digits.core.boxes import shares
 from digits.core.errors import WeightsError, reason
-from digits.core.text import read_text
+from digits.core.text import parse_json, read_text
 from digits.pipeline.merge import NumberRegion
 from digits.recognizer import Transcription
 
@@ -65,7 +65,7 @@ class Fusion:
     def load(cls, path: str | Path) -> Fusion:
         """From a JSON file; WeightsError if it is missing, or has not just these keys, with values that may be."""
         try:
-            given = json.loads(read_text(path))
+            given = parse_json(read_text(path))
             keys = {each.name for each in fields(cls)}
             if not isinstance(given, dict) or set(given) != keys:
                 raise ValueError(f"the keys {', '.join(sorted(keys))} expected")

@@ -12,6 +12,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import islice, pairwise
+from numbers import Real
 from pathlib import Path
 from typing import BinaryIO, Protocol, TypeVar, cast
 
@@ -115,8 +116,12 @@ class Reader:
     ):
         if effort not in EFFORTS:
             raise ValueError(f"effort must be one of {', '.join(EFFORTS)}, got {effort!r}")
-        if min_confidence is not None and not 0 <= min_confidence <= 1:
-            raise ValueError(f"min_confidence must be within 0 and 1, got {min_confidence}")
+        if min_confidence is not None and not (isinstance(min_confidence, Real) and 0 <= min_confidence <= 1):
+            raise ValueError(f"min_confidence must be a number within 0 and 1, got {min_confidence!r}")
+        _check_methods("detector", detector, "predict", "looks")
+        _check_methods("recognizer", recognizer, "predict")
+        if not isinstance(fusion, Fusion | None):
+            raise TypeError(f"fusion: a Fusion expected, got {type(fusion).__name__}; for a file, Fusion.load(path)")
         check_threads(threads)
         self.detector = detector or Detector(device=device, backend=backend, threads=threads)
         self.recognizer = recognizer or Recognizer(device=device, backend=backend, threads=threads)
@@ -262,6 +267,15 @@ class Reader:
         """How likely this is the house number: sure readings first, large ones before small ones of like certainty."""
         tall = max(d.box[3] - d.box[1] for d in reading.digits) / height
         return reading.status == "read", reading.confidence * (0.02 + tall) ** 0.25
+
+
+def _check_methods(what: str, given: object, *methods: str) -> None:
+    """Raises TypeError for what cannot take the place of a detector or a recogniser, such as the path of a file."""
+    if given is not None and not all(callable(getattr(given, name, None)) for name in methods):
+        raise TypeError(
+            f"{what}: an object with {' and '.join(methods)} expected, got {type(given).__name__}; "
+            f"for a weights file, digits.{what.capitalize()}(path)"
+        )
 
 
 def _ahead(function: Callable[[_In], _Out], items: Iterable[_In], count: int) -> Generator[_Out, None, None]:

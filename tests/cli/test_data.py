@@ -94,7 +94,7 @@ def test_stats_preview_convert_split(crops, tmp_path, monkeypatch):
 def test_what_is_left_out_is_listed_on_stderr(boxed):
     done = run("stats", boxed, "--plot", boxed / "plots.png")
     assert done.exit_code == 0
-    assert "1 entries left out" in done.stderr and "door: 1 annotation of a category that is no digit" in done.stderr
+    assert "1 entry left out" in done.stderr and "door: 1 annotation of a category that is no digit" in done.stderr
     assert "left out                                    1\n" in done.stdout
     quiet = run("stats", boxed, "--plot", boxed / "plots.png", "--quiet")
     assert quiet.stderr == "" and quiet.stdout == done.stdout

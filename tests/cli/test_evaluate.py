@@ -48,7 +48,7 @@ def reported(source, tmp_path_factory):
 def test_a_recogniser(reported):
     out, done = reported
     assert done.stdout == f"{out / 'report.html'}\n"
-    assert "1 entries left out" in done.stderr and "gone.png" in done.stderr
+    assert "1 entry left out" in done.stderr and "gone.png" in done.stderr
     content = json.loads((out / "report.json").read_text())
     assert content["measures"]["accuracy"]["exact sequence accuracy"] == 1
     assert "2 pictures, 1 left out" in content["about"]["data"]
@@ -109,9 +109,7 @@ def test_pictures_that_cannot_be_opened_are_told(tmp_path):
     whole = (tmp_path / "walls" / "whole.png").read_bytes()
     (tmp_path / "walls" / "torn.png").write_bytes(whole[: len(whole) // 2])
     done = run("pipeline", tmp_path / "walls", "--out", tmp_path / "out", "--device", "cpu")
-    assert (
-        done.exit_code == 0 and "1 pictures could not be opened, such as" in done.stderr and "torn.png" in done.stderr
-    )
+    assert done.exit_code == 0 and "1 picture could not be opened, such as" in done.stderr and "torn.png" in done.stderr
 
 
 @pytest.mark.parametrize(

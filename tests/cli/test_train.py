@@ -289,7 +289,7 @@ def test_grid_trains_all_and_compares_them(watched, tmp_path):
     header, _, *rows = done.stdout.splitlines()
     assert header == f"| run | {' | '.join(METRICS)} | parameters | ms |"
     assert [row.split(" | ")[0] for row in rows] == ["| lenet-backbone=lenet", "| lenet-backbone=mobilenet_v3_small"]
-    assert "1.17 M" in rows[0] and (out / "comparison.md").read_text() == done.stdout
+    assert "1.21 M" in rows[0] and (out / "comparison.md").read_text() == done.stdout
     assert Image.open(out / "comparison.png").size[0] > 300
     before = (out / "lenet-backbone=lenet" / "recognizer.safetensors").stat().st_mtime_ns
     (out / "lenet-backbone=mobilenet_v3_small" / "recognizer.safetensors").unlink()

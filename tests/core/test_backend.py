@@ -64,7 +64,7 @@ def test_threads_that_cannot_be(make, backend, threads):
 
 def test_threads_are_checked_where_the_parts_are_given():
     with pytest.raises(ValueError, match="threads must be"):
-        Reader(object(), object(), threads=0)
+        Reader(threads=0)
 
 
 @pytest.mark.parametrize("threads", [1, np.int64(2), MAX_THREADS, None])

@@ -189,8 +189,8 @@ def opened(path, mode="rb"):
     return open(path, mode)
 
 
-def used(stream):
-    stream.read()
+def used(stream, *count):
+    stream.read(*count)
     return stream
 
 
@@ -229,6 +229,11 @@ NO_PICTURES = {
     "closed file": (lambda: closed(opened("a.png")), r"a\.png: cannot be read"),
     "closed stream": (lambda: closed(io.BytesIO(PNG)), "cannot be read"),
     "stream read before": (lambda: used(Camera(PNG)), "camera: empty, or read before"),
+    "stream partly read before": (lambda: used(Camera(PNG), 9), "camera: not a picture, or partly read before"),
+    "stream of HEIC": (
+        lambda: Camera(b"\0\0\0\x18ftypheic" + bytes(20)),
+        "not a picture in a format known here(; for HEIC|, or damaged)|cannot be opened",
+    ),
     "no path": (NoPath, "cannot be read .*lost"),
     "no name": (lambda: "", "'': no such file"),
     "folder": (lambda: pathlib.Path("."), "is a directory"),

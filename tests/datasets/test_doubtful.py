@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import shutil
+import unicodedata
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -165,6 +166,7 @@ DOUBTFUL = [
     pytest.param({"images": [image(1, "a.png"), image(3, "a.png"), image(2, "n.png")]}, "each time otherwise",
                  id="an image twice, once without digits"),
     pytest.param({"annotations": [digit(7, key=9), digit(4, key=2)]}, "no annotation", id="its annotations are strays"),
+    pytest.param({"annotations": [digit(7, key=True), digit(4, key=2)]}, "no annotation", id="true is no id"),
 ]  # fmt: skip
 
 
@@ -184,6 +186,18 @@ def test_pictures_as_other_systems_name_them(tmp_path, name):
         shutil.copytree(tmp_path / "images", tmp_path / "images" / "images")
     pictures = open_source(path, quiet=True)
     assert [record.labels.tolist() for record in pictures.records] == [[7, 2], []] and not pictures.problems
+
+
+@pytest.mark.parametrize(("there", "named"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_letters_with_accents_are_encoded_in_two_ways(tmp_path, there, named):
+    """macOS writes them as two characters, and others as one."""
+    here, other = (unicodedata.normalize(form, "porte-é.png") for form in (there, named))
+    path = coco(tmp_path, [image(1, other), image(2, "n.png")])
+    (tmp_path / "images" / "a.png").rename(tmp_path / "images" / here)
+    assert found_in(path)[other] == [7, 2]
+    folder = yolo(tmp_path / "yolo", {f"labels/{other[:-4]}.txt": LINES})
+    (folder / "images" / "a.png").rename(folder / "images" / here)
+    assert found_in(folder)[here] == [7, 2]
 
 
 @pytest.mark.parametrize("name", ["images/a.png", "images\\a.png", ".\\a.png"])
@@ -212,6 +226,8 @@ def test_coco_without_any_match_is_refused(tmp_path, key):
     [
         ([[5, 5, 13, 25], [40, 5, 48, 25]], True),
         ([[5, 5, 13, 25], [4, 20, 12, 38]], True),
+        ([[6, 5, 60, 25]] * 4, True),  # a tenth of the picture beyond its edge
+        ([[34, 5, 38, 25]] * 4, True),
         ([[5, 5, 13, 25], [20, 5, 28, 25]], False),  # nothing shows it
         ([[30, 5, 8, 20], [50, 5, 51, 20]], False),  # one box that is wrong
         ([[1, 1, 60, 40]], False),  # a careless one
@@ -374,6 +390,7 @@ def yolo(folder: Path, files: dict[str, str | bytes], *pictures: str) -> Path:
 
 
 NINE_FIRST = "\n".join("9876543210")
+NOTED = json.dumps({"categories": [{"id": i, "name": str(9 - i)} for i in range(10)], "info": {"year": 2026}})
 QUOTED = "names:\n" + "".join(f"  '{i}': '{9 - i}'\n" for i in range(10))
 
 
@@ -396,6 +413,11 @@ QUOTED = "names:\n" + "".join(f"  '{i}': '{9 - i}'\n" for i in range(10))
         pytest.param(
             {"labels/a.txt": "7 0.1 0.3 0.2 0.3 0.2 0.7 0.1 0.7\n2 .3 .3 .4 .3 .4 .7\n"}, [7, 2], id="polygons"
         ),
+        pytest.param({"labels/a.txt": LINES, "notes.json": NOTED}, [2, 7], id="classes of Label Studio"),
+        pytest.param({"labels/a.txt": LINES, "labels/notes.json": NOTED}, [2, 7], id="those beside labels"),
+        pytest.param({"labels/a.txt": LINES, "classes.txt": NINE_FIRST, "notes.json": "{"}, [2, 7], id="both of them"),
+        pytest.param({"labels/a.txt": LINES, "data.yaml": QUOTED, "hyp.yaml": "lr: [0.1"}, [2, 7], id="broken YAML"),
+        pytest.param({"labels/a.txt": LINES, "classes.txt": NINE_FIRST, "h.yml": "\t"}, [2, 7], id="and a list"),
         pytest.param({"labels/a.txt": LINES, "labels/classes.txt": NINE_FIRST}, [2, 7], id="classes beside labels"),
         pytest.param({"labels/a.txt": LINES, "images/classes.txt": NINE_FIRST}, [2, 7], id="classes beside pictures"),
         pytest.param({"labels/a.txt": LINES, "classes.txt": "\ufeff" + NINE_FIRST}, [2, 7], id="classes with a mark"),
@@ -466,7 +488,16 @@ def test_yolo_that_cannot_be_trusted(tmp_path, files, listed):
         ({"data.yaml": QUOTED, "data.yml": "names: ['1']"}, "names other classes than"),
         ({"data.yaml": QUOTED, "labels/data.yaml": "names: ['1']"}, "names other classes than"),
         ({"classes.txt": NINE_FIRST, "labels/classes.txt": "0\n1"}, "names other classes than"),
-        ({"data.yaml": "names: {'0': '1', 0: '2'}"}, "lacks the names"),
+        ({"data.yaml": "names: {'0': '1', 0: '2'}"}, "a key stands there twice"),
+        ({"data.yaml": "names: ['1']\nnames: ['2']"}, "a key stands there twice"),
+        ({"data.yaml": "names: {1: '1', '01': '2'}"}, "lacks the names"),
+        ({"data.yaml": "names: {yes: '7', no: '2'}"}, "lacks the names"),
+        ({"hyp.yaml": "lr: [0.1"}, "hyp.yaml: not YAML"),
+        ({"notes.json": '{"categories": [{"id": true, "name": "7"}]}'}, "lacks the names"),
+        ({"notes.json": '{"categories": [{"id": 7, "name": "2"}, {"id": 7, "name": "3"}]}'}, "lacks the names"),
+        ({"notes.json": '{"info": {}}'}, "lacks the names"),
+        ({"notes.json": "7 by the door"}, "notes.json: not JSON"),
+        ({"notes.json": NOTED, "labels/notes.json": NOTED.replace('"9"', '"door"')}, "names other classes than"),
         ({"data.yaml": "names: [[a], [b]]"}, "lacks the names"),
         ({"data.yaml": "names: " + "[" * 1500}, "not YAML"),
         ({"data.yaml": "names: ['1']\nkpt_shape: [4, 2]"}, "key points"),

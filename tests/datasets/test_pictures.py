@@ -142,7 +142,7 @@ def test_what_a_folder_hides_becomes_a_problem(tmp_path, caplog):
     assert [record.image_id for record in pictures.records] == ["a.png", "out/linked.png"]
     assert pictures.problems == [Problem("gone.png", "a link that leads nowhere")]
     caplog.clear()
-    assert len(list_pictures(tmp_path / "in")) == 2 and "1 entries left out, the first gone.png" in caplog.text
+    assert len(list_pictures(tmp_path / "in")) == 2 and "1 entry left out, the first gone.png" in caplog.text
     (tmp_path / "in" / "a.png").unlink()
     (tmp_path / "in" / "out").unlink()
     with pytest.raises(DatasetError, match=r"holds no picture; .*gone.png: a link that leads nowhere"):

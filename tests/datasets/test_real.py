@@ -64,7 +64,7 @@ def test_a_bad_entry_is_left_out_and_listed(tmp_path, caplog, record, reason):
     pictures = read_annotated(write(tmp_path, [record, {"file": NAME, "numbers": []}]))
     assert [r.image_id for r in pictures.records] == [NAME]
     assert pictures.problems[0].image_id == record["file"] and reason in pictures.problems[0].reason
-    assert "1 entries left out" in caplog.text
+    assert "1 entry left out" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -138,7 +138,7 @@ def test_broken_entries_are_left_out(tmp_path, caplog, name, rows, image_id, rea
         assert [record.image_id for record in read.records] == ["train/1.png", "train/3.png"]
         (problem,) = read.problems
         assert problem.image_id == image_id and reason in problem.reason
-        assert "1 entries left out" in caplog.text
+        assert "1 entry left out" in caplog.text
 
 
 def test_parts_do_not_share_ids(tmp_path):

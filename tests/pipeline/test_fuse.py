@@ -241,6 +241,8 @@ BAD_FILES = {
     "bytes": b"\xff\xfe\x00",
     "UTF-32": json.dumps(SOUND).encode("utf-32"),
     "another feature": json.dumps({**SOUND, "weights": {"colour": 2}}),
+    "a key twice": json.dumps(SOUND).replace("{", '{"threshold": 0.1, ', 1),
+    "a weight twice": json.dumps(SOUND).replace('"text"', '"text": 0.1, "text"'),
     "line breaks": json.dumps({**SOUND, "weights": {"a\nb": 2}}),
     "a threshold above 1": json.dumps({**SOUND, "threshold": 1.01}),
     "a weight far off": json.dumps({**SOUND, "weights": {"text": -1e6}}),

@@ -3,6 +3,7 @@ import json
 import threading
 import time
 import weakref
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -90,9 +91,25 @@ def test_what_looks_into_the_networks_needs_those_of_this_project(reader, replac
         Reader(**own | {replaced: stubs[replaced]}).own_networks()
 
 
-def test_thresholds_are_checked():
-    with pytest.raises(ValueError, match="min_confidence"):
-        stub_reader(min_confidence=1.5)
+@pytest.mark.parametrize("threshold", [1.5, -0.1, float("nan"), "0.5", [0.5]])
+def test_thresholds_are_checked(threshold):
+    with pytest.raises(ValueError, match="min_confidence must be a number within 0 and 1, got "):
+        stub_reader(min_confidence=threshold)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"detector": "weights.onnx"}, r"detector: .* got str; for a weights file, digits.Detector\(path\)"),
+        ({"detector": StubRecognizer("1")}, "detector: .* got StubRecognizer"),
+        ({"recognizer": Path("weights.onnx")}, r"recognizer: .* for a weights file, digits.Recognizer\(path\)"),
+        ({"recognizer": 0}, "recognizer: .* got int"),
+        ({"fusion": "calibration.json"}, r"fusion: a Fusion expected, got str; for a file, Fusion.load\(path\)"),
+    ],
+)
+def test_what_cannot_take_part_is_refused(given, message):
+    with pytest.raises(TypeError, match=message):
+        Reader(**{"detector": StubDetector([], []), "recognizer": StubRecognizer("1"), **given})
 
 
 def test_what_is_no_number_gives_no_reading():

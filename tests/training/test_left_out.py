@@ -171,4 +171,4 @@ def test_other_commands_that_look_at_pictures(data, tmp_path, arguments):
     named = [str(a).replace("DATA", str(tmp_path / "data")).replace("OUT", str(tmp_path / "out")) for a in arguments]
     done = run(*named)
     assert done.exit_code == 0, done.output
-    assert done.stderr.startswith("1 entries left out:\n") and f"{broken}: damaged" in done.stderr
+    assert done.stderr.startswith("1 entry left out:\n") and f"{broken}: damaged" in done.stderr
