@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import io
 import logging
+import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -30,8 +31,7 @@ pillow_core.set_block_size(1 << 26)
 
 Source = str | os.PathLike | bytes | BinaryIO | Image.Image | np.ndarray
 
-# A bit over the 100 megapixels that are promised to work. They take 0.9 GB, progressive JPEG and animations up to 1.4.
-# No JPEG is decoded smaller, which would lose small digits: parts of a photograph are looked at in its own pixels.
+# A bit over the 100 megapixels that are promised to work. They take up to 0.9 GB, progressive JPEG and animations 1.4.
 MAX_PIXELS = 120_000_000
 
 _BROKEN = "damaged or truncated"
@@ -68,23 +68,28 @@ def load_image(source: Source, name: str | None = None) -> np.ndarray:
 class Picture:
     """A photograph whose header is read.
 
-    size: (width, height), upright. orientation: that of EXIF, 1 to 8, by which it is turned. load: gives its pixels,
-    see `load_image`; once, and while it is open.
+    size: (width, height), upright. decoded: the same of what `load` gives, which may be smaller. orientation: that of
+    EXIF, 1 to 8, by which it is turned. load: gives its pixels, see `load_image`; once, and while it is open.
     """
 
     size: tuple[int, int]
+    decoded: tuple[int, int]
     orientation: int
     load: Callable[[], np.ndarray]
 
 
 @contextmanager
-def open_image(source: Source, name: str | None = None) -> Iterator[Picture]:
-    """A photograph whose pixels are decoded when they are asked for. Arguments and errors are those of `load_image`."""
+def open_image(source: Source, name: str | None = None, enough: int | None = None) -> Iterator[Picture]:
+    """A photograph whose pixels are decoded when they are asked for. Arguments and errors are those of `load_image`.
+
+    enough: pixels of the longer side. Of a JPEG that has at least twice as many, no more than needed is decoded: a half
+    of each side, a quarter or an eighth.
+    """
     with _refused("image", "cannot be read"):
         name = name or source_name(source)
     with ExitStack() as held:
         with _refused(name, "cannot be opened"):
-            picture = _open(source, name, held)
+            picture = _open(source, name, held, enough)
             width, height = picture.size
             if width * height > MAX_PIXELS:
                 raise ImageError(f"{name}: too large, {width}x{height} is over {MAX_PIXELS // 10**6} megapixels")
@@ -136,12 +141,12 @@ def _refused(name: str, what: str) -> Iterator[None]:
         raise ImageError(f"{name}: {what} ({' '.join(str(error).split()) or type(error).__name__})") from error
 
 
-def _open(source: Source, name: str, held: ExitStack) -> Picture:
+def _open(source: Source, name: str, held: ExitStack, enough: int | None) -> Picture:
     if isinstance(source, np.ndarray):
         array = np.ascontiguousarray(check_picture(source, name))
-        return Picture(array.shape[1::-1], 1, lambda: array)
+        return Picture(array.shape[1::-1], array.shape[1::-1], 1, lambda: array)
     if isinstance(source, Image.Image):
-        return Picture(source.size, 1, partial(_load, source, None, name, "cannot be read"))
+        return Picture(source.size, source.size, 1, partial(_load, source, None, name, "cannot be read"))
     file = _file(source, name, held)
     head = file.read(16)
     if not head:
@@ -149,12 +154,24 @@ def _open(source: Source, name: str, held: ExitStack) -> Picture:
     file, orientation = strip_metadata(file) or (file, None)
     if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
         size, transparent = _webp_header(file)
-        load = partial(_load_webp, file, size, transparent, orientation or 1, name)
+        decoded, load = size, partial(_load_webp, file, size, transparent, orientation or 1, name)
     else:
         image = _identify(file, head, name)
         held.callback(image.close)
-        size, load = image.size, partial(_load, image, orientation, name, _BROKEN, close=True)
-    return Picture(size[::-1] if (orientation or 1) > 4 else size, orientation or 1, load)
+        size, decoded = image.size, _reduce(image, enough)
+        load = partial(_load, image, orientation, name, _BROKEN, close=True)
+    if (orientation or 1) > 4:
+        size, decoded = size[::-1], decoded[::-1]
+    return Picture(size, decoded, orientation or 1, load)
+
+
+def _reduce(image: Image.Image, enough: int | None) -> tuple[int, int]:
+    """The size at which an image will be decoded, which of a JPEG may be smaller, see `open_image`."""
+    longest = max(image.size)
+    if enough and isinstance(image, JpegImagePlugin.JpegImageFile) and longest >= 2 * enough:
+        share = enough / longest
+        image.draft(image.mode, (math.ceil(image.width * share), math.ceil(image.height * share)))
+    return image.size
 
 
 def _file(source: Source, name: str, held: ExitStack) -> BinaryIO:

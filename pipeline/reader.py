@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -21,7 +22,7 @@ from PIL import Image
 
 from digits.core.backend import check_threads
 from digits.core.errors import ImageError
-from digits.core.images import MAX_PIXELS, Picture, Source, bytes_of, open_image, source_name
+from digits.core.images import MAX_PIXELS, Source, bytes_of, open_image, source_name
 from digits.core.resources import shipped
 from digits.detector import Detections, Detector
 from digits.pipeline.fuse import Fusion, Seen, confidence, features, fuse, same_place
@@ -33,6 +34,9 @@ from digits.recognizer.crops import cut_both
 CALIBRATION = "calibration.json"
 EFFORTS = ("quick", "normal", "thorough")
 _WHOLE = 2  # looks of a detector, after which come those at parts
+# Pixels of the longer side. Tiles show a photograph at 1,440, where digits are found from 8 pixels on. In a photograph
+# of this size those are 24 pixels high, as much as a crop needs.
+_ENOUGH = 4320
 _AT_ONCE = 2  # photographs of many that are read at once; as many are in memory
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
@@ -165,17 +169,14 @@ class Reader:
         if not isinstance(source, Image.Image) and hasattr(source, "read"):
             name = source_name(source)
             source = bytes_of(cast(BinaryIO, source), name)  # kept as bytes, so that the scene can be drawn later
-        with open_image(source, name) as picture, room.taken(picture.size[0] * picture.size[1]):
+        with open_image(source, name, _ENOUGH) as picture, room.taken(math.prod(picture.decoded)):
             started = time.perf_counter()
-            width, height, look = self._look_at(picture)
+            look = self.look(picture.load())  # whose pixels are let go of before there is room for another's
             seconds = round(time.perf_counter() - started, 4)
         path = os.fsdecode(source) if isinstance(source, (str, os.PathLike)) else None
-        return Scene(width, height, tuple(look.readings.values()), seconds, path, source)
-
-    def _look_at(self, picture: Picture) -> tuple[int, int, Look]:
-        """Width, height, and what is seen; the pixels are let go of before there is room for another picture's."""
-        image = picture.load()
-        return *image.shape[1::-1], self.look(image)
+        (width, height), (shown_width, shown_height) = picture.size, picture.decoded
+        readings = tuple(each.scaled(width / shown_width, height / shown_height) for each in look.readings.values())
+        return Scene(width, height, readings, seconds, path, source)
 
     def own_networks(self) -> tuple[Detector, Recognizer]:
         """What this reader reads with, for what looks into it. Raises TypeError if they are no more than like these."""

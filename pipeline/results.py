@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from PIL import Image, ImageDraw
 
@@ -85,6 +85,13 @@ class Reading:
         _check_probability("detection_score", self.detection_score)
         _check_box(self.box)
 
+    def scaled(self, across: float, down: float) -> Reading:
+        """The same in a picture that is so many times wider and higher."""
+        if across == down == 1:
+            return self
+        digits = tuple(replace(each, box=_scaled(each.box, across, down)) for each in self.digits)
+        return replace(self, box=_scaled(self.box, across, down), digits=digits)
+
     def to_dict(self) -> dict:
         """Plain Python types."""
         return {
@@ -96,6 +103,10 @@ class Reading:
             "status": self.status,
             "digits": [digit.to_dict() for digit in self.digits],
         }
+
+
+def _scaled(box: Box, across: float, down: float) -> Box:
+    return box[0] * across, box[1] * down, box[2] * across, box[3] * down
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from digits import ImageError, load_image
+from digits.core.images import open_image
 from digits.datasets.pictures import picture_size
 
 GRADIENT = np.linspace(0, 255, 64, dtype=np.uint8)[None].repeat(48, 0)
@@ -185,8 +186,12 @@ class NoPath:
         raise KeyError("lost")
 
 
-def opened(path, mode="rb"):
-    return open(path, mode)
+_OPENED: list = []
+
+
+def opened(name, mode="rb"):
+    _OPENED.append(open(name, mode))  # noqa: SIM115 - the fixture `folder` closes it
+    return _OPENED[-1]
 
 
 def used(stream, *count):
@@ -255,6 +260,9 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.png").write_bytes(PNG)
     (tmp_path / "a.txt").write_text("a.png")
+    yield
+    while _OPENED:  # or else it warns in whatever test runs when it is collected
+        _OPENED.pop().close()
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
@@ -424,3 +432,38 @@ def test_other_large_pictures_take_no_more(name, mode, options, tmp_path):
 
 def test_one_pixel():
     assert load_image(Image.new("L", (1, 1), 7)).tolist() == [[[7, 7, 7]]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "enough", "decoded"),
+    [
+        ("JPEG", None, (300, 200)),
+        ("JPEG", 400, (300, 200)),
+        ("JPEG", 151, (300, 200)),
+        ("JPEG", 150, (150, 100)),
+        ("JPEG", 80, (150, 100)),
+        ("JPEG", 75, (75, 50)),
+        ("JPEG", 30, (38, 25)),
+        ("JPEG", 1, (38, 25)),
+        ("PNG", 75, (300, 200)),
+        ("WEBP", 75, (300, 200)),
+    ],
+)
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("turn", [1, 6])
+def test_jpegs_are_decoded_no_larger_than_needed(kind, enough, decoded, mode, turn):
+    if mode == "CMYK" and kind != "JPEG":
+        mode = "RGB"
+    exif, data = Image.Exif(), io.BytesIO()
+    exif[0x0112] = turn
+    grey = Image.linear_gradient("L").resize((300, 200))
+    grey.convert(mode).save(data, kind, exif=exif)
+    with open_image(data, enough=enough) as picture:
+        pixels = picture.load()
+        assert picture.size == ((300, 200) if turn == 1 else (200, 300))
+    size = decoded if turn == 1 else decoded[::-1]
+    assert picture.decoded == size and pixels.shape == (*size[::-1], 3)
+    upright = grey.resize(decoded, Image.Resampling.BOX)
+    if turn == 6:
+        upright = upright.transpose(Image.Transpose.ROTATE_270)
+    assert np.abs(pixels[..., 0].astype(int) - np.asarray(upright)).mean() < 6

@@ -425,3 +425,18 @@ def test_module_level_read_keeps_its_reader(make_photo):
     from digits.pipeline.reader import _default_reader
 
     assert _default_reader() is _default_reader()
+
+
+def test_huge_jpegs_are_decoded_smaller_and_read_in_their_own_pixels(make_photo, reader, tmp_path):
+    """As large as a camera of 100 megapixels makes them, but low, to be quick."""
+    photo = make_photo("1428", size=(8700, 600), height=240)
+    path = tmp_path / "turned.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = 6  # stored on its side
+    photo.transpose(Image.Transpose.ROTATE_90).save(path, quality=95, exif=exif)
+    scene, whole = reader.read(path), reader.read(np.asarray(photo))
+    assert (scene.width, scene.height, scene.text, scene.status) == (8700, 600, "1428", "read")
+    assert np.allclose(scene.readings[0].box, whole.readings[0].box, atol=30)
+    digits_found = zip(scene.readings[0].digits, whole.readings[0].digits, strict=True)
+    assert all(np.allclose(one.box, other.box, atol=30) for one, other in digits_found)
+    assert np.asarray(scene.render()).shape == (600, 8700, 3)
