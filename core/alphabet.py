@@ -14,8 +14,28 @@ OTHER = "."  # stands for every other mark: points, colons
 CHARACTERS = DIGITS + LETTERS + MARKS + OTHER
 MAX_DIGITS = 6
 
+DIGIT_COUNT = len(DIGITS)
+
 _MEMBER = rf"[0-9]{{1,{MAX_DIGITS}}}[A-Z]?"
 _NUMBER = re.compile(rf"{_MEMBER}(?:[-/]{_MEMBER})?")
+
+
+def is_digits(text: str) -> bool:
+    """Whether a text is made of digits alone, one or more; "²" and "٣" are none.
+
+    >>> [is_digits(text) for text in ("007", "12B", "²", "")]
+    [True, False, False, False]
+    """
+    return text != "" and set(text) <= set(DIGITS)
+
+
+def digits_of(text: str) -> str:
+    """The digits of a text, without what stands between and beside them.
+
+    >>> digits_of("12-14"), digits_of("ROOM 5B")
+    ('1214', '5')
+    """
+    return "".join(char for char in text if char in DIGITS)
 
 
 def is_house_number(text: str) -> bool:

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from digits.core.alphabet import DIGITS, is_digits
 from digits.core.boxes import reading_order
 from digits.core.errors import DatasetError
 from digits.core.progress import shown
@@ -44,7 +45,7 @@ def digit_classes(names: Mapping[Any, object], path: Path) -> dict[Hashable, int
     >>> digit_classes({1: "1", 2: "door", 3: "10"}, Path("labels.json"))
     {1: 1, 3: 0}
     """
-    spelled = {str(digit): digit for digit in range(10)}
+    spelled = {name: digit for digit, name in enumerate(DIGITS)}
     texts = {key: str(name).strip() for key, name in names.items()}
     if "0" not in texts.values():
         spelled["10"] = 0
@@ -198,7 +199,7 @@ def _grouped(
 
     groups: for every digit the index of its number, or whatever else the file had there.
     """
-    if not isinstance(numbers, list) or not all(isinstance(n, str) and n.isascii() and n.isdigit() for n in numbers):
+    if not isinstance(numbers, list) or not all(isinstance(n, str) and is_digits(n) for n in numbers):
         raise ValueError("numbers must be a list of texts made of digits")
     if not labels:
         return [], [], tuple(numbers)
@@ -417,7 +418,7 @@ def coco_document(records: Iterable[Record], file_name: Callable[[Record], str])
         "info": {"description": "House numbers, every digit boxed", "upright": True},
         "images": images,
         "annotations": annotations,
-        "categories": [{"id": digit + 1, "name": str(digit), "supercategory": "digit"} for digit in range(10)],
+        "categories": [{"id": i, "name": name, "supercategory": "digit"} for i, name in enumerate(DIGITS, start=1)],
     }
 
 

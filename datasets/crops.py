@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from digits.core.alphabet import is_digits
 from digits.core.errors import DatasetError, reason
 from digits.core.progress import shown
 from digits.core.text import read_text
@@ -65,7 +66,7 @@ def _crop(name: str, text: str | None, folder: Path, annotations_only: bool) -> 
     picture = picture_path(folder, name)
     if text is None:
         raise ValueError("has no text; an empty one, after a comma, would say that there is no number")
-    if text and not (text.isascii() and text.isdigit()):
+    if text and not is_digits(text):
         raise ValueError(f"text {text!r} is not made of the digits 0 to 9 alone")
     size = (0, 0) if annotations_only else picture_size(picture)
     return make_record(name, picture, size, numbers=(text,) if text else ())

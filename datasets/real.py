@@ -17,7 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from digits.core.alphabet import CHARACTERS, is_house_number
+from digits.core.alphabet import CHARACTERS, DIGITS, digits_of, is_digits, is_house_number
 from digits.core.errors import DatasetError
 from digits.core.progress import shown
 from digits.core.text import parse_json, read_text
@@ -59,13 +59,12 @@ def _digits_of(record: dict, letters: bool) -> tuple[list, list[int], list[str],
         numbers.append(text)
 
     def add_digits(text: str, each: Sequence) -> None:
-        kept = [(char, box) for char, box in zip(text, each, strict=True) if char.isdigit()]
-        add("".join(char for char, _ in kept), [box for _, box in kept])
+        add(digits_of(text), [box for char, box in zip(text, each, strict=True) if char in DIGITS])
 
     try:
         if "words" in record:
             for word in _listed(record["words"]):
-                digits = "".join(char for char in word["text"] if char.isdigit())
+                digits = digits_of(word["text"])
                 if len(word["boxes"]) not in {len(word["text"]), len(digits)}:
                     raise ValueError(f"{len(word['boxes'])} boxes for {word['text']!r}")
                 if digits:
@@ -76,7 +75,7 @@ def _digits_of(record: dict, letters: bool) -> tuple[list, list[int], list[str],
                 by_eye = "sure" in number
                 if by_eye:
                     box = [box[0], box[1], box[0] + box[2], box[1] + box[3]]
-                if text.isdigit() or (letters and by_eye and is_house_number(text)):
+                if is_digits(text) or (letters and by_eye and is_house_number(text)):
                     add(text, split_evenly(text, box))
                 else:
                     foreign.append(text)
@@ -86,7 +85,7 @@ def _digits_of(record: dict, letters: bool) -> tuple[list, list[int], list[str],
             add(record["digits"], [[x, y, x + w, y + h] for x, y, w, h in record["boxes"]])
         else:
             text = record["text"]
-            if any(char.isdigit() for char in text):
+            if digits_of(text):
                 add_digits(text, record["boxes"])
             elif len(record.get("boxes") or text) != len(text):
                 raise ValueError(f"{len(record['boxes'])} boxes for {text!r}")

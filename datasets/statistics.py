@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from digits.core.alphabet import DIGIT_COUNT
 from digits.core.boxes import enclosing, is_stacked
 from digits.datasets.files import write_figure
 from digits.datasets.pictures import Pictures
@@ -85,7 +86,7 @@ class Statistics:
             "stacked numbers": f"{self.stacked:,}",
             "digits with a box": f"{len(self.labels):,}",
             **{f"numbers of {n} digits": f"{count:,}" for n, count in sorted(Counter(self.lengths.tolist()).items())},
-            **{f"digit {n}": f"{count:,}" for n, count in enumerate(np.bincount(self.labels, minlength=10))},
+            **{f"digit {n}": f"{count:,}" for n, count in enumerate(np.bincount(self.labels, minlength=DIGIT_COUNT))},
             "picture width, pixels, 5/50/95 %": _quantiles(self.sizes[:, 0], "{:.0f}"),
             "picture height, pixels, 5/50/95 %": _quantiles(self.sizes[:, 1], "{:.0f}"),
             "digit height, pixels, 5/50/95 %": _quantiles(self.digits[:, 1], "{:.1f}"),
@@ -102,7 +103,7 @@ class Statistics:
         figure.suptitle(title)
         ((lengths, classes, heights), (aspects, places, counts)) = figure.subplots(2, 3)
         _bars(lengths, "Length of numbers", "digits in the number", "numbers", Counter(self.lengths.tolist()))
-        by_class = dict(enumerate(np.bincount(self.labels, minlength=10).tolist()))
+        by_class = dict(enumerate(np.bincount(self.labels, minlength=DIGIT_COUNT).tolist()))
         _bars(classes, "Digits by class", "digit", "digits", by_class)
         of_pictures = Counter(self.numbers_a_picture.tolist())
         _bars(counts, "Numbers in a picture", "numbers in the picture", "pictures", of_pictures)

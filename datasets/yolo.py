@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import yaml
 
+from digits.core.alphabet import DIGITS
 from digits.core.errors import DatasetError, reason
 from digits.core.folders import files_below
 from digits.core.formats import SUFFIXES
@@ -31,7 +32,6 @@ FIELDS = "class cx cy width height"
 MOST = 1.01  # what writers round beyond the edge of the picture is forgiven
 PARTS = {"train": "train", "validation": "val", "val": "val", "test": "test"}  # folders, and their keys in data.yaml
 _YAML = (".yaml", ".yml")
-_DIGITS = [str(digit) for digit in range(10)]
 
 
 def _text(path: Path) -> str:
@@ -67,7 +67,7 @@ def _names(folder: Path, texts: _Texts) -> tuple[dict[int, str], Path]:
             return found[first], first
     if broken:
         raise broken[0]
-    return {digit: str(digit) for digit in range(10)}, folder
+    return dict(enumerate(DIGITS)), folder
 
 
 def _named(yamls: Iterable[Path], broken: list[DatasetError]) -> Iterator[Path]:
@@ -146,7 +146,7 @@ def _is_list(path: Path) -> bool:
         names = _text(path).split("\n") if path.suffix.lower() == ".txt" else []
     except DatasetError:
         return False
-    return sum(name.strip() in _DIGITS for name in names) >= 2
+    return sum(name.strip() in [*DIGITS] for name in names) >= 2
 
 
 def label_path(picture: PurePosixPath) -> PurePosixPath:
@@ -398,4 +398,4 @@ def write_yolo(records: Iterable[Record], folder: str | Path, file_name: Callabl
     for path, text in labels.items():
         write_text(folder / path, text)
     places = "".join(f"{key}: {place}\n" for key, place in parts.items())
-    write_text(folder / "data.yaml", places + f"names: {json.dumps([str(digit) for digit in range(10)])}\n")
+    write_text(folder / "data.yaml", places + f"names: {json.dumps([*DIGITS])}\n")

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from digits.core.alphabet import DIGIT_COUNT, DIGITS
 from digits.core.boxes import enclosing
 from digits.datasets.pictures import Record
 from digits.evaluation.predictions import DetectorAnswer, rows
@@ -114,9 +115,10 @@ def score(records: Sequence[Record], answers: Mapping[str, DetectorAnswer]) -> R
             name: {key: figures[key] for key in _SUMMARY}
             for name, figures in (("digits", digits), ("localisation only", places))
         }
-        counts = np.bincount(np.concatenate([record.labels for record in exact]), minlength=10)
+        counts = np.bincount(np.concatenate([record.labels for record in exact]), minlength=DIGIT_COUNT)
         measures["by_class"] = {
-            str(label): {"digits": int(counts[label]), "AP": float(digits["AP_by_class"][label])} for label in range(10)
+            name: {"digits": int(counts[label]), "AP": float(digits["AP_by_class"][label])}
+            for label, name in enumerate(DIGITS)
         }
         curves["precision_recall"] = {
             "recall": digits["recall"],

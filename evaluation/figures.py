@@ -9,6 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure  # not pyplot: no window, no global state
 from matplotlib.ticker import MaxNLocator
 
+from digits.core.alphabet import DIGITS
+
 Curve = Mapping[str, np.ndarray]
 _KINDS = {"digits": "place and digit", "localisation only": "place only"}
 _ALARMS = {"a negative": "count a picture", "negatives with any": "share of pictures with any"}
@@ -63,7 +65,7 @@ def _confusion(axes: Axes, curve: Curve) -> None:
     for i, j in np.argwhere(table):
         ink = "white" if off[i, j] > 0.6 * off.max() else "black"
         axes.annotate(str(table[i, j]), (j, i), ha="center", va="center", fontsize=_SMALL, color=ink)
-    names = [*map(str, range(10)), "–"]
+    names = [*DIGITS, "–"]
     axes.set_xticks(range(11), names)
     axes.set_yticks(range(11), names)
     axes.set(xlabel="digit read (–: left out)", ylabel="digit that stands there (–: made up)", title="Confusion")

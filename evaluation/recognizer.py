@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from digits.core.alphabet import DIGITS
 from digits.core.boxes import enclosing
 from digits.datasets.pictures import Record
 from digits.evaluation.predictions import RecognizerAnswer
@@ -119,7 +120,7 @@ def score(
     curves = {
         "accuracy_coverage": thinned({"coverage": coverage, "accuracy": accuracy, "threshold": threshold}),
         "reliability": reliability(right, numbers.confidence)._asdict(),
-        "confusion": {name: confusion[:, i] for i, name in enumerate([*map(str, range(10)), "nothing"])},
+        "confusion": {name: confusion[:, i] for i, name in enumerate([*DIGITS, "nothing"])},
     }
     said, summary = summarised(_chief(measures, Share(len(unopened) / len(records), len(records))), _PHRASES)
     return Result(said, summary, measures, curves, _failures(numbers, negatives, answers), unopened)
@@ -154,7 +155,7 @@ def _by_length(numbers: Numbers) -> dict[str, dict]:
 def _by_class(confusion: np.ndarray) -> dict[str, dict]:
     scores = class_scores(confusion)
     columns = {"digits": scores.support, "precision": scores.precision, "recall": scores.recall, "f1": scores.f1}
-    table = {str(label): {name: values[label].item() for name, values in columns.items()} for label in range(10)}
+    table = {d: {name: values[label].item() for name, values in columns.items()} for label, d in enumerate(DIGITS)}
     for average in ("macro", "micro", "weighted"):
         row = (int(scores.support.sum()), *getattr(scores, average))
         table[f"{average} average"] = dict(zip(columns, row, strict=True))
