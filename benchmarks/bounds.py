@@ -28,8 +28,8 @@ from speed import prepared
 from torch.utils.flop_counter import FlopCounterMode
 
 import digits
-from digits.core.quantize import quantized
 from digits.datasets.pictures import list_pictures
+from digits.export.quantize import quantized
 
 PROGRESS = Console(stderr=True)
 CHANNELS, SIDE = 256, 48  # of the convolution by which the cores are judged

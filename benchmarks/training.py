@@ -22,9 +22,9 @@ from rich.console import Console
 from rich.progress import track
 
 import digits.training.data
-from digits.detector.training import DetectorTask
-from digits.recognizer.training import RecognizerTask
 from digits.training.config import Config, load_config
+from digits.training.detector import DetectorTask
+from digits.training.recognizer import RecognizerTask
 from digits.training.run import train
 
 CONFIGS = Path(__file__).parents[1] / "configs"

@@ -67,8 +67,8 @@ def explain(ctx, photo, out, passes, seed, as_json, detector, recognizer, calibr
     from digits.core.errors import DigitsError, reason
     from digits.core.images import load_image
     from digits.detector import Detector
-    from digits.pipeline.explain import explain, require_captum
-    from digits.pipeline.explain_sheet import render
+    from digits.explain.explain import explain, require_captum
+    from digits.explain.sheet import render
     from digits.pipeline.fuse import Fusion
     from digits.pipeline.reader import Reader
     from digits.recognizer import Recognizer

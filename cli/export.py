@@ -69,7 +69,7 @@ def export(format_, out, detector, recognizer, ranges, check):
     from digits.core.progress import shown
     from digits.datasets.export import whole_folder
     from digits.datasets.items import spread
-    from digits.pipeline.export import agreement, compare, export_onnx, reader_of
+    from digits.export.chain import agreement, compare, export_onnx, reader_of
 
     if ranges and format_ != "int8":
         raise click.UsageError("--ranges: only --format int8 has any")

@@ -25,10 +25,10 @@ _threads = click.option(
 
 def _task_of(kind: str):
     if kind == "detector":
-        from digits.detector.training import DetectorTask
+        from digits.training.detector import DetectorTask
 
         return DetectorTask
-    from digits.recognizer.training import RecognizerTask
+    from digits.training.recognizer import RecognizerTask
 
     return RecognizerTask
 
@@ -135,7 +135,7 @@ def mine(sources, weights, part, limit, keep, threads, out, quiet):
     from digits.datasets.export import check_unused
     from digits.datasets.sources import open_source
     from digits.detector import Detector
-    from digits.pipeline.mining import find_false_alarms, write_false_alarms
+    from digits.training.mining import find_false_alarms, write_false_alarms
 
     check_unused(out)
     _prepare(threads)
@@ -244,7 +244,7 @@ def average(kind, first, second, share, out):
     Example:
       digits train average detector runs/first.safetensors runs/tuned/detector.safetensors --out mean.safetensors
     """
-    from digits.core.weights import save_weights
+    from digits.nn.weights import save_weights
     from digits.training.average import average as mean_of
 
     model, header = mean_of(first, second, kind, _task_of(kind).build, share)
@@ -278,8 +278,8 @@ def calibrate(data, fonts, detector_weights, recognizer_weights, precision, thre
     _prepare(threads)
     from digits.datasets.synthesis import Synthesizer
     from digits.detector import Detector
-    from digits.pipeline.calibrate import calibrate as fit
     from digits.recognizer import Recognizer
+    from digits.training.calibrate import calibrate as fit
     from digits.training.data import load_sources
 
     sources = load_sources(data, fonts, part="validation")

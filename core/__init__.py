@@ -1,4 +1,4 @@
-"""What every part stands on: errors, weight files, devices."""
+"""What every part stands on: errors, pictures, boxes, text, ONNX files."""
 
 import os
 

@@ -6,11 +6,11 @@ import ctypes
 import os
 import re
 import sys
-from importlib import import_module
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from numbers import Integral
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 from digits.core.errors import DeviceError, WeightsError
 from digits.core.resources import shipped
@@ -31,7 +31,7 @@ def check_threads(threads: int | None) -> None:
 
 
 def check_device(name: str) -> None:
-    """Raises DeviceError if this is no device's name. Whether the device is there, PyTorch knows, see `core.device`."""
+    """Raises DeviceError if this is no device's name. Whether the device is there, PyTorch knows, see `nn.device`."""
     if not isinstance(name, str) or not _DEVICE.fullmatch(name):
         raise DeviceError(f"{name}: not a device; use auto, cpu, cuda, cuda:N or mps")
 
@@ -67,22 +67,6 @@ def _backend_of(weights: str | Path) -> str:
     return next((backend for backend in ("int8", "onnx") if name.endswith(SUFFIXES[backend])), "torch")
 
 
-def _eager(kind: str, device: str) -> ModuleType:
-    """The module of the networks in PyTorch. Where that is not installed, a DeviceError says so, unless the device is
-    not there either: then nobody need install anything."""
-    try:
-        return import_module(f"digits.{kind}.eager")
-    except ModuleNotFoundError as error:
-        if device == "mps" and sys.platform != "darwin":
-            raise DeviceError("mps: no Apple GPU here; use cpu or auto") from None
-        if device.startswith("cuda") and not _has_driver():
-            raise DeviceError(f"{device}: no CUDA device here; use cpu or auto") from None
-        asks = "the backend torch" if device in ("auto", "cpu") else device
-        raise DeviceError(
-            f"{asks} needs {error.name}, which is not installed: pip install 'street-digits[train]'"
-        ) from None
-
-
 def _has_driver() -> bool:
     """Whether there is a driver of CUDA devices."""
     try:
@@ -92,21 +76,44 @@ def _has_driver() -> bool:
     return True
 
 
-class Backed:
-    """A predictor of this kind, "detector" or "recognizer", over a network that either backend computes.
+def _not_installed(name: str | None, device: str) -> DeviceError:
+    """What to say where PyTorch, or a package that it needs, is not installed. If the device is not there either, only
+    that: then nobody need install anything."""
+    if device == "mps" and sys.platform != "darwin":
+        return DeviceError("mps: no Apple GPU here; use cpu or auto")
+    if device.startswith("cuda") and not _has_driver():
+        return DeviceError(f"{device}: no CUDA device here; use cpu or auto")
+    asks = "the backend torch" if device in ("auto", "cpu") else device
+    return DeviceError(f"{asks} needs {name}, which is not installed: pip install 'street-digits[train]'")
 
-    The package of the kind has the two networks, with the same methods: `eager.EagerNetwork` and
-    `exported.ExportedNetwork`. Only what is chosen is imported. backend: the one in use. header: of the weights.
+
+class Backed(ABC):
+    """A predictor over a network that either backend computes: two classes, with the same methods.
+
+    kind: "detector" or "recognizer". exported_network: the class for ONNX Runtime. backend: the one in use. header: of
+    the weights.
     """
 
-    def __init__(self, kind: str, weights: str | Path | None, device: str, backend: str, threads: int | None):
+    kind: ClassVar[str]
+    exported_network: ClassVar[Callable[..., Any]]
+
+    @staticmethod
+    @abstractmethod
+    def eager_network() -> Callable[..., Any]:
+        """The class for PyTorch, which is imported here and not before: it need not be installed."""
+
+    def __init__(self, weights: str | Path | None, device: str, backend: str, threads: int | None):
         check_threads(threads)
-        self.backend, path = resolve_backend(backend, kind, weights, device)
+        self.backend, path = resolve_backend(backend, self.kind, weights, device)
         self._path = path
         if self.backend == "torch":
-            self._network = _eager(kind, device).EagerNetwork(path, device, threads)
+            try:
+                eager_network = self.eager_network()
+            except ModuleNotFoundError as error:
+                raise _not_installed(error.name, device) from None
+            self._network = eager_network(path, device, threads)
         else:
-            self._network = import_module(f"digits.{kind}.exported").ExportedNetwork(path, threads)
+            self._network = self.exported_network(path, threads)
         self.header: dict = self._network.header
 
     @property

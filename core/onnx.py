@@ -13,13 +13,16 @@ import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 import numpy as np
-import onnxruntime
 
 from digits.core.errors import WeightsError, reason
 from digits.core.header import KEY, existing, parse_header
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 _DIGEST_KEY = b"digits.sha256"
 
@@ -75,6 +78,8 @@ class Network:
             return self._session
 
     def _open(self) -> onnxruntime.InferenceSession:
+        import onnxruntime  # here, since neither training nor the backend torch needs it
+
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors; they are raised too
         options.intra_op_num_threads = self._threads or 0

@@ -13,7 +13,7 @@ def shipped(package: str, name: str) -> Path:
 
 
 def weights_header(path: Path) -> dict:
-    """The header of a .safetensors file of this project (see `core.weights`), read without PyTorch or the tensors."""
+    """The header of a .safetensors file of this project (see `nn.weights`), read without PyTorch or the tensors."""
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         return json.loads(json.loads(file.read(length))["__metadata__"]["digits"])

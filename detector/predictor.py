@@ -6,14 +6,19 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from digits.core.backend import Backed
 from digits.core.batch import check_batch, check_picture
 from digits.core.resampling import resize
+from digits.detector.exported import ExportedNetwork
 from digits.detector.parts import SMALL, find_parts
 from digits.detector.spots import find_spots
+
+if TYPE_CHECKING:
+    from digits.detector.nn.eager import EagerNetwork
 
 LONG_SIDE = 720  # photographs are looked at with their longer side at this many pixels …
 _SHORTEST = 640  # … and small ones enlarged to this, at most twofold
@@ -88,6 +93,15 @@ class Detector(Backed):
     such a number of threads.
     """
 
+    kind = "detector"
+    exported_network = ExportedNetwork
+
+    @staticmethod
+    def eager_network() -> type[EagerNetwork]:
+        from digits.detector.nn.eager import EagerNetwork
+
+        return EagerNetwork
+
     def __init__(
         self,
         weights: str | Path | None = None,
@@ -97,7 +111,7 @@ class Detector(Backed):
         backend: str = "auto",
         threads: int | None = None,
     ):
-        super().__init__("detector", weights, device, backend, threads)
+        super().__init__(weights, device, backend, threads)
         self.long_side = long_side
         self._threads = threads or os.cpu_count() or 1
 

@@ -37,7 +37,7 @@ class Seen(NamedTuple):
 
 @dataclass(frozen=True)
 class Fusion:
-    """How far to trust each part; fitted on validation data, see `pipeline.calibrate`.
+    """How far to trust each part; fitted on validation data, see `training.calibrate`.
 
     digit_weight: exponent of the detector's opinion of each digit. length_weight: log odds given to the number of
     digits the detector counted over every other length. weights: of each of `FEATURES`, 0 for those left out, in the

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,6 +15,10 @@ from digits.core.batch import check_batch
 from digits.core.errors import WeightsError
 from digits.recognizer.crops import letterbox
 from digits.recognizer.decode import joint_decode, log_softmax
+from digits.recognizer.exported import ExportedNetwork
+
+if TYPE_CHECKING:
+    from digits.recognizer.nn.eager import EagerNetwork
 
 _BATCH = 64
 
@@ -60,6 +65,15 @@ class Recognizer(Backed):
     such a number of threads.
     """
 
+    kind = "recognizer"
+    exported_network = ExportedNetwork
+
+    @staticmethod
+    def eager_network() -> type[EagerNetwork]:
+        from digits.recognizer.nn.eager import EagerNetwork
+
+        return EagerNetwork
+
     def __init__(
         self,
         weights: str | Path | None = None,
@@ -68,7 +82,7 @@ class Recognizer(Backed):
         backend: str = "auto",
         threads: int | None = None,
     ):
-        super().__init__("recognizer", weights, device, backend, threads)
+        super().__init__(weights, device, backend, threads)
         self._temperature = self.header.get("temperature", 1.0)
         if not isinstance(self._temperature, int | float) or not 0 < self._temperature < math.inf:
             raise WeightsError(f"{self._path}: the temperature is {self._temperature!r}, not a number above 0")
@@ -80,21 +94,8 @@ class Recognizer(Backed):
         seed gives the same transcriptions; torch's own random numbers go on as if nothing had been drawn. Raises
         DeviceError if the backend is not PyTorch.
         """
-        network = self.eager
-        import torch
-        from torch import nn
-
-        # a Dropout takes no generator of its own
-        dropouts = [part for part in network.model.modules() if isinstance(part, nn.Dropout) and not part.training]
-        with torch.random.fork_rng([network.device] if network.device.type == "cuda" else []):
-            torch.manual_seed(seed)
-            try:
-                for part in dropouts:
-                    part.train()
-                return self.predict([crop] * passes)
-            finally:
-                for part in dropouts:
-                    part.eval()
+        with self.eager.dropout(seed):
+            return self.predict([crop] * passes)
 
     def predict(self, crops: Sequence[np.ndarray]) -> list[Transcription]:
         """Transcriptions of crops, RGB uint8 (h, w, 3) of any size; horizontal, see `crops.cut_number`.

@@ -376,6 +376,7 @@ PROGRAMS = {
     "pip": pip,
     "apt-get": apt_get,
     "ruff": tool("ruff"),
+    ".ci/borders": tool("import-linter"),
     ".ci/types": tool("mypy"),
     "pytest": tool("pytest"),
     "cp": cp,

@@ -12,7 +12,7 @@ from pathlib import Path
 from torch import nn
 
 from digits.core.errors import WeightsError
-from digits.core.weights import restore
+from digits.nn.weights import restore
 
 
 def average(

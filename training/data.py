@@ -84,7 +84,7 @@ def load_sources(
 ) -> Sources:
     """Everything below `data` that belongs to one part, see `datasets.items.part_of`.
 
-    fonts: a folder of fonts, or None for those of the system. mined: a folder of false alarms, see `pipeline.mining`.
+    fonts: a folder of fonts, or None for those of the system. mined: a folder of false alarms, see `training.mining`.
     Pictures that cannot be decoded are left out and become `Sources.problems`. Raises DatasetError if pictures of this
     part or fonts are missing.
     """

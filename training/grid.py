@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from digits.core.errors import ConfigError, Diverged
-from digits.core.weights import restore
 from digits.datasets.files import write_figure, write_text
+from digits.nn.weights import restore
 from digits.training.config import Config, load_config
 from digits.training.run import CONFIG, train
 from digits.training.task import Task

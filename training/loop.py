@@ -18,10 +18,10 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader, Dataset
 
-from digits.core.device import resolve_precision
 from digits.core.errors import Diverged, WeightsError
 from digits.core.signals import leave_to_the_parent
-from digits.core.weights import to_device
+from digits.nn.device import resolve_precision
+from digits.nn.weights import to_device
 from digits.training.batches import Batches, move
 from digits.training.checkpoints import (
     BEST,

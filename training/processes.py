@@ -14,8 +14,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from digits.core.device import resolve_device
 from digits.core.errors import DigitsError
+from digits.nn.device import resolve_device
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ import cv2
 import torch
 
 from digits.core.errors import ConfigError, TrainingError, reason
-from digits.core.weights import save_weights
 from digits.datasets.files import write_text
+from digits.nn.weights import save_weights
 from digits.training.checkpoints import BEST, LAST, PREVIOUS, read_last, set_aside
 from digits.training.config import Config, load_config
 from digits.training.left_out import counts

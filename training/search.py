@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from digits.core.errors import ConfigError, Diverged, TrainingError, reason
-from digits.core.weights import load_weights
+from digits.nn.weights import load_weights
 from digits.training.config import Config, explain, read_toml
 from digits.training.run import CONFIG, train
 from digits.training.task import Task

@@ -12,9 +12,9 @@ from PIL import Image
 
 from digits import Detections, Detector, Recognizer
 from digits.cli import main
-from digits.core.weights import load_weights
 from digits.datasets.pictures import read_negatives
 from digits.datasets.synthesis import Synthesizer
+from digits.nn.weights import load_weights
 from digits.pipeline.fuse import Fusion
 from digits.training.data import load_sources
 

@@ -9,7 +9,7 @@ from digits import Recognizer, WeightsError
 from digits.core.header import KEY
 from digits.core.onnx import Network, sealed
 from digits.core.resources import shipped
-from digits.core.weights import load_weights
+from digits.nn.weights import load_weights
 
 
 def shipped_model(kind, suffix=".onnx"):

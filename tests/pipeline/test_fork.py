@@ -11,7 +11,7 @@ import pytest
 
 import digits
 from digits import DeviceError, Reader
-from digits.core.device import resolve_device
+from digits.nn.device import resolve_device
 
 FORK = multiprocessing.get_context("fork")
 PATIENCE = 60  # seconds; a reading takes less than one

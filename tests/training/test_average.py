@@ -6,7 +6,7 @@ from torch import nn
 from digits import Recognizer, WeightsError
 from digits.cli import main
 from digits.core.resources import shipped
-from digits.core.weights import load_weights, save_weights
+from digits.nn.weights import load_weights, save_weights
 from digits.training.average import average
 
 HEADER = {"kind": "detector", "architecture": {"width": 3}, "training": {"steps": 1}, "metrics": {"f1": 0.5}}

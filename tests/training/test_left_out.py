@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from digits.cli import main
-from digits.core.weights import load_weights
 from digits.datasets.items import part_of
+from digits.nn.weights import load_weights
 from digits.training.data import load_sources
 
 CONFIG = """

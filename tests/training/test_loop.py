@@ -19,7 +19,7 @@ def go(out, config=None, task=LineTask, **options):
 
 
 def weights(path):
-    from digits.core.weights import load_weights
+    from digits.nn.weights import load_weights
 
     return load_weights(path, "recognizer")[1]
 

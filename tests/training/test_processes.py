@@ -14,7 +14,7 @@ from toy import history
 from without_dropout import make_task
 
 from digits import ConfigError
-from digits.core.weights import load_weights
+from digits.nn.weights import load_weights
 from digits.training.config import load_config
 from digits.training.processes import Processes
 from digits.training.run import train

@@ -7,8 +7,8 @@ import sys
 
 from torch import nn
 
-from digits.recognizer.training import RecognizerTask
 from digits.training.config import load_config
+from digits.training.recognizer import RecognizerTask
 from digits.training.run import train
 
 

@@ -1,0 +1,1 @@
+"""Which pixels supported a reading."""

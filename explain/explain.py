@@ -1,0 +1,221 @@
+"""Why a photograph is read as it is: where both networks looked, and how far dropout sways what is read.
+
+The heat is Grad-CAM (Selvaraju et al. 2017) with the gradient taken cell by cell (HiResCAM, Draelos and Carin 2020)
+rather than averaged over the map. Averaged, it forgets where a head looks: in 7171 either 7 would light up both, and
+the detector, whose gradient is confined to a few boxes, would light up every edge in the photograph.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from digits.core.errors import DigitsError
+from digits.detector import Detector
+from digits.pipeline.merge import NumberRegion
+from digits.pipeline.reader import Reader
+from digits.pipeline.results import Reading, shown
+from digits.recognizer import Recognizer, Transcription
+from digits.recognizer.crops import HEIGHT, WIDTH, letterbox
+from digits.recognizer.nn.model import MAX_LENGTH
+
+_OTHERS = 3  # texts that passes read instead, the most frequent ones
+_CELLS = 4  # of the map, down a digit: fewer are too coarse, and finer maps know strokes, not digits
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """How a text fares when parts of the recogniser are left out at random, in `passes` passes.
+
+    mean, spread: of the text's probability, fused with the detector's evidence but not calibrated; the spread is its
+    standard deviation. agreeing: passes in which it was the most probable text. others: those read instead, "" for no
+    number, with how often, the most frequent first, at most three.
+    """
+
+    passes: int
+    mean: float
+    spread: float
+    agreeing: int
+    others: tuple[tuple[str, int], ...]
+
+    def to_dict(self) -> dict:
+        """Plain Python types."""
+        others = [{"text": text, "passes": count} for text, count in self.others]
+        figures = {"mean": self.mean, "spread": self.spread, "agreeing": self.agreeing}
+        return {"passes": self.passes, **figures, "others": others}
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why one region of a photograph is read as it is.
+
+    reading: what is read there; None for a candidate in which no number is read. region: what the detector saw. seen:
+    what the recogniser alone saw. crop: uint8 (48, 96, 3), as it saw it. The maps are float32, 0 to 1, each scaled by
+    its own maximum, and 0 all over where nothing speaks for what it explains. detector_map: (h, w), for the labels of
+    the region's digits, over the whole photograph at the scale at which such digits are looked for. length_map:
+    (48, 96), for the length of the text. position_maps: (N, 48, 96), for each of its N digits. doubt: of the text.
+    """
+
+    reading: Reading | None
+    region: NumberRegion
+    seen: Transcription
+    crop: np.ndarray
+    detector_map: np.ndarray
+    length_map: np.ndarray
+    position_maps: np.ndarray
+    doubt: Doubt
+
+    @property
+    def text(self) -> str:
+        """What is read, "" for no number."""
+        return self.reading.text if self.reading else ""
+
+    @property
+    def status(self) -> str:
+        """`read`, `unsure` or `none`."""
+        return self.reading.status if self.reading else "none"
+
+    @property
+    def sentence(self) -> str:
+        """Text, confidence and doubt, on one line."""
+        text = {"read": self.text, "unsure": f"unsure, perhaps {self.text}", "none": "no number found"}[self.status]
+        doubt = f"dropout {shown(self.doubt.mean)} ± {self.doubt.spread:.2f}"
+        sure = f"  confidence {shown(self.reading.confidence)}, {doubt}" if self.reading else f"  {doubt}"
+        return f"{text}{sure}, {self.doubt.agreeing} of {self.doubt.passes} agree"
+
+    def to_dict(self) -> dict:
+        """Plain Python types, without the maps."""
+        labels, scores = self.region.evidence.argmax(1), self.region.evidence.max(1)
+        detector = [{"digit": str(k), "score": float(s)} for k, s in zip(labels, scores, strict=True)]
+        reading = self.reading.to_dict() if self.reading else {"text": "", "status": "none"}
+        return {**reading, "detector": detector, "recognizer": self.seen.to_dict(), "dropout": self.doubt.to_dict()}
+
+
+def require_captum() -> None:
+    """Raises DigitsError where Captum, which heat maps are made with, is not installed."""
+    if find_spec("captum") is None:
+        raise DigitsError("explaining needs Captum: pip install 'street-digits[explain]'")
+
+
+def explain(reader: Reader, image: np.ndarray, passes: int = 30, seed: int = 0) -> list[Explanation]:
+    """Explain every reading of an upright photograph, RGB uint8 (H, W, 3), most likely house number first.
+
+    Where nothing is read, the strongest candidate is explained, if there is one. passes, seed: of Monte-Carlo dropout.
+    reader: one of `digits.Detector` and `digits.Recognizer`, else TypeError. Raises DigitsError without Captum.
+    """
+    require_captum()
+    detector, recognizer = reader.own_networks()
+    look = reader.look(image)
+    regions, seen, readings = look.regions, look.seen, look.readings
+    crops = reader.cut(image, regions)[::2]  # the close ones, which are read
+    explained: Mapping[int, Reading | None] = readings
+    if regions and not readings:
+        explained = {0: None}  # the strongest candidate
+    explanations = []
+    for i, reading in explained.items():
+        text = reading.text if reading else ""
+        maps = recognizer_maps(recognizer, crops[i], text)
+        explanations.append(
+            Explanation(
+                reading,
+                regions[i],
+                seen[i].close,
+                letterbox(crops[i]),
+                detector_map(detector, image, regions[i].digit_boxes, regions[i].evidence.argmax(1)),
+                maps[0],
+                maps[1:],
+                _doubt([reader.fuse(regions[i], each) for each in recognizer.sample(crops[i], passes, seed)], text),
+            )
+        )
+    return explanations
+
+
+@torch.inference_mode(False)
+def recognizer_maps(recognizer: Recognizer, crop: np.ndarray, text: str) -> np.ndarray:
+    """What in a crop, RGB uint8 (h, w, 3), speaks for a text's length and for each of its digits.
+
+    Returns float32 (1 + len(text), 48, 96), 0 to 1, over the crop as the network sees it.
+    """
+    eager, classes = recognizer.eager, MAX_LENGTH + 1
+    targets = [len(text)] + [classes + 10 * i + int(char) for i, char in enumerate(text)]
+
+    def score(x: Tensor) -> Tensor:
+        length, digits, *_ = eager.model(x)
+        return torch.cat([_log_odds(length), _log_odds(digits).flatten(1)], 1)
+
+    inputs = eager.tensor(np.stack([letterbox(crop)] * len(targets)))
+    heat = _heat(score, eager.model.features, inputs, torch.tensor(targets, device=eager.device))
+    return np.stack([_unit(each) for each in interpolate(heat, (HEIGHT, WIDTH), mode="bilinear")[:, 0]])
+
+
+@torch.inference_mode(False)
+def detector_map(detector: Detector, image: np.ndarray, boxes: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """What in a photograph, RGB uint8 (H, W, 3), speaks for the labels (N,), 0 to 9, of digit boxes (N, 4), N >= 1.
+
+    The boxes stand in for the network's proposals, so that no suppression is in the way of the gradient, which is taken
+    where a digit of such height spans about four cells of a stage. Returns float32 (h, w), 0 to 1, over the photograph
+    scaled as the network sees it: the maximum of a map a digit, lest one digit outshine the others.
+    """
+    device, network = detector.eager.device, detector.eager.model
+    heads = network.roi_heads
+    tall = float(np.median(boxes[:, 3] - boxes[:, 1]))
+    view, scale = detector.view(image, tall)
+    images, _ = network.transform([detector.eager.tensor(view)])
+    places = torch.from_numpy(boxes * np.float32(scale)).to(device)
+    classes = torch.from_numpy(labels).to(device)[:, None] + 1  # 0 is the background
+
+    def score(x: Tensor) -> Tensor:
+        pooled = heads.box_roi_pool(network.backbone(x), [places], images.image_sizes)
+        logits, _ = heads.box_predictor(heads.box_head(pooled))
+        return _log_odds(logits).gather(1, classes).T  # as of one picture with N classes
+
+    stages = network.backbone.fpn.inner_blocks  # each begins with the features of a stage; strides 4, 8, 16, 32
+    k = int(np.clip(np.round(np.log2(tall * scale / _CELLS / 4)), 0, len(stages) - 1))
+    height, width = view.shape[:2]  # without the padding
+    maps = []
+    for i in range(len(boxes)):  # one by one: a batch of whole photographs takes gigabytes
+        heat = _heat(score, stages[k], images.tensors, i, of_input=True)
+        maps.append(_unit(interpolate(heat, images.tensors.shape[2:], mode="bilinear")[0, 0, :height, :width]))
+    return np.max(maps, axis=0)
+
+
+def _heat(
+    score: Callable, layer: nn.Module, inputs: Tensor, target: Tensor | int | None = None, of_input: bool = False
+) -> Tensor:
+    """What speaks for scores in the output, or input, of a layer: float (B, 1, h, w), 0 or more."""
+    from captum.attr import LayerGradientXActivation
+
+    attribution = LayerGradientXActivation(score, layer)
+    heat = attribution.attribute(inputs.requires_grad_(), target, attribute_to_layer_input=of_input)
+    return heat.detach().sum(1, keepdim=True).relu()
+
+
+def _log_odds(logits: Tensor) -> Tensor:
+    """Of every class against all others, (..., K).
+
+    Their gradient points where that of the log probability does, but does not vanish where the network is sure.
+    """
+    own = torch.eye(logits.shape[-1], dtype=torch.bool, device=logits.device)
+    return logits - torch.where(own, -torch.inf, logits[..., None, :]).logsumexp(-1)
+
+
+def _unit(heat: Tensor) -> np.ndarray:
+    """Scaled by its maximum where there is any, as float32."""
+    values = heat.float().cpu().numpy()
+    return values / (values.max() or 1)
+
+
+def _doubt(sampled: Sequence[Transcription], text: str) -> Doubt:
+    """Each pass is weighed against what the detector saw, as a reading is: what varies is the recogniser alone."""
+    probabilities = np.array([each.probability_of(text) for each in sampled])
+    texts = Counter(each.text for each in sampled)
+    agreeing = texts.pop(text, 0)
+    mean, spread = float(probabilities.mean()), float(probabilities.std())
+    return Doubt(len(sampled), mean, spread, agreeing, tuple(texts.most_common(_OTHERS)))

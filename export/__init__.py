@@ -1,0 +1,1 @@
+"""Networks to ONNX files, in full precision or in 8-bit integers."""

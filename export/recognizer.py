@@ -1,0 +1,51 @@
+"""The number recogniser as an ONNX file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from digits.export.writer import write_onnx
+from digits.nn.weights import restore
+from digits.recognizer.crops import HEIGHT, WIDTH
+from digits.recognizer.nn.model import NumberNet, normalise
+
+_FIRST = 1  # convolutions that integers would harm for next to no gain
+
+
+class _Framed(nn.Module):
+    """Crops, RGB uint8 (B, HEIGHT, WIDTH, 3), to logits of the length (B, 7) and of the digits (B, 6, 10)."""
+
+    def __init__(self, model: NumberNet):
+        super().__init__()
+        self.model = model
+
+    def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
+        length, digits, *_ = self.model(normalise(crops))
+        return length, digits
+
+
+@torch.no_grad()
+def export_recognizer(weights: str | Path, path: str | Path, crops: Iterable[np.ndarray] | None = None) -> None:
+    """Write what `ExportedNetwork` in `recognizer/exported.py` loads.
+
+    crops: batches of them, RGB uint8 (B, HEIGHT, WIDTH, 3), to measure the ranges of 8-bit integers on; by default it
+    is not quantised. Raises WeightsError, or DeviceError if onnx is not installed.
+    """
+    model, header = restore(weights, "recognizer", NumberNet)
+    example = torch.zeros(2, HEIGHT, WIDTH, 3, dtype=torch.uint8)
+    batch = {0: "crops"}
+    write_onnx(
+        path,
+        _Framed(model),
+        example,
+        header,
+        ("length", "digits"),
+        {"image": batch, "length": batch, "digits": batch},
+        crops,
+        _FIRST,
+    )
