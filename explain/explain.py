@@ -24,7 +24,7 @@ from digits.pipeline.reader import Reader
 from digits.pipeline.results import Reading, shown
 from digits.recognizer import Recognizer, Transcription
 from digits.recognizer.crops import HEIGHT, WIDTH, letterbox
-from digits.recognizer.nn.model import MAX_LENGTH
+from digits.recognizer.heads import LENGTHS
 
 _OTHERS = 3  # texts that passes read instead, the most frequent ones
 _CELLS = 4  # of the map, down a digit: fewer are too coarse, and finer maps know strokes, not digits
@@ -143,7 +143,7 @@ def recognizer_maps(recognizer: Recognizer, crop: np.ndarray, text: str) -> np.n
 
     Returns float32 (1 + len(text), 48, 96), 0 to 1, over the crop as the network sees it.
     """
-    eager, classes = recognizer.eager, MAX_LENGTH + 1
+    eager, classes = recognizer.eager, LENGTHS
     targets = [len(text)] + [classes + 10 * i + int(char) for i, char in enumerate(text)]
 
     def score(x: Tensor) -> Tensor:

@@ -26,6 +26,7 @@ from pathlib import Path
 
 import numpy as np
 
+from digits.core.alphabet import DIGIT_COUNT, digits_of
 from digits.core.boxes import cut_region, enclosing
 from digits.core.errors import DatasetError
 from digits.datasets.items import Sample, part_of, spread
@@ -281,7 +282,7 @@ def digit_counts(examples: Sequence[Examples], shares: Sequence[float]) -> np.nd
         else:
             items = map(Synthesizer(each.data, seed=0).number, range(_SAMPLED))
         text = ("".join(item.numbers) or "".join(map(str, item.labels)) for item in items)
-        digits = np.array([int(char) for each in text for char in each if char.isdigit()], np.int64)
+        digits = np.array([int(char) for each in text for char in digits_of(each)], np.int64)
         if len(digits):
-            total += share * np.bincount(digits, minlength=10) / len(digits)
+            total += share * np.bincount(digits, minlength=DIGIT_COUNT) / len(digits)
     return total

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from digits.core.alphabet import is_house_number
+from digits.core.alphabet import is_digits, is_house_number
 from digits.core.boxes import enclosing, reading_order
 from digits.core.errors import WeightsError
 from digits.core.resources import shipped
@@ -83,7 +83,7 @@ def _cut(
 ) -> Crop:
     if not text:
         return Crop(letterbox(image), negative(), image_id)
-    if text.isdigit() and rng.random() < _TURNED:
+    if is_digits(text) and rng.random() < _TURNED:
         around = turn_number(image, boxes, text, rng)
         if around is not None:
             image, boxes = around
@@ -102,7 +102,7 @@ def picture_crop(sample: Sample, rng: np.random.Generator | None) -> Crop:
         return Crop(letterbox(sample.image if rng is None else _place(sample.image, rng)), negative(), sample.image_id)
     k = known[0] if rng is None else int(rng.choice(known))
     text, image = sample.numbers[k], sample.image
-    plain = text.isdigit()  # whether letters and marks are annotated at all is not known
+    plain = is_digits(text)  # whether letters and marks are annotated at all is not known
     if rng is None or not len(sample.boxes):
         image = cut_number(image, sample.number_boxes()[k]) if len(sample.boxes) else image
         return Crop(letterbox(image), target_of(text, np.ones(len(text)), plain=plain), sample.image_id)

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from digits.core.alphabet import LETTERS, MARKS, MAX_DIGITS, OTHER
+from digits.core.alphabet import DIGITS, MARKS, MAX_DIGITS, OTHER
 from digits.core.boxes import is_stacked
 from digits.datasets.transforms import detector_jitter
 from digits.recognizer.crops import cut_number, letterbox, level
+from digits.recognizer.heads import FLAGS, SUFFIXES, UNCLEAR
 
 IGNORED = -1
-FLAGS = ("left", "right", "turned", "hyphen", "slash", "other", "letters")  # see `Target`
-SUFFIXES = ("", *LETTERS, "?")  # none, each letter, one that is there and cannot be told
 _SEEN, _WHOLE, _UNSEEN = 0.5, 0.85, 0.08  # shares of a character's width inside the crop
 _PLAIN = re.compile(rf"([0-9]{{1,{MAX_DIGITS}}})([A-Z]?)")
 _TURNS_INTO = dict(zip("01689", "01986", strict=True))  # by half a turn
@@ -25,8 +24,7 @@ class Target:
     """What the heads should say of a crop; IGNORED, or NaN in `flags`, where nothing is asked of one.
 
     length: digits, 0 for no number. digits: of each position, (6,). suffix: a place in SUFFIXES. flags: float (7,), 0
-    or 1: the number goes on beyond the left or the right end of the crop; it is turned or mirrored; a hyphen, a slash
-    or another mark stands beside or between its digits; letters that are no suffix do.
+    or 1, of each of FLAGS.
     """
 
     length: int
@@ -74,7 +72,7 @@ def target_of(text: str, visible: np.ndarray, blurred: int | None = None, *, pla
         digits[blurred - start] = IGNORED  # there is a digit, which one cannot be told
     behind = start + len(number)
     if suffix and (blurred == behind or visible[behind] < _WHOLE):
-        letter = SUFFIXES.index("?") if blurred == behind else IGNORED
+        letter = SUFFIXES.index(UNCLEAR) if blurred == behind else IGNORED
     elif not suffix and text[behind : behind + 1].isalpha() and visible[behind] > _UNSEEN:
         letter = IGNORED  # a sliver of it is there
     else:
@@ -94,7 +92,7 @@ def _goes_on(visible: np.ndarray, outer: int, beyond: int, blurred: int | None) 
 def chosen_run(text: str, rng: np.random.Generator) -> slice:
     """The characters of a number that a detector found: mostly all, or the digits alone, or not all of these."""
     kind, count = rng.random(), len(text)
-    digits = [i for i, char in enumerate(text) if char.isdigit()]
+    digits = [i for i, char in enumerate(text) if char in DIGITS]
     if kind < 0.5 or not digits:
         return slice(0, count)
     runs = [found.span() for found in re.finditer("[0-9]+", text)]
@@ -122,7 +120,7 @@ def cut_with_target(
     image: RGB uint8 (H, W, 3). boxes: (N, 4), of the characters of `text`, N >= 1. Returns uint8 (HEIGHT, WIDTH, 3).
     """
     boxes = np.asarray(boxes, np.float64)
-    digits = np.array([char.isdigit() for char in text])
+    digits = np.array([char in DIGITS for char in text])
     stacked = is_stacked(boxes[digits])
     if not stacked:
         image, boxes = level(image, boxes, digits)

@@ -11,10 +11,7 @@ from digits.core.alphabet import MAX_DIGITS
 from digits.core.errors import WeightsError
 from digits.nn.backbones import IMAGENET, by_resolution, load_state, torchvision_features
 from digits.recognizer.crops import HEIGHT, WIDTH
-
-MAX_LENGTH = MAX_DIGITS
-SUFFIX_CLASSES = 28  # none, 26 letters, one that cannot be told
-FLAG_COUNT = 7
+from digits.recognizer.heads import CLASSES, FLAGS, LENGTHS, SUFFIXES
 
 
 class Residual(nn.Module):
@@ -88,7 +85,7 @@ def build_features(name: str, pretrained: str | None = None) -> nn.Sequential:
 class NumberNet(nn.Module):
     """Crops, normalised, (B, 3, HEIGHT, WIDTH) to logits of the length (B, 7) and of each position (B, 6, 10).
 
-    With `letters`, two heads more: logits of the suffix (B, 28) and of the flags (B, 7), see `training.targets.Target`.
+    With `letters`, two heads more: logits of the suffix (B, 28) and of the flags (B, 7), see `recognizer.heads`.
 
     Length 0 means: no number here. Each position pools the map by an attention of its own; the length looks at the
     whole map, since counting needs to know where things are.
@@ -104,21 +101,21 @@ class NumberNet(nn.Module):
                 channels, h, w = self.features.eval()(torch.zeros(1, 3, HEIGHT, WIDTH)).shape[1:]
         except RuntimeError:
             raise WeightsError(f"{backbone}: no backbone for crops, too little is left of {HEIGHT}x{WIDTH}") from None
-        self.attention = nn.Conv2d(channels, MAX_LENGTH, 1)
-        self.place = nn.Parameter(torch.zeros(MAX_LENGTH, h, w))
+        self.attention = nn.Conv2d(channels, MAX_DIGITS, 1)
+        self.place = nn.Parameter(torch.zeros(MAX_DIGITS, h, w))
         self.narrow = nn.Sequential(nn.Conv2d(channels, 48, 1), nn.ReLU(inplace=True), nn.Flatten())
         self.count = nn.Sequential(nn.Linear(48 * h * w, 256), nn.ReLU(inplace=True), nn.Dropout(dropout))
-        self.length = nn.Linear(256, MAX_LENGTH + 1)
+        self.length = nn.Linear(256, LENGTHS)
         self.dropout = nn.Dropout(dropout)
-        self.digit_weight = nn.Parameter(torch.randn(MAX_LENGTH, channels, 10) * channels**-0.5)
-        self.digit_bias = nn.Parameter(torch.zeros(MAX_LENGTH, 10))
+        self.digit_weight = nn.Parameter(torch.randn(MAX_DIGITS, channels, CLASSES) * channels**-0.5)
+        self.digit_bias = nn.Parameter(torch.zeros(MAX_DIGITS, CLASSES))
         self.letters = letters
         if letters:
             self.suffix_attention = nn.Conv2d(channels, 1, 1)
             self.suffix_query = nn.Linear(256, channels, bias=False)  # where the number ends, only the whole map tells
             nn.init.zeros_(self.suffix_query.weight)
-            self.suffix = nn.Linear(channels + 256, SUFFIX_CLASSES)
-            self.flags = nn.Linear(256, FLAG_COUNT)
+            self.suffix = nn.Linear(channels + 256, len(SUFFIXES))
+            self.flags = nn.Linear(256, len(FLAGS))
 
     def stages(self) -> Sequence[nn.Module]:
         """The features, from the image inwards, a stage a resolution."""

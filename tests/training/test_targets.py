@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from digits.recognizer.crops import HEIGHT, WIDTH
+from digits.recognizer.heads import FLAGS, SUFFIXES
 from digits.recognizer.nn.model import NumberNet
-from digits.training.targets import FLAGS, IGNORED, SUFFIXES, cut_with_target, negative, target_of, turn_number
+from digits.training.targets import IGNORED, cut_with_target, negative, target_of, turn_number
 
 
 def raised(target):
