@@ -103,6 +103,7 @@ class Backed:
         check_threads(threads)
         self.backend, path = resolve_backend(backend, kind, weights, device)
         self._path = path
+        self._opened_with = kind, None if weights is None else path.absolute(), device, self.backend, threads
         if self.backend == "torch":
             self._network = _eager(kind, device).EagerNetwork(path, device, threads)
         else:
@@ -115,3 +116,11 @@ class Backed:
         if self.backend != "torch":
             raise DeviceError(f"the backend {self.backend} shows nothing of the network; use the backend torch")
         return self._network
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For other processes: they open the weights themselves."""
+        return {name: value for name, value in vars(self).items() if name not in ("_network", "header")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        Backed.__init__(self, *self._opened_with)

@@ -16,17 +16,21 @@ _LEVEL = np.deg2rad(7)  # lines steeper than this are turned level first
 
 
 def cut_number(
-    image: np.ndarray, boxes: np.ndarray, margins: Sequence[float] | np.ndarray = (MARGIN,) * 4
+    image: np.ndarray,
+    boxes: np.ndarray,
+    margins: Sequence[float] | np.ndarray = (MARGIN,) * 4,
+    stacked: bool | None = None,
 ) -> np.ndarray:
     """Cut one number out of an image, laid out as a line.
 
     image: RGB uint8 (H, W, 3). boxes: digit boxes (N, 4), N >= 1, in reading order. margins: left, top, right,
     bottom, as shares of the digits' height; negative ones cut into the digits. A stacked number is set side by side,
-    a slanted line turned level. Returns RGB uint8 (h, w, 3), a view where nothing had to be turned.
+    a slanted line turned level. stacked: whether it is one; by default the boxes tell. Returns RGB uint8 (h, w, 3), a
+    view where nothing had to be turned.
     """
     boxes = np.asarray(boxes, np.float64)
     tall = float(np.median(boxes[:, 3] - boxes[:, 1]))
-    if is_stacked(boxes):
+    if _is_stacked(boxes, stacked):
         return _side_by_side(image, boxes, margins)
     image, boxes = _levelled(image, boxes)
     x1, y1 = boxes[:, :2].min(0)
@@ -35,18 +39,24 @@ def cut_number(
     return cut_region(image, (x1 - left, y1 - top, x2 + right, y2 + bottom))
 
 
-def cut_with_room(image: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+def cut_with_room(image: np.ndarray, boxes: np.ndarray, stacked: bool | None = None) -> np.ndarray:
     """The same number, cut so widely that a digit before it or after it would be seen too; see `cut_number`."""
     along, across = _ROOM
-    return cut_number(image, boxes, (across, along) * 2 if is_stacked(np.asarray(boxes)) else (along, across) * 2)
+    stacked = _is_stacked(np.asarray(boxes), stacked)
+    return cut_number(image, boxes, (across, along) * 2 if stacked else (along, across) * 2, stacked)
 
 
-def cut_both(image: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def cut_both(image: np.ndarray, boxes: np.ndarray, stacked: bool | None = None) -> tuple[np.ndarray, np.ndarray]:
     """A number as `cut_number` and as `cut_with_room` cut it; a slanted line is turned once for both."""
     boxes = np.asarray(boxes, np.float64)
-    if not is_stacked(boxes):
+    stacked = _is_stacked(boxes, stacked)
+    if not stacked:
         image, boxes = _levelled(image, boxes)
-    return cut_number(image, boxes), cut_with_room(image, boxes)
+    return cut_number(image, boxes, stacked=stacked), cut_with_room(image, boxes, stacked)
+
+
+def _is_stacked(boxes: np.ndarray, given: bool | None) -> bool:
+    return is_stacked(boxes) if given is None else given
 
 
 def _side_by_side(image: np.ndarray, boxes: np.ndarray, margins: Sequence[float] | np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from digits.cli import main
-from digits.pipeline.reader import EFFORTS
+from digits.detector.predictor import EFFORTS
 
 
 @pytest.fixture
@@ -180,7 +180,7 @@ def test_a_crash_is_not_taken_for_a_door_without_a_number(run, photos, monkeypat
     def crash(*arguments, **options):
         raise error
 
-    monkeypatch.setattr("digits.pipeline.reader.Reader.look", crash)
+    monkeypatch.setattr("digits.pipeline.reader.Reader.observe", crash)
     done = run(photos / "a.jpg")
     assert done.exit_code == 2 and done.stderr.endswith(said)
 

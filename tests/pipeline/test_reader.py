@@ -24,7 +24,7 @@ class StubDetector:
     def predict(self, images):
         return [Detections(self.boxes, self.scores, self.labels) for _ in images]
 
-    def looks(self, image):
+    def passes(self, image, effort):
         return self.predict([image])
 
 
@@ -135,7 +135,7 @@ class Several:
     def __init__(self, *digits):
         self.digits = digits
 
-    def looks(self, image):
+    def passes(self, image, effort):
         boxes = np.float32([[x, y, x + width, y + height] for (x, y, width, height), _, _ in self.digits])
         labels = np.array([label for _, label, _ in self.digits])
         yield Detections(boxes, np.full(len(labels), 0.9, np.float32), labels)
@@ -210,13 +210,13 @@ def test_a_stack_whose_counts_differ_is_shared_out_from_top_to_bottom():
 
 
 @pytest.mark.parametrize("effort", ["normal", "quick", "thorough"])
-def test_looking_ends_with_the_first_number_that_is_read(effort):
+def test_passes_end_with_the_first_number_that_is_read(effort):
     asked = []
 
     class Closer(StubDetector):
-        """Sees a number from its second look on."""
+        """Sees a number from its second pass on."""
 
-        def looks(self, image):
+        def passes(self, image, effort):
             for i in range(3):
                 asked.append(i)
                 yield (
@@ -234,16 +234,16 @@ def test_looking_ends_with_the_first_number_that_is_read(effort):
         assert len(asked) == {"normal": count, "quick": 2, "thorough": 3}[effort]
 
 
-def test_one_sure_number_is_enough_to_end_looking():
+def test_one_sure_number_ends_the_passes():
     numbers, asked = Several((LARGE, 1, SURE), (SMALL, 2, FAINT)), []
-    look = numbers.looks
+    once = numbers.passes
 
-    def looks(image):
+    def passes(image, effort):
         for i in range(3):
             asked.append(i)
-            yield from look(image)
+            yield from once(image, effort)
 
-    numbers.looks = looks
+    numbers.passes = passes
     assert [reading.status for reading in numbers.read().readings] == ["read", "unsure"]
     assert asked == [0]
 
@@ -289,7 +289,7 @@ class Watcher(StubDetector):
         super().__init__([], [])
         self.lock, self.pixels, self.most, self.seen = threading.Lock(), 0, 0, []
 
-    def looks(self, image):
+    def passes(self, image, effort):
         count = image.shape[0] * image.shape[1]
         with self.lock:
             self.seen.append(weakref.ref(image))
@@ -328,7 +328,7 @@ def test_an_error_of_the_detector_leaves_room_for_the_next(tmp_path, monkeypatch
     monkeypatch.setattr("digits.pipeline.reader.MAX_PIXELS", 1)
 
     class Failing(StubDetector):
-        def looks(self, image):
+        def passes(self, image, effort):
             raise RuntimeError("no detector")
 
     for _ in range(2):
