@@ -118,6 +118,20 @@ def test_the_full_pass_is_what_predict_finds(reader, two_numbers):
     assert full.to_dict() == found.to_dict()
 
 
+@pytest.mark.parametrize(("effort", "count"), [("quick", 2), ("normal", 3), ("thorough", 3)])
+def test_the_passes_of_an_effort(reader, make_photo, effort, count):
+    """A quick one leaves out the tiles; a pass is the same whatever follows it."""
+    photo = np.asarray(make_photo("25"))
+    passes = [found.to_dict() for found in reader.detector.passes(photo, effort)]
+    assert passes == [found.to_dict() for found in reader.detector.passes(photo)][:count]
+    assert len(passes) == count
+
+
+def test_the_passes_of_no_effort(reader):
+    with pytest.raises(ValueError, match="effort must be one of quick, normal, thorough, got 'huge'"):
+        reader.detector.passes(np.zeros((9, 9, 3), np.uint8), "huge")
+
+
 @pytest.mark.parametrize("shape", [(1, 1, 3), (2, 900, 3), (900, 1, 3)])
 def test_passes_over_slivers(reader, shape):
     assert len([*reader.detector.passes(np.zeros(shape, np.uint8))]) == 3

@@ -80,9 +80,7 @@ def test_results_are_distributions_and_inputs_stay():
 def test_without_weight_the_recogniser_speaks_alone():
     alone = opinion("305")
     fused = fuse(alone, evidence("999"), Fusion(digit_weight=0, length_weight=0))
-    assert np.allclose(fused.distribution.length, alone.distribution.length) and np.allclose(
-        fused.distribution.positions, alone.distribution.positions
-    )
+    assert alike(fused, alone)
 
 
 @pytest.mark.parametrize("text", ["4", "42", "123456"])
@@ -92,9 +90,8 @@ def test_the_detectors_count_and_classes_weigh_as_much_as_told(text):
     seen[:, 8] = 0.3
     fused = fuse(alone, seen, FUSION)
     others = np.arange(7) != n
-    gained = (fused.distribution.length[n] - fused.distribution.length) - (
-        alone.distribution.length[n] - alone.distribution.length
-    )
+    before, after = alone.distribution.length, fused.distribution.length
+    gained = (after[n] - after) - (before[n] - before)
     assert gained[others] == pytest.approx(np.full(6, 1.5))
     belief = np.exp(after[n])
     for place in range(6):
@@ -107,9 +104,7 @@ def test_the_detectors_count_and_classes_weigh_as_much_as_told(text):
 def test_a_count_that_no_number_has_changes_nothing(count):
     alone = opinion("305")
     fused = fuse(alone, evidence("1" * count).reshape(-1, 10), FUSION)
-    assert np.allclose(fused.distribution.length, alone.distribution.length) and np.allclose(
-        fused.distribution.positions, alone.distribution.positions
-    )
+    assert alike(fused, alone)
 
 
 FEATURE_CASES = {
