@@ -29,13 +29,13 @@ def cut_number(
     view where nothing had to be turned.
     """
     boxes = np.asarray(boxes, np.float64)
-    tall = float(np.median(boxes[:, 3] - boxes[:, 1]))
+    height = float(np.median(boxes[:, 3] - boxes[:, 1]))
     if _is_stacked(boxes, stacked):
         return _side_by_side(image, boxes, margins)
     image, boxes = _levelled(image, boxes)
     x1, y1 = boxes[:, :2].min(0)
     x2, y2 = boxes[:, 2:].max(0)
-    left, top, right, bottom = (m * tall for m in margins)
+    left, top, right, bottom = (m * height for m in margins)
     return cut_region(image, (x1 - left, y1 - top, x2 + right, y2 + bottom))
 
 
@@ -61,8 +61,8 @@ def _is_stacked(boxes: np.ndarray, given: bool | None) -> bool:
 
 def _side_by_side(image: np.ndarray, boxes: np.ndarray, margins: Sequence[float] | np.ndarray) -> np.ndarray:
     """The digits of a stack, top to bottom, as a line from left to right."""
-    tall = float(np.median(boxes[:, 3] - boxes[:, 1]))
-    left, top, right, bottom = (m * tall for m in margins)
+    height = float(np.median(boxes[:, 3] - boxes[:, 1]))
+    left, top, right, bottom = (m * height for m in margins)
     half = float(np.median(boxes[:, 2] - boxes[:, 0])) / 2
     centre = (boxes[:, 0] + boxes[:, 2]) / 2
     # no tile reaches beyond the middle of the gap to its neighbour, lest a digit be seen twice
@@ -71,8 +71,8 @@ def _side_by_side(image: np.ndarray, boxes: np.ndarray, margins: Sequence[float]
     tiles = []
     for box, x, low, high in zip(boxes, centre, above, below, strict=True):
         reach = max(half, (box[2] - box[0]) / 2)
-        y1 = max(low, box[1] - max(top, 0.04 * tall))
-        y2 = max(y1 + 2, min(high, box[3] + max(bottom, 0.04 * tall)))
+        y1 = max(low, box[1] - max(top, 0.04 * height))
+        y2 = max(y1 + 2, min(high, box[3] + max(bottom, 0.04 * height)))
         tile = cut_region(image, (x - reach - max(left, 0) * 0.6, y1, x + reach + max(right, 0) * 0.6, y2))
         width = max(2, round(tile.shape[1] * HEIGHT / tile.shape[0]))
         tiles.append(resize(tile, (width, HEIGHT)))
