@@ -33,7 +33,7 @@ from digits.export.quantize import quantized
 
 PROGRESS = Console(stderr=True)
 CHANNELS, SIDE = 256, 48  # of the convolution by which the cores are judged
-LOADING, GLANCE, WHOLE, CLOSER, PARTS, CROPS = "loading", "glance", "whole", "closer looks", "parts", "crops"
+LOADING, COARSE, FULL, ZOOM, TILES, CROPS = "loading", "coarse pass", "full pass", "zoom crops", "tiles", "crops"
 
 
 def rate(integers: bool) -> float:
@@ -93,8 +93,8 @@ class Watched:
 
 
 def step_of(call: int) -> str:
-    """The detector looks at a glance and then closer, perhaps at the whole and then closer, and perhaps at parts."""
-    return (GLANCE, CLOSER, WHOLE, CLOSER, PARTS)[min(call, 4)]
+    """The coarse pass and its zoom crops, perhaps the full pass and its own, and perhaps tiles."""
+    return (COARSE, ZOOM, FULL, ZOOM, TILES)[min(call, 4)]
 
 
 def spent(photos: list[Path], backend: str) -> tuple[dict[str, float], dict[str, float], float]:
@@ -139,7 +139,7 @@ def main(photos: Path, backend: str, limit: int) -> None:
     click.echo(f"{os.cpu_count()} cores, {backend}: {possible / 1e9:.0f} billion multiplications a second\n")
     click.echo("| a photograph, mean | ms | billion multiplications | ms that those take at least |")
     click.echo("| --- | --- | --- | --- |")
-    for step in (LOADING, GLANCE, WHOLE, CLOSER, PARTS, CROPS):
+    for step in (LOADING, COARSE, FULL, ZOOM, TILES, CROPS):
         bound = f"{work[step] / 1e9:.2f} | {work[step] / possible * 1e3:.1f}" if step in work else " | "
         click.echo(f"| {step} | {seconds.get(step, 0.0) * 1e3:.1f} | {bound} |")
     click.echo(f"| the rest | {(whole - sum(seconds.values())) * 1e3:.1f} |  |  |")

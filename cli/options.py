@@ -7,14 +7,15 @@ import math
 import click
 
 
-class _Share(click.FloatRange):
-    """From 0 to 1. click takes NaN for within any range: no comparison with it holds."""
+class _Finite(click.FloatRange):
+    """A finite number in a range. click takes NaN for within any range: no comparison with it holds."""
 
     def convert(self, value, param, ctx) -> float:
         number = super().convert(value, param, ctx)
-        if math.isnan(number):
-            self.fail(f"{value} is not a number", param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number", param, ctx)
         return number
 
 
-SHARE = _Share(0, 1)
+SHARE = _Finite(0, 1)
+SECONDS = _Finite(0, min_open=True)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from digits.cli.options import SHARE
+from digits.cli.options import SECONDS, SHARE
 from digits.cli.output import INTERRUPTED, echo, json_path
 from digits.core.backend import BACKENDS, MAX_THREADS
 from digits.core.text import plural, printable
@@ -208,9 +208,14 @@ written, 130 after Ctrl-C, 141 if what reads the output went away."""
     type=click.Choice(["quick", "normal", "thorough"]),
     default="normal",
     show_default=True,
-    help="How closely to look. normal: ever closer, until a number is read surely; quick: likewise, but never at parts "
-    "of the photograph, where the smallest numbers are found; thorough: in all these ways, for small numbers beside "
-    "large ones.",
+    help="How many passes to run. normal: ever closer ones, until a number is read; quick: likewise, but none over "
+    "tiles, where the smallest numbers are found; thorough: all of them, for small numbers beside large ones.",
+)
+@click.option(
+    "--budget",
+    type=SECONDS,
+    metavar="SECONDS",
+    help="Of each photograph; after it no further pass is begun. The first pass is always run. [default: no limit]",
 )
 @click.option("--threads", type=click.IntRange(1, MAX_THREADS), metavar="N", help="Processor threads. [default: all]")
 @click.option("--quiet", is_flag=True, help="No progress bar, no notes on stderr.")
@@ -228,6 +233,7 @@ def read(
     device,
     backend,
     effort,
+    budget,
     threads,
     quiet,
     verbose,
@@ -256,6 +262,7 @@ def read(
         min_confidence=min_confidence,
         threads=threads,
         effort=effort,
+        budget=budget,
     )
     bar = _progress(len(items), quiet)
     shared_screen = bar if sys.stdout.isatty() else None  # results must not be written into the bar

@@ -106,6 +106,7 @@ class Backed(ABC):
         check_threads(threads)
         self.backend, path = resolve_backend(backend, self.kind, weights, device)
         self._path = path
+        self._opened_with = None if weights is None else path.absolute(), device, self.backend, threads
         if self.backend == "torch":
             try:
                 eager_network = self.eager_network()
@@ -122,3 +123,11 @@ class Backed(ABC):
         if self.backend != "torch":
             raise DeviceError(f"the backend {self.backend} shows nothing of the network; use the backend torch")
         return self._network
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For other processes: they open the weights themselves."""
+        return {name: value for name, value in vars(self).items() if name not in ("_network", "header")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        Backed.__init__(self, *self._opened_with)

@@ -44,10 +44,6 @@ class Network:
         self._input = self._opened().get_inputs()[0].name
         _networks.add(self)
 
-    def __reduce__(self) -> tuple:
-        """For other processes: they open the file themselves."""
-        return Network, (self._path, self._kind, self._threads)
-
     def run(self, array: np.ndarray) -> list[np.ndarray]:
         """Its outputs for its one input."""
         return self._opened().run(None, {self._input: array})

@@ -1,5 +1,6 @@
 """Photograph to digit boxes."""
 
-from digits.detector.predictor import Detections, Detector
+from digits.detector.detections import Detections
+from digits.detector.predictor import Detector
 
 __all__ = ["Detections", "Detector"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,76 +12,40 @@ import numpy as np
 from digits.core.backend import Backed
 from digits.core.batch import check_batch, check_picture
 from digits.core.resampling import resize
+from digits.detector.detections import Detections
 from digits.detector.exported import ExportedNetwork
-from digits.detector.parts import SMALL, find_parts
-from digits.detector.spots import find_spots
+from digits.detector.tiles import find_tiles
+from digits.detector.views import View, WholeImage, Window, cut, in_image
+from digits.detector.zoom import find_zoom_crops, zoom_crop
 
 if TYPE_CHECKING:
     from digits.detector.nn.eager import EagerNetwork
 
-LONG_SIDE = 720  # photographs are looked at with their longer side at this many pixels …
+EFFORTS = ("quick", "normal", "thorough")
+LONG_SIDE = 720  # photographs are scaled to this many pixels on their longer side …
 _SHORTEST = 640  # … and small ones enlarged to this, at most twofold
-# The network is at its best with digits of 8 to 90 pixels, so a photograph is looked at in several scales. Each look
-# answers for a range of heights, in pixels at full scale; where two overlap, merging settles it. The reduced ones
-# together cost half of the first, and go before it: at a glance they answer for small digits too. Wherever digits
-# were suspected that are smaller than is best, a closer look follows, scaled so that they have the height which is
-# found best; it costs an eighth of the first.
-_CLOSEST = (1.0, 0.0, 95.0)
-_GLANCE = ((0.5, 0.0, 190.0), (0.16, 140.0, float("inf")))
-_LARGE = 55.0  # pixels at full scale: digits higher than this are as good at a glance
-_LOOKS = (_CLOSEST, *((reduction, max(low, _LARGE), high) for reduction, low, high in _GLANCE))
+# The network is at its best with digits of 8 to 90 pixels, so a photograph is shown to it at several scales. Each
+# covers a range of heights, in pixels at full scale; where two overlap, merging settles it. The reduced ones together
+# cost half of the full one, and go before it: in the coarse pass they cover small digits too. Wherever digits were
+# found that are smaller than is best, a zoom crop follows, scaled so that they have the best height; it costs an eighth
+# of the full one.
+_FULL = (1.0, 0.0, 95.0)
+_COARSE = ((0.5, 0.0, 190.0), (0.16, 140.0, float("inf")))
+_LARGE = 55.0  # pixels at full scale: digits of this height and more are found as well in the coarse pass
+_BESIDE_FULL = tuple((reduction, max(low, _LARGE), high) for reduction, low, high in _COARSE)
 
 
-@dataclass(frozen=True)
-class Detections:
-    """Digits found in one image.
-
-    boxes: float32 (N, 4), xyxy in pixels of the image. scores: float32 (N,), 0 to 1. labels: int64 (N,), digits 0 to 9.
-    One digit may appear several times under different labels: suppression is per class, as COCO AP wants it.
-    """
-
-    boxes: np.ndarray
-    scores: np.ndarray
-    labels: np.ndarray
-
-    def __post_init__(self) -> None:
-        count = len(self.scores)
-        if self.boxes.shape != (count, 4) or self.scores.shape != (count,) or self.labels.shape != (count,):
-            shapes = self.boxes.shape, self.scores.shape, self.labels.shape
-            raise ValueError(f"boxes (N, 4), scores (N,), labels (N,) expected, got {shapes}")
-
-    def __len__(self) -> int:
-        return len(self.scores)
-
-    def __getitem__(self, which: np.ndarray) -> Detections:
-        """Some of them: a mask, bool (N,), or indices."""
-        return Detections(self.boxes[which], self.scores[which], self.labels[which])
-
-    @classmethod
-    def joined(cls, parts: Sequence[Detections]) -> Detections:
-        """Those of several looks at one image, best first; there is one look at least."""
-        found = cls(*(np.concatenate([getattr(p, key) for p in parts]) for key in ("boxes", "scores", "labels")))
-        return found[np.argsort(-found.scores, kind="stable")]
-
-    @property
-    def heights(self) -> np.ndarray:
-        """Of the boxes, float32 (N,)."""
-        return self.boxes[:, 3] - self.boxes[:, 1]
-
-    def to_dict(self) -> dict:
-        """Plain lists of numbers."""
-        return {
-            "boxes": self.boxes.tolist(),
-            "scores": self.scores.tolist(),
-            "labels": self.labels.tolist(),
-        }
+def check_effort(effort: str) -> None:
+    """Raises ValueError unless it is one of EFFORTS."""
+    if effort not in EFFORTS:
+        raise ValueError(f"effort must be one of {', '.join(EFFORTS)}, got {effort!r}")
 
 
 class Detector(Backed):
     """Finds digits.
 
     weights: a weights file, .safetensors or .onnx, or None for the one that ships. device: `auto`, `cpu`, `cuda`,
-    `cuda:N` or `mps`. long_side: pixels at which photographs are looked at; more finds smaller digits and takes longer.
+    `cuda:N` or `mps`. long_side: pixels to which photographs are scaled; more finds smaller digits and takes longer.
     backend: `auto`, `torch`, `onnx` or `int8`, see `resolve_backend`. threads: that compute, by default one a core, at
     most `core.backend.MAX_THREADS`; those of PyTorch are a setting of the whole process.
 
@@ -120,114 +83,155 @@ class Detector(Backed):
 
         Raises ImageError, saying which, if one is anything else; so do the methods below.
         """
-        return [self._predict_one(image) for image in check_batch(images, "images")]
+        return [
+            self._full_pass(image, self._find(image, self._whole(image, _COARSE)))[0]
+            for image in check_batch(images, "images")
+        ]
 
     def scale(self, image: np.ndarray) -> float:
-        """By what factor an image (H, W, 3) is scaled for the closest look at it."""
-        longest = max(image.shape[:2])
-        return min(self.long_side / longest, max(1.0, min(2.0, _SHORTEST / longest)))
+        """By what factor an image (H, W, 3) is scaled in the full pass."""
+        return self._full_scale(*image.shape[1::-1])
 
-    def view(self, image: np.ndarray, tall: float) -> tuple[np.ndarray, float]:
-        """What the network is shown of an image (H, W, 3) to find digits `tall` pixels high in it.
+    def view(self, image: np.ndarray, height: float) -> tuple[np.ndarray, float]:
+        """What the network is shown of an image (H, W, 3) to find digits `height` pixels high in it.
 
-        Returns RGB uint8 (h, w, 3), and by what factor the image was scaled. Of two looks that answer for such digits
-        it is the closer one.
+        Returns RGB uint8 (h, w, 3), and by what factor the image was scaled. Where two scales cover such digits it is
+        the larger one.
         """
         full = self.scale(image)
-        reduction = next(reduction for reduction, _, high in _LOOKS if tall * full < high)
+        reduction = next(reduction for reduction, _, high in (_FULL, *_BESIDE_FULL) if height * full < high)
         return self._scaled(self._scaled(image, full), reduction), full * reduction
+
+    def passes(self, image: np.ndarray, effort: str = "normal") -> Iterator[Detections]:
+        """Detections in an image (H, W, 3), best first, from ever closer passes: coarse, at full scale, over tiles.
+
+        Each stands by itself. The second is what `predict` finds, the third has small digits from the tiles, which show
+        them twice as high; with the effort `quick` there is no third. No pass is begun before it is asked for, and each
+        takes longer than the one before. Raises ValueError for an unknown effort.
+        """
+        check_effort(effort)
+        return self._passes(check_picture(image, "image"), effort)
+
+    def predict_window(
+        self, image: np.ndarray, window: Sequence[float] | np.ndarray, digit_height: float
+    ) -> Detections:
+        """Detections in a window of an image, RGB uint8 (H, W, 3), best first: for following a number through frames.
+
+        window: (x1, y1, x2, y2) in pixels of the image; what is outside the image is left out. digit_height: that of
+        the digits expected there, in pixels of the image. The window is scaled for such digits as a zoom crop is, but
+        enlarged at most four times, and to at most 640 pixels on its longer side, which bounds time and memory: in a
+        large window small digits are missed. Boxes are in pixels of the image, and clipped to the window. Digits whose
+        middle is outside the window, or on its very edge, are left out.
+
+        Raises ImageError for what is no picture; ValueError if nothing of the window is in the image, or for numbers
+        that are not finite or a height that is not above 0.
+        """
+        check_picture(image, "image")
+        corners = np.asarray(window, float)
+        if corners.shape != (4,) or not np.isfinite(corners).all() or not (corners[:2] < corners[2:]).all():
+            raise ValueError(f"window must be finite numbers x1, y1, x2, y2 with x1 < x2 and y1 < y2, got {window}")
+        if not 0 < digit_height < np.inf:
+            raise ValueError(f"digit_height must be a finite number above 0, got {digit_height}")
+        height, width = image.shape[:2]
+        # no digit is higher than the image, which would be scaled to nothing
+        crop = zoom_crop(corners, min(digit_height, height), width, height)
+        if crop is None:
+            raise ValueError(f"window {window} has nothing in common with the image, {width}x{height}")
+        [found] = self._find(image, [crop])
+        return _clipped(found[crop.holds(found.boxes)], crop.window)
 
     def propose(self, image: np.ndarray) -> dict[str, np.ndarray]:
         """Boxes that the region proposal network suggests in an image (H, W, 3), before digits are told apart.
 
-        Returns float32 (N, 4) arrays, xyxy in pixels of the image: "before_nms", the best of every pyramid level;
-        "after_nms", those that are looked at further. A digit that no proposal covers cannot be found. Raises
-        DeviceError if the backend is not PyTorch.
+        Returns float32 (N, 4) arrays, xyxy in pixels of the image, from all views of the full pass: "before_nms", the
+        best of every pyramid level; "after_nms", those that are classified. A digit that no proposal covers cannot be
+        found. Raises DeviceError if the backend is not PyTorch.
         """
         network, image = self.eager, check_picture(image, "image")
+        _, views = self._full_pass(image, self._find(image, self._whole(image, _COARSE)))
         stages: dict[str, list[np.ndarray]] = {"before_nms": [], "after_nms": []}
-        full = self.scale(image)
-        for (reduction, low, high), view in zip(_LOOKS, self._views(image, _LOOKS), strict=True):
-            for stage, boxes in network.propose(view).items():
-                tall = (boxes[:, 3] - boxes[:, 1]) / reduction
-                stages[stage].append(boxes[(tall >= low) & (tall < high)] / np.float32(full * reduction))
-        wide = self._whole(image, self._look(image, _GLANCE))
-        for spot in find_spots(wide.boxes, wide.scores, image.shape[1], image.shape[0], full):
-            for stage, boxes in network.propose(self._scaled(spot.cut(image), spot.scale)).items():
-                boxes = boxes / np.float32(spot.scale) + np.array(spot.window[:2] * 2, np.float32)
-                stages[stage].append(boxes[spot.covers(boxes)])
-        return {stage: np.concatenate(parts) for stage, parts in stages.items()}
+        for view, picture in zip(views, self._pictures(image, views), strict=True):
+            for stage, proposed in network.propose(picture).items():
+                boxes = in_image(proposed, view)
+                stages[stage].append(boxes[view.covers(boxes)])
+        return {stage: np.concatenate(boxes) for stage, boxes in stages.items()}
 
-    def looks(self, image: np.ndarray) -> Iterator[Detections]:
-        """Detections in an image (H, W, 3), best first, from ever closer looks: a glance, at all of it, at its parts.
+    def _passes(self, image: np.ndarray, effort: str) -> Iterator[Detections]:
+        views = self._whole(image, _COARSE)
+        coarse = self._find(image, views)
+        yield self._zoomed(image, views, coarse)[0]
+        full, _ = self._full_pass(image, coarse)
+        yield full
+        if effort != "quick":
+            yield self._tile_pass(image, full)
 
-        Each stands by itself. The second is what `predict` finds, the third has small digits from the parts, which show
-        them twice as high. Nothing is looked at before it is asked for, and each takes longer than the one before.
+    def _full_pass(self, image: np.ndarray, coarse: list[Detections]) -> tuple[Detections, list[View]]:
+        """Small digits from the full scale, large ones from the coarse pass; and the views that were needed.
+
+        coarse: all that was found at the scales of the coarse pass.
         """
-        scale = self.scale(check_picture(image, "image"))
-        glance = self._look(image, _GLANCE)
-        yield self._at_spots(image, glance, scale * _GLANCE[0][0])
-        whole = self._at_spots(image, self._whole(image, glance), scale)
-        yield whole
-        yield self._in_parts(image, whole)
+        views = self._whole(image, (_FULL, *_BESIDE_FULL))
+        return self._zoomed(image, views, [*self._find(image, views[:1]), *coarse])
 
-    def _predict_one(self, image: np.ndarray) -> Detections:
-        return self._at_spots(image, self._whole(image, self._look(image, _GLANCE)), self.scale(image))
+    def _tile_pass(self, image: np.ndarray, full: Detections) -> Detections:
+        """Small digits from tiles, large ones from the full pass."""
+        height, width = image.shape[:2]
+        tiles = find_tiles(width, height, self._full_scale)
+        # one after the other: each keeps all cores busy, and several at once take as many times the memory
+        found = [each for tile in tiles for each in self._find(image, [tile])]
+        return Detections.joined([full[full.heights >= tiles[0].small], self._zoomed(image, tiles, found)[0]])
 
-    def _whole(self, image: np.ndarray, glance: Detections) -> Detections:
-        """Small digits from the closest look at the whole of an image, large ones as seen at a glance."""
-        large = glance[glance.heights * self.scale(image) >= _LARGE]
-        return Detections.joined([self._look(image, [_CLOSEST]), large])
+    def _zoomed(
+        self, image: np.ndarray, views: Sequence[View], found: Sequence[Detections]
+    ) -> tuple[Detections, list[View]]:
+        """What the views of a pass and the zoom crops that follow from them show; and all of these views.
 
-    def _look(self, image: np.ndarray, looks: Sequence[tuple[float, float, float]]) -> Detections:
-        """At the whole of an image, each look answering for its heights."""
-        full = self.scale(image)
-        parts = []
-        found = self._network.find(self._views(image, looks))
-        for (reduction, low, high), (boxes, scores, labels) in zip(looks, found, strict=True):
-            tall = (boxes[:, 3] - boxes[:, 1]) / reduction
-            here = Detections(boxes / np.float32(full * reduction), scores, labels)
-            parts.append(here[(tall >= low) & (tall < high)])
-        return Detections.joined(parts)
+        views: the first of them has the largest scale. found: in each of them. What a zoom crop covers takes the place
+        of what was found there before.
+        """
+        height, width = image.shape[:2]
+        wide = Detections.joined([each[view.covers(each.boxes)] for view, each in zip(views, found, strict=True)])
+        crops = find_zoom_crops(wide.boxes, wide.scores, width, height, views[0].scale)
+        kept = np.ones(len(wide), bool)
+        enlarged = []
+        for crop, each in zip(crops, self._find(image, crops), strict=True):
+            kept &= ~crop.covers(wide.boxes)
+            enlarged.append(each[crop.covers(each.boxes)])
+        return _clipped(Detections.joined([wide[kept], *enlarged]), (0, 0, width, height)), [*views, *crops]
 
-    def _views(self, image: np.ndarray, looks: Sequence[tuple[float, float, float]]) -> Iterator[np.ndarray]:
-        """What the looks see of an image, each made from the one before, while that is looked at."""
-        full, scale = self.scale(image), 1.0
-        for reduction, _, _ in looks:
-            image, scale = self._scaled(image, full * reduction / scale), full * reduction
-            yield image
+    def _find(self, image: np.ndarray, views: Sequence[View]) -> list[Detections]:
+        """All that the network finds in each view of an image, in pixels of the image."""
+        found = self._network.find(self._pictures(image, views))
+        return [
+            Detections(in_image(boxes, view), scores, labels)
+            for view, (boxes, scores, labels) in zip(views, found, strict=True)
+        ]
+
+    def _pictures(self, image: np.ndarray, views: Sequence[View]) -> Iterator[np.ndarray]:
+        """What the network is shown: each made when it is asked for, those of the whole image from the one before."""
+        whole, scale = image, 1.0
+        for view in views:
+            if isinstance(view, WholeImage):
+                whole, scale = self._scaled(whole, view.scale / scale), view.scale
+                yield whole
+            else:
+                yield self._scaled(cut(image, view), view.scale)
+
+    def _whole(self, image: np.ndarray, scales: Sequence[tuple[float, float, float]]) -> list[WholeImage]:
+        """Views of all of an image."""
+        full, (height, width) = self.scale(image), image.shape[:2]
+        return [WholeImage((0, 0, width, height), full * by, low / full, high / full) for by, low, high in scales]
+
+    def _full_scale(self, width: int, height: int) -> float:
+        longest = max(width, height)
+        return min(self.long_side / longest, max(1.0, min(2.0, _SHORTEST / longest)))
 
     def _scaled(self, image: np.ndarray, scale: float) -> np.ndarray:
         size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
         return resize(image, size, self._threads)
 
-    def _at_spots(self, image: np.ndarray, wide: Detections, scale: float) -> Detections:
-        """What a closer look answers for takes the place of what was seen there before, at `scale`."""
-        height, width = image.shape[:2]
-        spots = find_spots(wide.boxes, wide.scores, width, height, scale)
-        kept = np.ones(len(wide), bool)
-        parts = []
-        views = (self._scaled(spot.cut(image), spot.scale) for spot in spots)
-        for spot, (boxes, scores, labels) in zip(spots, self._network.find(views), strict=True):
-            kept &= ~spot.covers(wide.boxes)
-            boxes = boxes / np.float32(spot.scale) + np.array(spot.window[:2] * 2, np.float32)
-            parts.append(Detections(boxes, scores, labels)[spot.covers(boxes)])
-        found = Detections.joined([wide[kept], *parts])
-        found.boxes[:, 0::2] = found.boxes[:, 0::2].clip(0, width)
-        found.boxes[:, 1::2] = found.boxes[:, 1::2].clip(0, height)
-        return found
 
-    def _in_parts(self, image: np.ndarray, found: Detections) -> Detections:
-        """Small digits from the parts of an image, large ones as `found` in the whole."""
-        height, width = image.shape[:2]
-        small = SMALL * max(height, width)
-        parts = find_parts(width, height)
-        views = [part.cut(image) for part in parts]
-        scale = min(map(self.scale, views))
-        fine = []
-        for part, view in zip(parts, views, strict=True):
-            # one after the other: each keeps all cores busy, and several at once take as many times the memory
-            [(boxes, scores, labels)] = self._network.find([self._scaled(view, scale)])
-            here = Detections(boxes / np.float32(scale) + np.array(part.window[:2] * 2, np.float32), scores, labels)
-            fine.append(here[part.holds(here.boxes) & (here.heights < small)])
-        return Detections.joined([found[found.heights >= small], self._at_spots(image, Detections.joined(fine), scale)])
+def _clipped(found: Detections, window: Window) -> Detections:
+    """The same, no box reaching out of the window."""
+    low, high = (np.array(corner * 2, np.float32) for corner in (window[:2], window[2:]))
+    return Detections(found.boxes.clip(low, high), found.scores, found.labels)

@@ -8,7 +8,7 @@ the detector, whose gradient is confined to a few boxes, would light up every ed
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 
@@ -19,11 +19,12 @@ from torch.nn.functional import interpolate
 
 from digits.core.errors import DigitsError
 from digits.detector import Detector
+from digits.pipeline.fuse import fuse
 from digits.pipeline.merge import NumberRegion
 from digits.pipeline.reader import Reader
 from digits.pipeline.results import Reading, shown
 from digits.recognizer import Recognizer, Transcription
-from digits.recognizer.crops import HEIGHT, WIDTH, letterbox
+from digits.recognizer.crops import HEIGHT, WIDTH, cut_both, letterbox
 from digits.recognizer.heads import LENGTHS
 
 _OTHERS = 3  # texts that passes read instead, the most frequent ones
@@ -112,26 +113,24 @@ def explain(reader: Reader, image: np.ndarray, passes: int = 30, seed: int = 0) 
     """
     require_captum()
     detector, recognizer = reader.own_networks()
-    look = reader.look(image)
-    regions, seen, readings = look.regions, look.seen, look.readings
-    crops = reader.cut(image, regions)[::2]  # the close ones, which are read
-    explained: Mapping[int, Reading | None] = readings
-    if regions and not readings:
-        explained = {0: None}  # the strongest candidate
+    observations = reader.observe(image)
     explanations = []
-    for i, reading in explained.items():
-        text = reading.text if reading else ""
-        maps = recognizer_maps(recognizer, crops[i], text)
+    # where nothing is read, the strongest candidate comes first
+    for each in [each for each in observations if each.reading] or observations[:1]:
+        region, text = each.region, each.reading.text if each.reading else ""
+        crop, _ = cut_both(image, region.digit_boxes, region.stacked)
+        maps = recognizer_maps(recognizer, crop, text)
+        sampled = [fuse(one, region.evidence, reader.fusion) for one in recognizer.sample(crop, passes, seed)]
         explanations.append(
             Explanation(
-                reading,
-                regions[i],
-                seen[i].close,
-                letterbox(crops[i]),
-                detector_map(detector, image, regions[i].digit_boxes, regions[i].evidence.argmax(1)),
+                each.reading,
+                region,
+                each.close,
+                letterbox(crop),
+                detector_map(detector, image, region.digit_boxes, region.evidence.argmax(1)),
                 maps[0],
                 maps[1:],
-                _doubt([reader.fuse(regions[i], each) for each in recognizer.sample(crops[i], passes, seed)], text),
+                _doubt(sampled, text),
             )
         )
     return explanations
@@ -214,7 +213,7 @@ def _unit(heat: Tensor) -> np.ndarray:
 
 def _doubt(sampled: Sequence[Transcription], text: str) -> Doubt:
     """Each pass is weighed against what the detector saw, as a reading is: what varies is the recogniser alone."""
-    probabilities = np.array([each.probability_of(text) for each in sampled])
+    probabilities = np.exp([each.distribution.log_probability(text) for each in sampled])
     texts = Counter(each.text for each in sampled)
     agreeing = texts.pop(text, 0)
     mean, spread = float(probabilities.mean()), float(probabilities.std())

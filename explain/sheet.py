@@ -61,10 +61,10 @@ def _block(image: np.ndarray, explanation: Explanation) -> Image.Image:
     tiles = [
         (_close_up(image, explanation), _named("detector", explanation.region)),
         (crop, f"recogniser alone: {seen.text or 'no number'} ({shown(seen.confidence)})"),
-        (_glowing(crop, explanation.length_map), _weighed("length", len(text), seen.length)),
+        (_glowing(crop, explanation.length_map), _weighed("length", len(text), seen.distribution.length)),
     ]
     for i, (char, heat) in enumerate(zip(text, explanation.position_maps, strict=True)):
-        tiles.append((_glowing(crop, heat), _weighed(f"digit {i + 1}", int(char), seen.positions[i])))
+        tiles.append((_glowing(crop, heat), _weighed(f"digit {i + 1}", int(char), seen.distribution.positions[i])))
     shown_tiles = [
         _above(
             [Image.fromarray(cv2.resize(tile, _TILE, interpolation=cv2.INTER_CUBIC)), _written(caption, _TILE[0])], 2

@@ -17,7 +17,7 @@ from digits.export.detector import export_detector
 from digits.export.recognizer import export_recognizer
 from digits.pipeline.reader import Reader
 from digits.recognizer import Recognizer
-from digits.recognizer.crops import letterbox
+from digits.recognizer.crops import cut_both, letterbox
 
 # How far apart the two may be: they add up in different orders. Texts and their number must be the same.
 BOX_TOLERANCE = 0.5  # pixels
@@ -53,7 +53,14 @@ def export_onnx(
         reader = Reader(finder, Recognizer(recognizer, "cpu", backend="torch"))
         images = [load_image(photograph) for photograph in photographs]
         views = [finder.view(image, 0)[0] for image in images]
-        cut = ([letterbox(crop) for crop in reader.cut(image, reader.find(image))] for image in images)
+        cut = (
+            [
+                letterbox(crop)
+                for region in reader.find(image)
+                for crop in cut_both(image, region.digit_boxes, region.stacked)
+            ]
+            for image in images
+        )
         crops = [np.stack(each) for each in cut if each]
     suffix = SUFFIXES["onnx" if photographs is None else "int8"]
     paths = [out / f"{kind}{suffix}" for kind in ("detector", "recognizer")]

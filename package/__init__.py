@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from digits.pipeline.results import Digit as Digit
     from digits.pipeline.results import Reading as Reading
     from digits.pipeline.results import Scene as Scene
+    from digits.recognizer import Distribution as Distribution
     from digits.recognizer import Recognizer as Recognizer
     from digits.recognizer import Transcription as Transcription
 
@@ -44,6 +45,7 @@ _PUBLIC = {
     "Detector": "digits.detector",
     "Detections": "digits.detector",
     "Recognizer": "digits.recognizer",
+    "Distribution": "digits.recognizer",
     "Transcription": "digits.recognizer",
     "DigitsError": "digits.core.errors",
     "ImageError": "digits.core.errors",

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from numbers import Real
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -28,9 +27,14 @@ _NOT_SEEN = -2.0  # log odds: of about the faintest digit that is taken for one
 _LIKE = 2.0  # largest ratio of the heights of a number's digits and of one that may belong to it
 
 
-class Seen(NamedTuple):
-    """What the recogniser saw in a region: cut as it was trained, and with room at both ends."""
+@dataclass(frozen=True, eq=False)
+class TranscribedRegion:
+    """A region of a photograph, and what the recogniser saw there.
 
+    close: in the crop as it was trained on. with_room: in one with room at both ends.
+    """
+
+    region: NumberRegion
     close: Transcription
     with_room: Transcription
 
@@ -87,14 +91,14 @@ def _check_number(name: str, value: float, least: float, most: float) -> None:
         raise ValueError(f"{name}: a number from {least} to {most} expected, got {reprlib.repr(value)}")
 
 
-def fuse(seen: Transcription, evidence: np.ndarray, fusion: Fusion) -> Transcription:
+def fuse(close: Transcription, evidence: np.ndarray, fusion: Fusion) -> Transcription:
     """The recogniser's reading, updated by what the detector saw: a product of experts.
 
     evidence: (N, 10) detector scores of every digit at each place. The detector's count raises its own length; where
     that length is assumed, its classes weigh on each digit.
     """
     n = len(evidence)
-    length, positions = seen.length.copy(), seen.positions.copy()
+    length, positions = close.distribution.length.copy(), close.distribution.positions.copy()
     if 0 < n < len(length):
         length[n] += fusion.length_weight
         length -= np.logaddexp.reduce(length)
@@ -106,8 +110,10 @@ def fuse(seen: Transcription, evidence: np.ndarray, fusion: Fusion) -> Transcrip
     return Transcription.from_log_probabilities(length, positions)
 
 
-def features(fused: Sequence[Transcription], seen: Sequence[Seen], regions: Sequence[NumberRegion]) -> np.ndarray:
+def features(seen: Sequence[TranscribedRegion], fused: Sequence[Transcription]) -> np.ndarray:
     """What tells how likely the readings of a photograph's regions are right, float64 (N, 8), as `FEATURES` names it.
+
+    seen: all of the photograph. fused: of each, what `fuse` makes of it.
 
     text: log odds of the fused text. with_room: of the same text where the number is cut with room at both ends: part
     of a number is read otherwise there. detection: of the mean score of the digits. rival: of the likeliest text that
@@ -116,17 +122,19 @@ def features(fused: Sequence[Transcription], seen: Sequence[Seen], regions: Sequ
     surest digit that stands next to this number and is none of it: a part of it may be missing. lone_digit: whether the
     detector saw one digit only: branches and door handles pass for one, rarely for a row. always: 1.
     """
+    regions = [each.region for each in seen]
     boxes = np.array([region.box for region in regions]).reshape(-1, 4)
     texts = [each.text for each in fused]
     odds = np.array([_log_odds(each.confidence) for each in fused])
     beside = _beside(regions, boxes)
     rows = np.zeros((len(regions), len(FEATURES)))
-    for row, region, each, text, own, next_to in zip(rows, regions, seen, texts, odds, beside, strict=True):
+    for row, each, text, own, next_to in zip(rows, seen, texts, odds, beside, strict=True):
+        region = each.region
         here = same_place(region.box, boxes)
         longer = np.array([text != other and text in other for other in texts]) & here
         rivals = np.array([text not in other and other not in text for other in texts]) & here
         against = (odds[which].max(initial=_NO_RIVAL) for which in (rivals, longer))
-        roomy = _log_odds(each.with_room.probability_of(text))
+        roomy = _log_odds(float(np.exp(each.with_room.distribution.log_probability(text))))
         row[:] = own, roomy, _log_odds(region.score), *against, next_to, len(region.digit_boxes) == 1, 1.0
     return rows
 
@@ -138,14 +146,14 @@ def _beside(regions: Sequence[NumberRegion], boxes: np.ndarray) -> np.ndarray:
     digits = np.concatenate([region.digit_boxes for region in regions])
     scores = np.concatenate([region.evidence.max(1) for region in regions])
     first, last = digits[:, :2], digits[:, 2:]
-    talls = digits[:, 3] - digits[:, 1]
-    tall = np.array([np.ptp(region.digit_boxes[:, 1::2], 1).mean() for region in regions])[:, None]
+    heights = digits[:, 3] - digits[:, 1]
+    own = np.array([np.ptp(region.digit_boxes[:, 1::2], 1).mean() for region in regions])[:, None]
     # how far they are from a box to the sides, and up or down, (N, M, 2); less than nothing beside it
     far = np.maximum(first - boxes[:, None, 2:], boxes[:, None, :2] - last)
     centre = (first + last) / 2
     inside = ((centre > boxes[:, None, :2]) & (centre < boxes[:, None, 2:])).all(2)
-    near = ~inside & (far.min(2) < 0) & (far.max(2) < tall)
-    near &= np.maximum(talls, tall) < _LIKE * np.minimum(talls, tall)
+    near = ~inside & (far.min(2) < 0) & (far.max(2) < own)
+    near &= np.maximum(heights, own) < _LIKE * np.minimum(heights, own)
     surest = np.where(near, scores, 0.0).max(1)
     return np.array([max(_NOT_SEEN, _log_odds(float(score))) for score in surest])
 

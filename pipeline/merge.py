@@ -30,14 +30,20 @@ class NumberRegion:
     """Digits that form one number, in reading order.
 
     box: float32 (4,), their union. digit_boxes: float32 (N, 4). evidence: float32 (N, 10), for each place the best
-    score of every digit seen there. score: mean of the digits' best scores. vertical: stacked.
+    score of every digit seen there. score: mean of the digits' best scores. orientation: horizontal, or vertical for a
+    stack.
     """
 
     box: np.ndarray
     digit_boxes: np.ndarray
     evidence: np.ndarray
     score: float
-    vertical: bool
+    orientation: str
+
+    @property
+    def stacked(self) -> bool:
+        """Whether the digits stand one above the other."""
+        return self.orientation == "vertical"
 
 
 def overlap_of(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
@@ -53,7 +59,7 @@ def overlap_of(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
 
 
 def suppress(boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Class-agnostic non-maximum suppression that keeps what the suppressed had to say.
+    """Class-agnostic non-maximum suppression that keeps the scores of what is suppressed.
 
     boxes: float (N, 4); scores: (N,); labels: (N,), 0 to 9. Returns indices (K,) of the boxes kept, best first, and
     evidence float32 (K, 10): the best score of each label among the boxes each kept one stands for.
@@ -69,12 +75,12 @@ def suppress(boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray) -> tuple
         best = left[0]
         same = overlap_of(boxes[best], boxes[left]) >= SAME
         same[0] = True
-        said = np.zeros(10, np.float32)
+        class_scores = np.zeros(10, np.float32)
         for i, is_same in zip(left, same, strict=True):
             if is_same:
-                said[labels[i]] = max(said[labels[i]], scores[i])
+                class_scores[labels[i]] = max(class_scores[labels[i]], scores[i])
         kept.append(best)
-        evidence.append(said)
+        evidence.append(class_scores)
         left = [i for i, is_same in zip(left, same, strict=True) if not is_same]
     return np.array(kept, np.int64), np.array(evidence, np.float32).reshape(-1, 10)
 
@@ -144,9 +150,9 @@ def _shortened(chain: list[int], boxes: np.ndarray, scores: np.ndarray, vertical
         return [chain]
     axis = 1 if vertical else 0
     gaps = boxes[chain[1:], axis] - boxes[chain[:-1], axis + 2]
-    tall = float(np.median(boxes[chain, 3] - boxes[chain, 1]))
+    height = float(np.median(boxes[chain, 3] - boxes[chain, 1]))
     widest = int(gaps.argmax())
-    if gaps[widest] < _WIDE * max(float(np.median(gaps)), 0.1 * tall):
+    if gaps[widest] < _WIDE * max(float(np.median(gaps)), 0.1 * height):
         return []
     parts = chain[: widest + 1], chain[widest + 1 :]
     return [short for part in parts for short in _shortened(part, boxes, scores, vertical)]
@@ -178,8 +184,8 @@ def merge(
     degrees, and into stacks, the surest first; what is left are numbers of one digit.
     min_seed: the score that one digit of a number must have; min_member: every other one.
     """
-    heard = (scores >= min_member) & (boxes[:, 2:] > boxes[:, :2]).all(1)
-    boxes, scores, labels = boxes[heard], scores[heard], labels[heard]
+    keep = (scores >= min_member) & (boxes[:, 2:] > boxes[:, :2]).all(1)
+    boxes, scores, labels = boxes[keep], scores[keep], labels[keep]
     kept, evidence = suppress(boxes, scores, labels)
     boxes, scores = boxes[kept], scores[kept]
     regions = []
@@ -192,5 +198,6 @@ def merge(
     for members, vertical in rows:
         digit_boxes = boxes[members].astype(np.float32)
         box = np.concatenate([digit_boxes[:, :2].min(0), digit_boxes[:, 2:].max(0)])
-        regions.append(NumberRegion(box, digit_boxes, evidence[members], float(scores[members].mean()), vertical))
+        orientation = "vertical" if vertical else "horizontal"
+        regions.append(NumberRegion(box, digit_boxes, evidence[members], float(scores[members].mean()), orientation))
     return sorted(regions, key=lambda region: -region.score)

@@ -7,12 +7,11 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from functools import lru_cache, partial
-from itertools import islice, pairwise
+from itertools import islice
 from numbers import Real
 from pathlib import Path
 from typing import BinaryIO, Protocol, TypeVar, cast
@@ -25,15 +24,15 @@ from digits.core.errors import ImageError
 from digits.core.images import MAX_PIXELS, Source, bytes_of, open_image, source_name
 from digits.core.resources import shipped
 from digits.detector import Detections, Detector
-from digits.pipeline.fuse import Fusion, Seen, confidence, features, fuse, same_place
+from digits.detector.predictor import check_effort
+from digits.pipeline.fuse import Fusion, TranscribedRegion
 from digits.pipeline.merge import NumberRegion, candidates
-from digits.pipeline.results import Box, Digit, Reading, Scene
+from digits.pipeline.observations import Observation, readings_of, weigh
+from digits.pipeline.results import Scene
 from digits.recognizer import Recognizer, Transcription
 from digits.recognizer.crops import cut_both
 
 CALIBRATION = "calibration.json"
-EFFORTS = ("quick", "normal", "thorough")
-_WHOLE = 2  # looks of a detector, after which come those at parts
 # Pixels of the longer side. Tiles show a photograph at 1,440, where digits are found from 8 pixels on. In a photograph
 # of this size those are 24 pixels high, as much as a crop needs.
 _ENOUGH = 4320
@@ -44,33 +43,20 @@ _MAX_REGIONS = 24  # a photograph's best regions; more than this many numbers is
 
 
 class DetectorLike(Protocol):
-    """Anything that finds digits as `Detector` does; `looks` may yield no more than what `predict` finds.
+    """Anything that finds digits as `Detector` does; `passes` may yield no more than what `predict` finds.
 
     That is what reading needs. Explaining looks into the networks, and needs a `Detector` and a `Recognizer`.
     """
 
     def predict(self, images: list[np.ndarray]) -> list[Detections]: ...
 
-    def looks(self, image: np.ndarray) -> Iterable[Detections]: ...
+    def passes(self, image: np.ndarray, effort: str) -> Iterable[Detections]: ...
 
 
 class RecognizerLike(Protocol):
     """Anything that reads crops as `Recognizer` does."""
 
     def predict(self, crops: list[np.ndarray]) -> list[Transcription]: ...
-
-
-@dataclass(frozen=True)
-class Look:
-    """What was seen in a photograph.
-
-    regions: where numbers may be. seen: what the recogniser saw in each. readings: what is read, by the index of the
-    region, most likely house number first.
-    """
-
-    regions: list[NumberRegion]
-    seen: list[Seen]
-    readings: dict[int, Reading]
 
 
 class _Room:
@@ -100,10 +86,15 @@ class Reader:
     detector, recognizer: objects with the methods of `DetectorLike` and `RecognizerLike`; those that ship by default.
     fusion: how the two are weighed and calibrated, if they are others. device, backend: for the default ones, see
     `digits.Detector`. min_confidence: below it a reading is `unsure`; by default the threshold chosen on validation
-    data. threads: processor threads to use, all by default. effort: with `normal` a photograph is looked at ever
-    closer, at a glance, at all of it, at its parts, until a number is read surely; with `quick` likewise, but never at
-    its parts; with `thorough` in all these ways, whose findings are weighed together: it finds small numbers beside a
-    large one.
+    data. threads: processor threads to use, all by default. effort: with `normal` the detector goes over a photograph
+    in ever closer passes, coarse, at full scale, over tiles, until a number is `read`; with `quick` likewise, but
+    without the tiles; with `thorough` every pass is run, and their findings are weighed together: it finds small
+    numbers beside a large one. budget: seconds a photograph, loading included, after which no further pass is begun;
+    the first is always run. None for no limit.
+
+    May be pickled, if detector and recognizer may: those of this project open their weights again.
+
+    Raises ValueError for an unknown effort, or a number that may not be.
     """
 
     def __init__(
@@ -117,19 +108,22 @@ class Reader:
         threads: int | None = None,
         backend: str = "auto",
         effort: str = "normal",
+        budget: float | None = None,
     ):
-        if effort not in EFFORTS:
-            raise ValueError(f"effort must be one of {', '.join(EFFORTS)}, got {effort!r}")
+        check_effort(effort)
+        if budget is not None and not (isinstance(budget, Real) and 0 < budget < math.inf):
+            raise ValueError(f"budget must be a finite number of seconds above 0, got {budget!r}")
         if min_confidence is not None and not (isinstance(min_confidence, Real) and 0 <= min_confidence <= 1):
             raise ValueError(f"min_confidence must be a number within 0 and 1, got {min_confidence!r}")
-        _check_methods("detector", detector, "predict", "looks")
-        _check_methods("recognizer", recognizer, "predict")
+        _check_method("detector", detector, "passes")
+        _check_method("recognizer", recognizer, "predict")
         if not isinstance(fusion, Fusion | None):
             raise TypeError(f"fusion: a Fusion expected, got {type(fusion).__name__}; for a file, Fusion.load(path)")
         check_threads(threads)
         self.detector = detector or Detector(device=device, backend=backend, threads=threads)
         self.recognizer = recognizer or Recognizer(device=device, backend=backend, threads=threads)
         self.effort = effort
+        self.budget = budget
         self._at_once = min(_AT_ONCE, threads or _AT_ONCE)
         self.fusion = fusion or Fusion.load(shipped("digits.pipeline", CALIBRATION))
         self.min_confidence = self.fusion.threshold if min_confidence is None else min_confidence
@@ -171,11 +165,12 @@ class Reader:
             source = bytes_of(cast(BinaryIO, source), name)  # kept as bytes, so that the scene can be drawn later
         with open_image(source, name, _ENOUGH) as picture, room.taken(math.prod(picture.decoded)):
             started = time.perf_counter()
-            look = self.look(picture.load())  # whose pixels are let go of before there is room for another's
+            # its pixels are let go of before there is room for another picture's
+            observations = self._observe(picture.load(), started)
             seconds = round(time.perf_counter() - started, 4)
         path = os.fsdecode(source) if isinstance(source, (str, os.PathLike)) else None
-        (width, height), (shown_width, shown_height) = picture.size, picture.decoded
-        readings = tuple(each.scaled(width / shown_width, height / shown_height) for each in look.readings.values())
+        (width, height), (seen_width, seen_height) = picture.size, picture.decoded
+        readings = tuple(each.scaled(width / seen_width, height / seen_height) for each in readings_of(observations))
         return Scene(width, height, readings, seconds, path, source)
 
     def own_networks(self) -> tuple[Detector, Recognizer]:
@@ -185,96 +180,57 @@ class Reader:
         kinds = type(self.detector).__name__, type(self.recognizer).__name__
         raise TypeError(f"a reader of a Detector and a Recognizer expected, got one of {kinds[0]} and {kinds[1]}")
 
-    def look(self, image: np.ndarray) -> Look:
-        """What is seen in an upright photograph, RGB uint8 (H, W, 3), looked at as closely as it takes."""
-        looks = self.detector.looks(image)
-        if self.effort == "thorough":
-            # as if in one look: what is seen in one speaks for or against what is seen in another
-            regions = {each.digit_boxes.tobytes(): each for found in looks for each in self._regions(found)}
-            return self._look_into(image, list(regions.values()))
-        for found in islice(looks, _WHOLE if self.effort == "quick" else None):
-            looked = self.look_at(image, found)
-            if any(reading.status == "read" for reading in looked.readings.values()):
+    def observe(self, image: np.ndarray) -> list[Observation]:
+        """What is seen in an upright photograph, RGB uint8 (H, W, 3), in as many passes as effort and budget allow.
+
+        In the order of `weigh`: first those with a reading, most likely house number first.
+        """
+        return self._observe(image, time.perf_counter())
+
+    def _observe(self, image: np.ndarray, started: float) -> list[Observation]:
+        regions: dict[bytes, NumberRegion] = {}
+        observations: list[Observation] = []
+        for found in self.detector.passes(image, self.effort):
+            here = self._regions(found)
+            if self.effort == "thorough":
+                # as if of one pass: what is seen in one speaks for or against what is seen in another
+                regions.update((each.digit_boxes.tobytes(), each) for each in here)
+            else:
+                observations = self._transcribe(image, here)
+                if any(each.reading and each.reading.status == "read" for each in observations):
+                    break
+            if self.budget is not None and time.perf_counter() - started >= self.budget:
                 break
-        return looked
+        return self._transcribe(image, list(regions.values())) if regions else observations
 
-    def look_at(self, image: np.ndarray, found: Detections) -> Look:
+    def observe_pass(self, image: np.ndarray, found: Detections) -> list[Observation]:
         """What is seen in an image (H, W, 3), given the digits that the detector found in it."""
-        return self._look_into(image, self._regions(found))
-
-    def _look_into(self, image: np.ndarray, regions: list[NumberRegion]) -> Look:
-        crops = self.cut(image, regions)
-        seen = self.pair(self.recognizer.predict(crops) if crops else [])
-        return Look(regions, seen, self.weigh(regions, seen, *image.shape[1::-1]))
+        return self._transcribe(image, self._regions(found))
 
     def find(self, image: np.ndarray) -> list[NumberRegion]:
-        """Where numbers may be in an upright photograph, RGB uint8 (H, W, 3), looked at as a whole, best first.
+        """Where numbers may be in an upright photograph, RGB uint8 (H, W, 3), after the full pass alone, best first.
 
         Regions overlap where it is not clear which digits belong to a number, see `merge.candidates`.
         """
         return self._regions(self.detector.predict([image])[0])
 
-    @staticmethod
-    def cut(image: np.ndarray, regions: Sequence[NumberRegion]) -> list[np.ndarray]:
-        """What is shown of an image (H, W, 3) to the recogniser: of every region two crops, close and with room."""
-        return [crop for region in regions for crop in cut_both(image, region.digit_boxes)]
-
-    @staticmethod
-    def pair(transcriptions: Iterable[Transcription]) -> list[Seen]:
-        """What was seen in each region, given what was seen in all crops of `cut`."""
-        each = iter(transcriptions)
-        return [Seen(close, with_room) for close, with_room in zip(each, each, strict=True)]
-
-    def fuse(self, region: NumberRegion, seen: Transcription) -> Transcription:
-        """What the recogniser saw in a region, weighed against what the detector saw there."""
-        return fuse(seen, region.evidence, self.fusion)
-
-    def weigh(
-        self, regions: Sequence[NumberRegion], seen: Sequence[Seen], width: int, height: int
-    ) -> dict[int, Reading]:
-        """The readings of a photograph's regions, by the index of the region, most likely house number first.
-
-        seen: what the recogniser saw in each. Regions in which no number is seen are left out, and of those that
-        overlap all but the surest.
-        """
-        fused = [self.fuse(region, each.close) for region, each in zip(regions, seen, strict=True)]
-        sure = confidence(features(fused, seen, regions), self.fusion)
-        left = sorted((i for i, each in enumerate(fused) if each.text), key=lambda i: -sure[i])
-        found: dict[int, Reading] = {}
-        for i in left:
-            if not same_place(regions[i].box, np.array([regions[k].box for k in found]).reshape(-1, 4)).any():
-                found[i] = self._reading(regions[i], fused[i], float(sure[i]), width, height)
-        return dict(sorted(found.items(), key=lambda pair: self._rank(pair[1], height), reverse=True))
+    def _transcribe(self, image: np.ndarray, regions: list[NumberRegion]) -> list[Observation]:
+        crops = [crop for region in regions for crop in cut_both(image, region.digit_boxes, region.stacked)]
+        # all at once, of every region two
+        each = iter(self.recognizer.predict(crops) if crops else [])
+        seen = [TranscribedRegion(*both) for both in zip(regions, each, each, strict=True)]
+        return weigh(seen, self.fusion, self.min_confidence, *image.shape[1::-1])
 
     @staticmethod
     def _regions(found: Detections) -> list[NumberRegion]:
         return candidates(found.boxes, found.scores, found.labels)[:_MAX_REGIONS]
 
-    def _reading(self, region: NumberRegion, fused: Transcription, sure: float, width: int, height: int) -> Reading:
-        box = _clip(region.box, width, height)
-        boxes = _digit_boxes(region, len(fused.text), width, height)
-        return Reading(
-            text=fused.text,
-            confidence=sure,
-            detection_score=float(min(1.0, region.score)),
-            box=box,
-            orientation="vertical" if region.vertical else "horizontal",
-            status="read" if sure >= self.min_confidence else "unsure",
-            digits=tuple(Digit(c, min(1.0, p), b) for (c, p), b in zip(fused.digits, boxes, strict=True)),
-        )
 
-    @staticmethod
-    def _rank(reading: Reading, height: int) -> tuple[bool, float]:
-        """How likely this is the house number: sure readings first, large ones before small ones of like certainty."""
-        tall = max(d.box[3] - d.box[1] for d in reading.digits) / height
-        return reading.status == "read", reading.confidence * (0.02 + tall) ** 0.25
-
-
-def _check_methods(what: str, given: object, *methods: str) -> None:
+def _check_method(what: str, given: object, method: str) -> None:
     """Raises TypeError for what cannot take the place of a detector or a recogniser, such as the path of a file."""
-    if given is not None and not all(callable(getattr(given, name, None)) for name in methods):
+    if given is not None and not callable(getattr(given, method, None)):
         raise TypeError(
-            f"{what}: an object with {' and '.join(methods)} expected, got {type(given).__name__}; "
+            f"{what}: an object with the method {method} expected, got {type(given).__name__}; "
             f"for a weights file, digits.{what.capitalize()}(path)"
         )
 
@@ -306,24 +262,6 @@ def _ahead(function: Callable[[_In], _Out], items: Iterable[_In], count: int) ->
             yield result
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _clip(box: Sequence[float] | np.ndarray, width: int, height: int) -> tuple[float, float, float, float]:
-    x1, x2 = (float(np.clip(x, 0, width)) for x in (box[0], box[2]))
-    y1, y2 = (float(np.clip(y, 0, height)) for y in (box[1], box[3]))
-    return x1, y1, x2, y2
-
-
-def _digit_boxes(region: NumberRegion, count: int, width: int, height: int) -> list[Box]:
-    """A box for each character read: the detector's where the counts agree, else the region in equal parts."""
-    if count == len(region.digit_boxes):
-        return [_clip(box, width, height) for box in region.digit_boxes]
-    x1, y1, x2, y2 = _clip(region.box, width, height)
-    if region.vertical:
-        edges = np.linspace(y1, y2, count + 1)
-        return [(x1, float(a), x2, float(b)) for a, b in pairwise(edges)]
-    edges = np.linspace(x1, x2, count + 1)
-    return [(float(a), y1, float(b), y2) for a, b in pairwise(edges)]
 
 
 @lru_cache(maxsize=1)

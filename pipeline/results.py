@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from PIL import Image, ImageDraw
 
 from digits.core.drawing import BLACK, BLUE, ORANGE, WHITE, Label, grown, outline, type_size, with_labels
 from digits.core.images import Source, load_image
+from digits.recognizer.distribution import Distribution
 
 Box = tuple[float, float, float, float]
 FORMAT = 1  # of the JSON of a scene; a higher one means that its keys changed
@@ -61,7 +64,8 @@ class Reading:
     text: its digits, leading zeros kept. confidence: calibrated probability that the whole text is right.
     detection_score: how sure the detector was that digits are there, 0 to 1; not a probability. box: (x1, y1, x2, y2)
     in pixels of the upright photograph. orientation: horizontal or vertical (stacked). status: read, or unsure if the
-    confidence is below the threshold.
+    confidence is below the threshold. distribution: natural-log probabilities of all texts, detector and recogniser
+    taken together, before calibration: that of `text` is not the confidence. None in readings made by hand.
     """
 
     text: str
@@ -71,6 +75,7 @@ class Reading:
     orientation: str
     status: str
     digits: tuple[Digit, ...]
+    distribution: Distribution | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.text.isdigit():
@@ -114,7 +119,8 @@ class Scene:
     """Everything read in one photograph.
 
     width, height: of the upright photograph, pixels. readings: most likely house number first. seconds: time spent
-    on it. source: what was read, kept by reference so that `render` can draw on it; a path is opened again.
+    on it. source: what was read, kept by reference so that `render` can draw on it; a path is opened again. A scene
+    that is pickled or copied takes a path with it, but no pixels.
     """
 
     width: int
@@ -123,6 +129,10 @@ class Scene:
     seconds: float = 0.0
     path: str | None = None
     source: Source | None = field(default=None, repr=False, compare=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        keeps = isinstance(self.source, (str, os.PathLike))
+        return {**vars(self), "source": self.source if keeps else None}
 
     @property
     def status(self) -> str:
@@ -155,11 +165,11 @@ class Scene:
 
         image: RGB uint8 (H, W, 3), or whatever else is read, to draw on instead of loading `source` again.
 
-        Raises ImageError if it cannot be loaded.
+        Raises ImageError if it cannot be loaded, ValueError if the scene has no source and none is given.
         """
         source = self.source if image is None else image
         if source is None:
-            raise ValueError("this scene keeps no source: pass the image to draw on")
+            raise ValueError("this scene does not have its picture (any more): pass the image, render(image)")
         picture = Image.fromarray(load_image(source))
         size = type_size(picture.size)
         line = max(1, size // 12)

@@ -16,43 +16,53 @@ _LEVEL = np.deg2rad(7)  # lines steeper than this are turned level first
 
 
 def cut_number(
-    image: np.ndarray, boxes: np.ndarray, margins: Sequence[float] | np.ndarray = (MARGIN,) * 4
+    image: np.ndarray,
+    boxes: np.ndarray,
+    margins: Sequence[float] | np.ndarray = (MARGIN,) * 4,
+    stacked: bool | None = None,
 ) -> np.ndarray:
     """Cut one number out of an image, laid out as a line.
 
     image: RGB uint8 (H, W, 3). boxes: digit boxes (N, 4), N >= 1, in reading order. margins: left, top, right,
     bottom, as shares of the digits' height; negative ones cut into the digits. A stacked number is set side by side,
-    a slanted line turned level. Returns RGB uint8 (h, w, 3), a view where nothing had to be turned.
+    a slanted line turned level. stacked: whether it is one; by default the boxes tell. Returns RGB uint8 (h, w, 3), a
+    view where nothing had to be turned.
     """
     boxes = np.asarray(boxes, np.float64)
-    tall = float(np.median(boxes[:, 3] - boxes[:, 1]))
-    if is_stacked(boxes):
+    height = float(np.median(boxes[:, 3] - boxes[:, 1]))
+    if _is_stacked(boxes, stacked):
         return _side_by_side(image, boxes, margins)
     image, boxes = _levelled(image, boxes)
     x1, y1 = boxes[:, :2].min(0)
     x2, y2 = boxes[:, 2:].max(0)
-    left, top, right, bottom = (m * tall for m in margins)
+    left, top, right, bottom = (m * height for m in margins)
     return cut_region(image, (x1 - left, y1 - top, x2 + right, y2 + bottom))
 
 
-def cut_with_room(image: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+def cut_with_room(image: np.ndarray, boxes: np.ndarray, stacked: bool | None = None) -> np.ndarray:
     """The same number, cut so widely that a digit before it or after it would be seen too; see `cut_number`."""
     along, across = _ROOM
-    return cut_number(image, boxes, (across, along) * 2 if is_stacked(np.asarray(boxes)) else (along, across) * 2)
+    stacked = _is_stacked(np.asarray(boxes), stacked)
+    return cut_number(image, boxes, (across, along) * 2 if stacked else (along, across) * 2, stacked)
 
 
-def cut_both(image: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def cut_both(image: np.ndarray, boxes: np.ndarray, stacked: bool | None = None) -> tuple[np.ndarray, np.ndarray]:
     """A number as `cut_number` and as `cut_with_room` cut it; a slanted line is turned once for both."""
     boxes = np.asarray(boxes, np.float64)
-    if not is_stacked(boxes):
+    stacked = _is_stacked(boxes, stacked)
+    if not stacked:
         image, boxes = _levelled(image, boxes)
-    return cut_number(image, boxes), cut_with_room(image, boxes)
+    return cut_number(image, boxes, stacked=stacked), cut_with_room(image, boxes, stacked)
+
+
+def _is_stacked(boxes: np.ndarray, given: bool | None) -> bool:
+    return is_stacked(boxes) if given is None else given
 
 
 def _side_by_side(image: np.ndarray, boxes: np.ndarray, margins: Sequence[float] | np.ndarray) -> np.ndarray:
     """The digits of a stack, top to bottom, as a line from left to right."""
-    tall = float(np.median(boxes[:, 3] - boxes[:, 1]))
-    left, top, right, bottom = (m * tall for m in margins)
+    height = float(np.median(boxes[:, 3] - boxes[:, 1]))
+    left, top, right, bottom = (m * height for m in margins)
     half = float(np.median(boxes[:, 2] - boxes[:, 0])) / 2
     centre = (boxes[:, 0] + boxes[:, 2]) / 2
     # no tile reaches beyond the middle of the gap to its neighbour, lest a digit be seen twice
@@ -61,8 +71,8 @@ def _side_by_side(image: np.ndarray, boxes: np.ndarray, margins: Sequence[float]
     tiles = []
     for box, x, low, high in zip(boxes, centre, above, below, strict=True):
         reach = max(half, (box[2] - box[0]) / 2)
-        y1 = max(low, box[1] - max(top, 0.04 * tall))
-        y2 = max(y1 + 2, min(high, box[3] + max(bottom, 0.04 * tall)))
+        y1 = max(low, box[1] - max(top, 0.04 * height))
+        y2 = max(y1 + 2, min(high, box[3] + max(bottom, 0.04 * height)))
         tile = cut_region(image, (x - reach - max(left, 0) * 0.6, y1, x + reach + max(right, 0) * 0.6, y2))
         width = max(2, round(tile.shape[1] * HEIGHT / tile.shape[0]))
         tiles.append(resize(tile, (width, HEIGHT)))

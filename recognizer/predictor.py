@@ -15,6 +15,7 @@ from digits.core.batch import check_batch
 from digits.core.errors import WeightsError
 from digits.recognizer.crops import letterbox
 from digits.recognizer.decode import joint_decode, log_softmax
+from digits.recognizer.distribution import Distribution
 from digits.recognizer.exported import ExportedNetwork
 
 if TYPE_CHECKING:
@@ -28,27 +29,24 @@ class Transcription:
     """What a crop says.
 
     text: digits, "" if the crop holds no number. confidence: probability of the whole string, P(length) · Π P(digit).
-    digits: a (digit, probability) pair for each position. length: float64 (7,), log probabilities of lengths 0 to 6.
-    positions: float64 (6, 10), log probabilities of the ten digits at each position.
+    digits: a (digit, probability) pair for each position. distribution: the probabilities of all other texts, too.
     """
 
     text: str
     confidence: float
     digits: tuple[tuple[str, float], ...]
-    length: np.ndarray = field(repr=False, compare=False)
-    positions: np.ndarray = field(repr=False, compare=False)
-
-    def probability_of(self, text: str) -> float:
-        """That of any other string of digits, "" for no number, as `confidence` is that of `text`."""
-        places = sum(row[int(char)] for char, row in zip(text, self.positions, strict=False))
-        return float(np.exp(self.length[len(text)] + places))
+    distribution: Distribution = field(repr=False, compare=False)
 
     @classmethod
     def from_log_probabilities(cls, length: np.ndarray, positions: np.ndarray) -> Transcription:
-        """The most probable string under the two heads, by joint decoding."""
+        """The most probable string under the two heads, by joint decoding.
+
+        length: float64 (7,), log probabilities of lengths 0 to 6. positions: float64 (6, 10), of the ten digits at
+        each position.
+        """
         text, score = joint_decode(length, positions)
         each = tuple((char, float(np.exp(row.max()))) for char, row in zip(text, positions, strict=False))
-        return cls(text, float(np.exp(score)), each, length, positions)
+        return cls(text, float(np.exp(score)), each, Distribution(length, positions))
 
     def to_dict(self) -> dict:
         """Plain Python types."""
@@ -83,9 +81,12 @@ class Recognizer(Backed):
         threads: int | None = None,
     ):
         super().__init__(weights, device, backend, threads)
-        self._temperature = self.header.get("temperature", 1.0)
         if not isinstance(self._temperature, int | float) or not 0 < self._temperature < math.inf:
             raise WeightsError(f"{self._path}: the temperature is {self._temperature!r}, not a number above 0")
+
+    @property
+    def _temperature(self) -> float:
+        return self.header.get("temperature", 1.0)
 
     def sample(self, crop: np.ndarray, passes: int, seed: int = 0) -> list[Transcription]:
         """`passes` transcriptions of one crop with dropout at work, for Monte-Carlo dropout (Gal and Ghahramani 2016).

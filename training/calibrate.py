@@ -15,7 +15,8 @@ from digits.datasets.items import Sample
 from digits.datasets.synthesis import Synthesizer
 from digits.detector import Detector
 from digits.pipeline.fuse import FEATURES, Fusion, confidence, features, fuse
-from digits.pipeline.reader import Look, Reader
+from digits.pipeline.observations import Observation, weigh
+from digits.pipeline.reader import Reader
 from digits.recognizer import Recognizer
 
 _DIGIT_WEIGHTS = (0.0, 0.15, 0.3, 0.5, 0.8)
@@ -24,11 +25,11 @@ _LENGTH_WEIGHTS = (0.0, 0.5, 1.0, 2.0, 3.0)
 
 @dataclass(frozen=True)
 class _Picture:
-    """A validation picture: its size, the numbers that stand there, and what ever closer looks show."""
+    """A validation picture: its size, the numbers that stand there, and what is seen in each of the passes."""
 
     size: tuple[int, int]
     numbers: list[tuple[str, np.ndarray]]
-    looks: list[Look]
+    passes: list[list[Observation]]
 
     def truth_of(self, box: np.ndarray) -> str:
         """The number whose box meets IoU 0.5 with `box`; "" if there is none."""
@@ -46,8 +47,8 @@ def _numbers(sample: Sample) -> list[tuple[str, np.ndarray]]:
 
 
 def _looked_at(reader: Reader, image: np.ndarray, numbers: list[tuple[str, np.ndarray]]) -> _Picture:
-    looks = [reader.look_at(image, found) for found in reader.detector.looks(image)]
-    return _Picture(image.shape[1::-1], numbers, looks)
+    passes = [reader.observe_pass(image, found) for found in reader.detector.passes(image, reader.effort)]
+    return _Picture(image.shape[1::-1], numbers, passes)
 
 
 def _logistic(rows: np.ndarray, right: np.ndarray, ridge: float = 1.0) -> np.ndarray:
@@ -61,16 +62,15 @@ def _logistic(rows: np.ndarray, right: np.ndarray, ridge: float = 1.0) -> np.nda
 
 
 def _outcomes(pictures: list[_Picture], fusion: Fusion) -> tuple[np.ndarray, np.ndarray]:
-    """Features (N, K) of the regions in which any look shows a text, and whether it is right, float (N,)."""
+    """Features (N, K) of the regions in which any pass shows a text, and whether it is right, float (N,)."""
     rows, right = [], []
     for picture in pictures:
-        for regions, seen in ((look.regions, look.seen) for look in picture.looks):
-            fused = [fuse(each.close, region.evidence, fusion) for each, region in zip(seen, regions, strict=True)]
-            rows_of = features(fused, seen, regions)
-            for row, each, region in zip(rows_of, fused, regions, strict=True):
-                if each.text:
+        for seen in picture.passes:
+            fused = [fuse(each.close, each.region.evidence, fusion) for each in seen]
+            for row, each, read in zip(features(seen, fused), seen, fused, strict=True):
+                if read.text:
                     rows.append(row)
-                    right.append(each.text == picture.truth_of(region.box))
+                    right.append(read.text == picture.truth_of(each.region.box))
     return np.array(rows).reshape(-1, len(FEATURES)), np.array(right, float)
 
 
@@ -85,24 +85,29 @@ def _fitted(pictures: list[_Picture], digit_weight: float, length_weight: float)
     return float(right.sum() + 0.05 * likelihood), fusion
 
 
-_Told = list[tuple[float, bool]]  # the readings of a picture: how sure each is, and whether it is right
+_Outcomes = list[tuple[float, bool]]  # of the readings of a picture: the confidence of each, and whether it is right
 
 
-def _told(reader: Reader, picture: _Picture, look: Look) -> _Told:
-    readings = reader.weigh(look.regions, look.seen, *picture.size)
-    return [(r.confidence, r.text == picture.truth_of(look.regions[i].box)) for i, r in readings.items()]
+def _read(picture: _Picture, seen: list[Observation], fusion: Fusion) -> _Outcomes:
+    """What is read of a pass with this calibration."""
+    weighed = weigh(seen, fusion, fusion.threshold, *picture.size)
+    return [(o.confidence, o.fused.text == picture.truth_of(o.region.box)) for o in weighed if o.reading]
 
 
-def _at(threshold: float, told: list[list[_Told]]) -> list[_Told]:
-    """What is told of every picture: what the first look shows that shows anything sure enough, or else the last."""
-    return [next((look for look in looks if any(sure >= threshold for sure, _ in look)), looks[-1]) for looks in told]
+def _at(threshold: float, outcomes: list[list[_Outcomes]]) -> list[_Outcomes]:
+    """Of every picture those of the first pass in which any is confident enough, or else of the last."""
+    return [
+        next((each for each in passes if any(confidence >= threshold for confidence, _ in each)), passes[-1])
+        for passes in outcomes
+    ]
 
 
-def _threshold(told: list[list[_Told]], precision: float) -> float:
+def _threshold(outcomes: list[list[_Outcomes]], precision: float) -> float:
     """The lowest at which the share `precision` of the readings above it is right; 1 if there is none."""
-    # rounded down, lest the last reading that is sure enough falls below it
-    for threshold in sorted({np.floor(sure * 1e4) / 1e4 for looks in told for look in looks for sure, _ in look}):
-        right = [right for of_picture in _at(threshold, told) for sure, right in of_picture if sure >= threshold]
+    # rounded down, lest the last reading that is confident enough falls below it
+    values = {np.floor(confidence * 1e4) / 1e4 for passes in outcomes for each in passes for confidence, _ in each}
+    for threshold in sorted(values):
+        right = [right for each in _at(threshold, outcomes) for confidence, right in each if confidence >= threshold]
         if right and np.mean(right) >= precision:
             return float(threshold)
     return 1.0
@@ -130,12 +135,12 @@ def calibrate(
     grid = product(_DIGIT_WEIGHTS, _LENGTH_WEIGHTS)
     _, fusion = max((_fitted(pictures, *weights) for weights in grid), key=lambda scored: scored[0])
 
-    reader = Reader(detector, recognizer, fusion=fusion)
-    by_look = [[_told(reader, picture, look) for look in picture.looks] for picture in pictures]
-    threshold = _threshold(by_look, precision)
-    told = _at(threshold, by_look)
-    right = [right for of_picture in told for _, right in of_picture]
-    read = [right for of_picture in told for sure, right in of_picture if sure >= threshold]
+    by_pass = [[_read(picture, seen, fusion) for seen in picture.passes] for picture in pictures]
+    threshold = _threshold(by_pass, precision)
+    outcomes = _at(threshold, by_pass)
+    right = [right for each in outcomes for _, right in each]
+    read = [right for each in outcomes for confidence, right in each if confidence >= threshold]
+    alarms = [any(confidence >= threshold for confidence, _ in each) for each in outcomes[len(numbered) :]]
     return replace(fusion, threshold=threshold), {
         "pictures with numbers": len(numbered),
         "numbers": sum(len(numbers) for _, numbers in numbered),
@@ -143,5 +148,5 @@ def calibrate(
         "read": len(read),
         "read and right": sum(read),
         "pictures without numbers": len(empty),
-        "with one read": sum(any(sure >= threshold for sure, _ in each) for each in told[len(numbered) :]),
+        "with one read": sum(alarms),
     }

@@ -34,7 +34,7 @@ from digits.datasets.visibility import clip_boxes
 # of the numbers drawn have the lengths of the layout table, half of them these.
 SUBURBS = (0.10, 0.14, 0.26, 0.34, 0.14, 0.02)
 SMALLEST = 8.0  # pixels: the lowest digits that are drawn
-_CLOSE = 36.0  # pixels: height of the digits in a close look, as `detector.spots` scales them
+_CLOSE = 36.0  # pixels: height of the digits in a close look, as `detector.zoom` scales them
 _ENLARGED = 4.0  # and how much of a small number they may be an enlargement
 _GREY = 127  # what a detector sees between and around the pictures of a batch
 _STACKED = 0.18  # of the numbers of two and more digits

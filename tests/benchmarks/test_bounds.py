@@ -5,7 +5,7 @@ import re
 import pytest
 from click.testing import CliRunner
 
-STEPS = ["loading", "glance", "whole", "closer looks", "parts", "crops", "the rest", "all"]
+STEPS = ["loading", "coarse pass", "full pass", "zoom crops", "tiles", "crops", "the rest", "all"]
 
 
 @pytest.fixture(scope="module")
@@ -16,8 +16,8 @@ def bounds(script):
 @pytest.mark.parametrize(
     ("text", "idle"),
     [
-        ("35", ["whole", "parts"]),  # read at a glance
-        ("", ["closer looks", "crops"]),
+        ("35", ["full pass", "tiles"]),  # read in the coarse pass
+        ("", ["zoom crops", "crops"]),
     ],
 )
 def test_the_table(bounds, make_photo, tmp_path, text, idle):

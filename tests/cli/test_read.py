@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from digits.cli import main
-from digits.pipeline.reader import EFFORTS
+from digits.detector.predictor import EFFORTS
 
 
 @pytest.fixture
@@ -149,6 +149,7 @@ def test_verbose_and_quiet(run, photos):
         ["--device", "abacus", "a.jpg"],
         ["--threads", "0", "a.jpg"],
         ["--effort", "huge", "a.jpg"],
+        *(["--budget", budget, "a.jpg"] for budget in ("0", "-1", "nan", "inf", "-inf", "soon")),
         ["--colour", "a.jpg"],
     ],
 )
@@ -180,7 +181,7 @@ def test_a_crash_is_not_taken_for_a_door_without_a_number(run, photos, monkeypat
     def crash(*arguments, **options):
         raise error
 
-    monkeypatch.setattr("digits.pipeline.reader.Reader.look", crash)
+    monkeypatch.setattr("digits.detector.Detector.passes", crash)
     done = run(photos / "a.jpg")
     assert done.exit_code == 2 and done.stderr.endswith(said)
 
@@ -188,6 +189,12 @@ def test_a_crash_is_not_taken_for_a_door_without_a_number(run, photos, monkeypat
 @pytest.mark.parametrize("effort", EFFORTS)
 def test_every_effort_reads_what_is_plain(run, photos, effort):
     assert run(photos / "a.jpg", "--effort", effort, "--json").exit_code == 0
+
+
+@pytest.mark.parametrize("budget", ["1e-9", "0.5", "60"])
+def test_what_is_plain_is_read_within_any_budget(run, photos, budget):
+    """The first pass is always run."""
+    assert run(photos / "a.jpg", "--budget", budget).exit_code == 0
 
 
 def test_a_missing_device_is_one_line(run, photos):
@@ -198,7 +205,16 @@ def test_a_missing_device_is_one_line(run, photos):
 def test_help_teaches():
     text = CliRunner().invoke(main, ["read", "--help"]).stdout
     assert "digits read photos/ --json > readings.jsonl" in text
-    for option in ("--annotate", "--min-confidence", "--device", "--threads", "--quiet", "--verbose", "--json"):
+    for option in (
+        "--annotate",
+        "--min-confidence",
+        "--device",
+        "--threads",
+        "--budget",
+        "--quiet",
+        "--verbose",
+        "--json",
+    ):
         assert option in text
 
 

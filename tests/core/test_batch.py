@@ -70,7 +70,7 @@ def test_batches(predictors, name, batch, count):
 @pytest.mark.parametrize("picture", [NO_PICTURES["grey"], NO_PICTURES["float"], None], ids=["grey", "float", "None"])
 def test_single_pictures(predictors, picture):
     with pytest.raises(ImageError, match="image: RGB"):
-        list(predictors["images"].looks(picture))
+        list(predictors["images"].passes(picture))
     if predictors["images"].backend == "torch":
         with pytest.raises(ImageError, match="image: RGB"):
             predictors["images"].propose(picture)

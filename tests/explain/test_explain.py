@@ -90,7 +90,7 @@ def test_explaining_changes_nothing(reader, photo, explained):
 
 def test_passes_depend_on_the_seed_alone(reader, crop):
     def lengths(seed, passes=5):
-        return np.stack([seen.length for seen in reader.recognizer.sample(crop, passes, seed)])
+        return np.stack([seen.distribution.length for seen in reader.recognizer.sample(crop, passes, seed)])
 
     first = lengths(1)
     torch.rand(3)
@@ -119,7 +119,8 @@ def test_without_dropout_there_is_no_doubt(reader, photo, monkeypatch):
 
 @needs_captum
 def test_a_candidate_in_which_nothing_is_read(reader, photo, monkeypatch):
-    monkeypatch.setattr(reader, "weigh", lambda *_: {})
+    observe = reader.observe
+    monkeypatch.setattr(reader, "observe", lambda image: [replace(each, reading=None) for each in observe(image)])
     (candidate,) = explain(reader, photo, passes=3)
     assert candidate.reading is None and (candidate.text, candidate.status) == ("", "none")
     assert candidate.position_maps.shape == (0, 48, 96) and candidate.detector_map.max() == pytest.approx(1)

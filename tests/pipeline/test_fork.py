@@ -2,6 +2,7 @@
 
 import multiprocessing
 import pickle
+import shutil
 import subprocess
 import sys
 import threading
@@ -10,7 +11,8 @@ import numpy as np
 import pytest
 
 import digits
-from digits import DeviceError, Reader
+from digits import Detector, DeviceError, Reader, Recognizer, WeightsError
+from digits.core.resources import shipped
 from digits.nn.device import resolve_device
 
 FORK = multiprocessing.get_context("fork")
@@ -120,11 +122,35 @@ def test_what_was_begun_before_the_fork_says_so(reader, photo):
     assert [scene.text for scene in scenes] == ["1428"] * 3
 
 
-@pytest.mark.parametrize("which", ["reader", "torch_reader"])
-def test_a_reader_is_sent_to_other_processes(which, photo, request):
-    """As `Pool.map(reader.read, paths)` does, however its processes are started."""
+@pytest.mark.parametrize("which", ["reader", "onnx_reader", "torch_reader"])
+def test_readers_and_networks_are_sent_to_other_processes(which, photo, request):
+    """As `Pool.map(reader.read, paths)` does, however its processes are started: they open their weights again."""
     reader = request.getfixturevalue(which)
-    assert readings(pickle.loads(pickle.dumps(reader)), photo) == readings(reader, photo)
+    sent = pickle.dumps(reader)
+    assert len(sent) < 3000
+    assert readings(pickle.loads(sent), photo) == readings(reader, photo)
+    detector, recognizer = (pickle.loads(pickle.dumps(each)) for each in (reader.detector, reader.recognizer))
+    assert (detector.backend, detector.header) == (reader.detector.backend, reader.detector.header)
+    assert detector.predict([photo])[0].to_dict() == reader.detector.predict([photo])[0].to_dict()
+    crop = photo[180:300, 200:440]
+    assert recognizer.predict([crop]) == reader.recognizer.predict([crop])
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".int8.onnx", ".safetensors"])
+def test_so_are_those_of_weights_of_ones_own(tmp_path, monkeypatch, suffix, photo):
+    """Named from where they were opened; where they are not any more, that is said."""
+    for kind in ("detector", "recognizer"):
+        shutil.copy(shipped(f"digits.{kind}.weights", f"{kind}{suffix}"), tmp_path)
+    monkeypatch.chdir(tmp_path)
+    reader = Reader(Detector(f"detector{suffix}", long_side=400), Recognizer(f"recognizer{suffix}"), effort="quick")
+    monkeypatch.chdir("/")
+    there = pickle.loads(pickle.dumps(reader))
+    assert (there.detector.long_side, there.effort, there.detector.backend) == (400, "quick", reader.detector.backend)
+    assert readings(there, photo) == readings(reader, photo)
+    sent = pickle.dumps(reader.recognizer)
+    (tmp_path / f"recognizer{suffix}").unlink()
+    with pytest.raises(WeightsError, match=rf"recognizer{suffix}"):
+        pickle.loads(sent)
 
 
 def test_no_forked_process_computes_on_a_gpu():

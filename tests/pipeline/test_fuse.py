@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from digits import WeightsError
-from digits.pipeline.fuse import FEATURES, Fusion, Seen, confidence, features, fuse, same_place
+from digits.pipeline.fuse import FEATURES, Fusion, TranscribedRegion, confidence, features, fuse, same_place
 from digits.pipeline.merge import NumberRegion
 from digits.recognizer import Transcription
 
@@ -28,7 +28,17 @@ def evidence(text: str, score: float = 0.9) -> np.ndarray:
 def region(seen: np.ndarray, x: float = 0.0, y: float = 0.0, tall: float = 40.0) -> NumberRegion:
     boxes = np.float32([[x + 25 * i, y, x + 25 * i + 20, y + tall] for i in range(len(seen))])
     box = np.float32([x, y, boxes[-1, 2], y + tall])
-    return NumberRegion(box, boxes, seen, float(seen.max(1).mean()), False)
+    return NumberRegion(box, boxes, seen, float(seen.max(1).mean()), "horizontal")
+
+
+def seen_twice(regions, read) -> list[TranscribedRegion]:
+    """Each region with what is read in it, in either crop."""
+    return [TranscribedRegion(where, each, each) for where, each in zip(regions, read, strict=True)]
+
+
+def alike(one: Transcription, other: Transcription) -> bool:
+    pairs = zip(*((each.distribution.length, each.distribution.positions) for each in (one, other)), strict=True)
+    return all(np.allclose(*pair) for pair in pairs)
 
 
 FUSION = Fusion(digit_weight=0.6, length_weight=1.5)
@@ -42,14 +52,14 @@ def test_agreement_raises_confidence():
 
 def test_a_doubtful_digit_is_settled_by_the_detector():
     alone = opinion("17", sure=0.9)
-    alone.positions[1] = np.log([0.02, 0.46, 0.02, 0.02, 0.02, 0.02, 0.02, 0.38, 0.02, 0.02])
+    alone.distribution.positions[1] = np.log([0.02, 0.46, 0.02, 0.02, 0.02, 0.02, 0.02, 0.38, 0.02, 0.02])
     assert fuse(alone, evidence("17"), Fusion(digit_weight=0, length_weight=0)).text == "11"
     assert fuse(alone, evidence("17"), FUSION).text == "17"
 
 
 def test_a_doubtful_length_is_settled_by_the_detector():
     alone = opinion("261", sure=0.9)
-    alone.length[:] = np.log(np.array([0.01, 0.01, 0.43, 0.52, 0.01, 0.01, 0.01]))
+    alone.distribution.length[:] = np.log(np.array([0.01, 0.01, 0.43, 0.52, 0.01, 0.01, 0.01]))
     assert fuse(alone, evidence("26"), FUSION).text == "26"
 
 
@@ -60,17 +70,17 @@ def test_a_sure_recogniser_is_not_overruled():
 
 def test_results_are_distributions_and_inputs_stay():
     alone = opinion("305")
-    before = alone.length.copy(), alone.positions.copy()
+    before = alone.distribution.length.copy(), alone.distribution.positions.copy()
     fused = fuse(alone, evidence("305"), FUSION)
-    assert np.exp(fused.length).sum() == pytest.approx(1)
-    assert np.exp(fused.positions).sum(1) == pytest.approx(np.ones(6))
-    assert (alone.length == before[0]).all() and (alone.positions == before[1]).all()
+    assert np.exp(fused.distribution.length).sum() == pytest.approx(1)
+    assert np.exp(fused.distribution.positions).sum(1) == pytest.approx(np.ones(6))
+    assert (alone.distribution.length == before[0]).all() and (alone.distribution.positions == before[1]).all()
 
 
 def test_without_weight_the_recogniser_speaks_alone():
     alone = opinion("305")
     fused = fuse(alone, evidence("999"), Fusion(digit_weight=0, length_weight=0))
-    assert np.allclose(fused.length, alone.length) and np.allclose(fused.positions, alone.positions)
+    assert alike(fused, alone)
 
 
 @pytest.mark.parametrize("text", ["4", "42", "123456"])
@@ -80,11 +90,12 @@ def test_the_detectors_count_and_classes_weigh_as_much_as_told(text):
     seen[:, 8] = 0.3
     fused = fuse(alone, seen, FUSION)
     others = np.arange(7) != n
-    gained = (fused.length[n] - fused.length) - (alone.length[n] - alone.length)
+    before, after = alone.distribution.length, fused.distribution.length
+    gained = (after[n] - after) - (before[n] - before)
     assert gained[others] == pytest.approx(np.full(6, 1.5))
-    belief = np.exp(fused.length[n])
+    belief = np.exp(after[n])
     for place in range(6):
-        change = fused.positions[place] - alone.positions[place]
+        change = fused.distribution.positions[place] - alone.distribution.positions[place]
         expected = 0.6 * belief * np.log(seen[place] + 0.05) if place < n else np.zeros(10)
         assert change - change[0] == pytest.approx(expected - expected[0], abs=1e-6)
 
@@ -93,7 +104,7 @@ def test_the_detectors_count_and_classes_weigh_as_much_as_told(text):
 def test_a_count_that_no_number_has_changes_nothing(count):
     alone = opinion("305")
     fused = fuse(alone, evidence("1" * count).reshape(-1, 10), FUSION)
-    assert np.allclose(fused.length, alone.length) and np.allclose(fused.positions, alone.positions)
+    assert alike(fused, alone)
 
 
 FEATURE_CASES = {
@@ -121,7 +132,7 @@ FEATURE_CASES = {
 @pytest.mark.parametrize(("texts", "regions", "expected"), FEATURE_CASES.values(), ids=FEATURE_CASES)
 def test_features_of_the_first_region(texts, regions, expected):
     read = [opinion(text, 0.8 ** (1 / (1 + len(text)))) for text in texts]
-    rows = features(read, [Seen(each, each) for each in read], regions)
+    rows = features(seen_twice(regions, read), read)
     assert rows.shape == (len(texts), len(FEATURES))
     found = dict(zip(FEATURES, rows[0], strict=True))
     assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-5)
@@ -152,25 +163,30 @@ BESIDE_CASES = {
 def test_a_digit_beside_a_number_may_be_a_part_of_it(others, expected, shift):
     regions = [
         NumberRegion(
-            each.box + np.float32(shift * 2), each.digit_boxes + np.float32(shift * 2), each.evidence, each.score, False
+            each.box + np.float32(shift * 2),
+            each.digit_boxes + np.float32(shift * 2),
+            each.evidence,
+            each.score,
+            each.orientation,
         )
         for each in (region(evidence("30"), 100, 100), *others)
     ]
     read = [opinion("30")] * len(regions)
-    rows = features(read, [Seen(each, each) for each in read], regions)
+    rows = features(seen_twice(regions, read), read)
     assert rows[0, FEATURES.index("beside")] == pytest.approx(expected, abs=1e-5)
 
 
 def test_a_part_of_a_number_is_another_number_where_there_is_room():
     part, whole = opinion("46", 0.9), opinion("466", 0.9)
-    alike, unlike = (features([part], [Seen(part, other)], [region(evidence("46"))])[0] for other in (part, whole))
+    here = region(evidence("46"))
+    same, unlike = (features([TranscribedRegion(here, part, other)], [part])[0] for other in (part, whole))
     place = FEATURES.index("with_room")
-    assert unlike[place] < alike[place] - 2
-    assert (np.delete(unlike, place) == np.delete(alike, place)).all()
+    assert unlike[place] < same[place] - 2
+    assert (np.delete(unlike, place) == np.delete(same, place)).all()
 
 
 def test_no_regions_have_no_features():
-    assert features([], [], []).shape == (0, len(FEATURES))
+    assert features([], []).shape == (0, len(FEATURES))
 
 
 def test_confidence_is_monotonic_and_bounded():
@@ -178,7 +194,7 @@ def test_confidence_is_monotonic_and_bounded():
 
     def sure(p=0.9, score=0.9, text="305"):
         read = opinion(text, p)
-        return confidence(features([read], [Seen(read, read)], [region(evidence(text, score))]), fusion)[0]
+        return confidence(features(seen_twice([region(evidence(text, score))], [read]), [read]), fusion)[0]
 
     grid = [sure(p) for p in (0.5, 0.7, 0.9, 0.999)]
     assert grid == sorted(grid) and grid[0] > 0 and grid[-1] < 1

@@ -21,7 +21,7 @@ def together(*groups):
 
 def summary(regions):
     """Text by the best class of each place, and orientation, in any order."""
-    return sorted(("".join(map(str, r.evidence.argmax(1))), r.vertical) for r in regions)
+    return sorted(("".join(map(str, r.evidence.argmax(1))), r.stacked) for r in regions)
 
 
 CASES = {

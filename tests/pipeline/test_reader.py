@@ -1,5 +1,7 @@
 import io
 import json
+import math
+import pickle
 import threading
 import time
 import weakref
@@ -25,7 +27,7 @@ class StubDetector:
     def predict(self, images):
         return [Detections(self.boxes, self.scores, self.labels) for _ in images]
 
-    def looks(self, image):
+    def passes(self, image, effort):
         return self.predict([image])
 
 
@@ -152,7 +154,7 @@ class Several:
     def __init__(self, *digits):
         self.digits = digits
 
-    def looks(self, image):
+    def passes(self, image, effort):
         boxes = np.float32([[x, y, x + width, y + height] for (x, y, width, height), _, _ in self.digits])
         labels = np.array([label for _, label, _ in self.digits])
         yield Detections(boxes, np.full(len(labels), 0.9, np.float32), labels)
@@ -227,14 +229,14 @@ def test_a_stack_whose_counts_differ_is_shared_out_from_top_to_bottom():
 
 
 @pytest.mark.parametrize("effort", ["normal", "quick", "thorough"])
-def test_looking_ends_with_the_first_number_that_is_read(effort):
+def test_passes_end_with_the_first_number_that_is_read(effort):
     asked = []
 
     class Closer(StubDetector):
-        """Sees a number from its second look on."""
+        """Sees a number from its second pass on."""
 
-        def looks(self, image):
-            for i in range(3):
+        def passes(self, image, effort):
+            for i in range(2 if effort == "quick" else 3):
                 asked.append(i)
                 yield (
                     self.predict([image])[0]
@@ -251,16 +253,105 @@ def test_looking_ends_with_the_first_number_that_is_read(effort):
         assert len(asked) == {"normal": count, "quick": 2, "thorough": 3}[effort]
 
 
-def test_one_sure_number_is_enough_to_end_looking():
-    numbers, asked = Several((LARGE, 1, SURE), (SMALL, 2, FAINT)), []
-    look = numbers.looks
+class Passing(StubDetector):
+    """Yields the same digits in each of four passes; notes how many were begun, and of which effort."""
 
-    def looks(image):
+    def __init__(self, boxes=LINE, labels=(3, 0, 6)):
+        super().__init__(boxes, labels)
+        self.begun, self.efforts = 0, []
+
+    def passes(self, image, effort):
+        self.efforts.append(effort)
+        for _ in range(4):
+            self.begun += 1
+            yield self.predict([image])[0]
+
+
+@pytest.mark.parametrize("effort", ["quick", "normal", "thorough"])
+@pytest.mark.parametrize(
+    ("budget", "begun"), [(1e-9, 1), (5e-324, 1), (np.float32(1e-9), 1), (1e9, 4), (10**9, 4), (None, 4)], ids=str
+)
+def test_after_its_budget_no_pass_is_begun(budget, begun, effort):
+    detector = Passing()
+    reader = Reader(detector, StubRecognizer("306"), min_confidence=1.0, effort=effort, budget=budget)
+    scene = reader.read(PHOTO)
+    assert (scene.text, scene.status) == ("306", "unsure")
+    assert (detector.begun, detector.efforts) == (begun, [effort])
+    assert [found.text for found in reader.read_all([PHOTO] * 2)] == ["306"] * 2
+    assert detector.begun == 3 * begun  # each photograph has a budget of its own
+
+
+def test_a_number_that_is_read_ends_the_passes_before_the_budget():
+    detector = Passing()
+    assert Reader(detector, StubRecognizer("306"), min_confidence=0.1, budget=1e9).read(PHOTO).status == "read"
+    assert detector.begun == 1
+
+
+@pytest.mark.parametrize("budget", [0, -1, math.nan, math.inf, -math.inf, "1", [1.0], 1j], ids=str)
+def test_budgets_that_may_not_be(budget):
+    with pytest.raises(ValueError, match="budget must be a finite number of seconds above 0, got "):
+        stub_reader(budget=budget)
+
+
+def test_observations_are_all_that_was_seen():
+    """First those with a reading, in the order of the scene; then the others, best detection score first."""
+    numbers = Several(
+        ((20, 20, 60, 100), 1, SURE),
+        ((100, 20, 60, 100), 2, 9.0),
+        ((250, 200, 6, 12), 3, SURE),
+    )
+    reader = Reader(numbers, numbers, fusion=Fusion(digit_weight=0, length_weight=0), min_confidence=0.9)
+    image = np.zeros((300, 400, 3), np.uint8)
+    for (x, y, width, height), label, _ in numbers.digits:
+        image[y : y + height, x : x + width] = label
+    observations = reader.observe(image)
+    kept = [each.reading for each in observations if each.reading]
+    assert tuple(kept) == reader.read(image).readings
+    assert [each.reading is not None for each in observations] == [True] * len(kept) + [False] * (
+        len(observations) - len(kept)
+    )
+    scores = [each.region.score for each in observations[len(kept) :]]
+    assert scores == sorted(scores, reverse=True)
+    for each in observations:
+        assert each.features.shape == (8,) and 0 < each.confidence < 1
+        assert each.fused.text == each.close.text == each.with_room.text
+        if each.reading:
+            assert (each.reading.text, each.reading.confidence) == (each.fused.text, each.confidence)
+            assert each.reading.orientation == each.region.orientation
+            assert each.reading.distribution is each.fused.distribution
+
+
+def test_what_is_seen_twice_in_one_place_is_read_once():
+    """With a faint digit there are two regions; the other one is an observation without a reading."""
+    reader = Reader(StubDetector(LINE, [3, 0, 6], [0.9, 0.9, 0.2]), StubRecognizer("306"))
+    observations = reader.observe(PHOTO)
+    assert [bool(each.reading) for each in observations] == [True, False]
+    assert Reader(StubDetector(LINE, [3, 0, 6]), StubRecognizer("")).observe(PHOTO)[0].reading is None
+
+
+def test_readings_keep_the_distribution_of_their_texts():
+    """Before calibration, with what the detector saw; neither in their JSON nor in what is compared."""
+    [reading] = stub_reader(sure=3.0).read(PHOTO).readings
+    [(text, score)] = reading.distribution.best(1)
+    assert text == reading.text == "306"
+    assert score == reading.distribution.log_probability("306") > reading.distribution.log_probability("308") > -99
+    assert reading.distribution.log_probability("306a") == -math.inf
+    assert "distribution" not in reading.to_dict() and "distribution" not in repr(reading)
+    there = pickle.loads(pickle.dumps(reading))
+    assert there == reading and there.distribution.best(3) == reading.distribution.best(3)
+    assert len(pickle.dumps(reading)) < 3000
+
+
+def test_one_sure_number_ends_the_passes():
+    numbers, asked = Several((LARGE, 1, SURE), (SMALL, 2, FAINT)), []
+    once = numbers.passes
+
+    def passes(image, effort):
         for i in range(3):
             asked.append(i)
-            yield from look(image)
+            yield from once(image, effort)
 
-    numbers.looks = looks
+    numbers.passes = passes
     assert [reading.status for reading in numbers.read().readings] == ["read", "unsure"]
     assert asked == [0]
 
@@ -306,7 +397,7 @@ class Watcher(StubDetector):
         super().__init__([], [])
         self.lock, self.pixels, self.most, self.seen = threading.Lock(), 0, 0, []
 
-    def looks(self, image):
+    def passes(self, image, effort):
         count = image.shape[0] * image.shape[1]
         with self.lock:
             self.seen.append(weakref.ref(image))
@@ -345,7 +436,7 @@ def test_an_error_of_the_detector_leaves_room_for_the_next(tmp_path, monkeypatch
     monkeypatch.setattr("digits.pipeline.reader.MAX_PIXELS", 1)
 
     class Failing(StubDetector):
-        def looks(self, image):
+        def passes(self, image, effort):
             raise RuntimeError("no detector")
 
     for _ in range(2):

@@ -1,4 +1,6 @@
+import copy
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -256,3 +258,37 @@ def test_what_is_drawn_moves_with_the_number(shift):
     box = np.array((160.0, 120.0, 220.0, 150.0))
     here, there = (drawn((400, 300), in_place("35", 0.9, tuple(map(float, each)))) for each in (box, box + shift * 2))
     assert np.array_equal(np.roll(here, shift[::-1], (0, 1)), there)
+
+
+COPIES = {"pickle": lambda scene: pickle.loads(pickle.dumps(scene)), "copy": copy.copy, "deepcopy": copy.deepcopy}
+
+
+@pytest.mark.parametrize("copied", COPIES.values(), ids=COPIES)
+@pytest.mark.parametrize("kind", ["path", "str", "bytes", "array", "PIL image"])
+def test_a_scene_that_travels_takes_a_path_but_no_pixels(tmp_path, kind, copied):
+    image = np.random.default_rng(0).integers(0, 255, (300, 400, 3), np.uint8)
+    path = tmp_path / "photo.png"
+    Image.fromarray(image).save(path)
+    sources = {"path": path, "str": str(path), "bytes": path.read_bytes()}
+    sources |= {"array": image, "PIL image": Image.fromarray(image)}
+    scene = Scene(400, 300, (reading(),), 0.1, source=sources[kind])
+    drawn_before = np.asarray(scene.render())
+    assert len(pickle.dumps(scene)) < 5000
+    there = copied(scene)
+    assert there == scene and there.to_dict() == scene.to_dict()
+    if kind in ("path", "str"):
+        assert np.array_equal(np.asarray(there.render()), drawn_before)
+    else:
+        with pytest.raises(ValueError, match=r"pass the image, render\(image\)"):
+            there.render()
+    assert np.array_equal(np.asarray(there.render(image)), drawn_before)
+    assert np.array_equal(np.asarray(scene.render()), drawn_before)  # what stays here keeps its picture
+
+
+def test_a_scene_whose_photograph_is_gone(tmp_path):
+    path = tmp_path / "photo.png"
+    Image.new("RGB", (64, 48)).save(path)
+    scene = pickle.loads(pickle.dumps(Scene(64, 48, (), source=path)))
+    path.unlink()
+    with pytest.raises(ImageError, match=r"photo\.png"):
+        scene.render()

@@ -20,8 +20,8 @@ def test_predictions_are_probabilities_whatever_the_crop(small):
     for seen in small.predict(crops):
         assert 0 <= seen.confidence <= 1
         assert len(seen.digits) == len(seen.text)
-        assert np.exp(seen.length).sum() == pytest.approx(1)
-        assert np.exp(seen.positions).sum(1) == pytest.approx(np.ones(6))
+        assert np.exp(seen.distribution.length).sum() == pytest.approx(1)
+        assert np.exp(seen.distribution.positions).sum(1) == pytest.approx(np.ones(6))
         assert set(seen.to_dict()) == {"text", "confidence", "digits"}
 
 
