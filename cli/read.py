@@ -67,16 +67,16 @@ def _in_folder(folder: str) -> list[_Item]:
 
 
 def _matching(pattern: str) -> list[_Item]:
-    """The files that match, or if these are folders alone the photographs in them."""
+    """The files that match, and the photographs in the folders that match, as where a shell expands the pattern."""
     from digits.core.folders import files_matching, only_pictures
 
-    found, lost = files_matching(pattern)
-    if not found:
-        found, lost = files_matching(os.path.join(pattern, "**"))
-        found, unread = only_pictures(found)
-        lost = [*lost, *unread]
-    items = [_Item(str(path), path.name) for path in found]
-    return _with_lost(items, lost) or [_Item(pattern, pattern, f"{pattern}: no file matches")]
+    only_folders = pattern.endswith(("/", os.sep))
+    files, lost = ([], []) if only_folders else files_matching(pattern)
+    inside, lost_inside = files_matching(os.path.join(pattern, "**", "*"))
+    pictures, unread = only_pictures(inside)
+    items = [_Item(str(path), path.name) for path in {*files, *pictures}]
+    lost_here = {*lost, *lost_inside, *(each for each in unread if each.path not in files)}
+    return _with_lost(items, lost_here) or [_Item(pattern, pattern, f"{pattern}: no file matches")]
 
 
 def _with_lost(items: list[_Item], lost: Iterable[Lost]) -> list[_Item]:

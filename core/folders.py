@@ -41,14 +41,21 @@ def pictures_below(folder: str | os.PathLike) -> tuple[list[Path], list[Lost]]:
 
 
 def only_pictures(files: Iterable[Path]) -> tuple[list[Path], list[Lost]]:
-    """Of some files those that are called as pictures are, or have no suffix and begin as pictures do.
+    """Of some files those called as pictures are, and those that begin so and have no suffix of another format.
 
-    Lost are photographs in formats that are not read.
+    Lost are photographs in formats that are not read, and what may be a picture but cannot be opened. "door 12.5" and
+    "door.jpg (1)" have no suffix of another format: it would be of letters alone.
     """
-    files = list(files)
-    pictures = [path for path in files if is_picture_name(path.name) or (not path.suffix and _begins_a_picture(path))]
-    unread = [path for path in files if path.name.lower().endswith(UNREAD_SUFFIXES)]
-    return pictures, [Lost(path, "a picture in a format that is not read") for path in unread]
+    pictures, lost = [], []
+    for path in files:
+        try:
+            if is_picture_name(path.name) or (not path.suffix[1:].isalpha() and _begins_a_picture(path)):
+                pictures.append(path)
+            elif path.name.lower().endswith(UNREAD_SUFFIXES):
+                lost.append(Lost(path, "a picture in a format that is not read"))
+        except OSError as error:
+            lost.append(Lost(path, reason(error)))
+    return pictures, lost
 
 
 def files_matching(pattern: str) -> tuple[list[Path], list[Lost]]:
@@ -123,7 +130,12 @@ def _leads_back(link: Path) -> bool:
 
 
 def _is_apple_double(path: Path) -> bool:
-    return path.name.startswith("._") and _head(path).startswith(_APPLE_DOUBLE)
+    if not path.name.startswith("._"):
+        return False
+    try:
+        return _head(path).startswith(_APPLE_DOUBLE)
+    except OSError:  # reported where it is read
+        return False
 
 
 def _begins_a_picture(path: Path) -> bool:
@@ -132,8 +144,5 @@ def _begins_a_picture(path: Path) -> bool:
 
 
 def _head(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(HEAD)
-    except OSError:  # said where it is read
-        return b""
+    with path.open("rb") as file:
+        return file.read(HEAD)

@@ -16,13 +16,14 @@ with suppress(ImportError):  # optional: HEIC photographs
 
 SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".jfi", ".jif", ".png", ".apng", ".webp", ".bmp", ".dib", ".tif", ".tiff"),
+    *(".pjpeg", ".pjp", ".jps"),  # JPEGs
     ".mpo",  # JPEGs, one behind the other
     *(".heic", ".heif", ".hif"),  # listed where they cannot be read, too: then it is said
 )
 
 # Photographs, too, but in formats that are not read: in a folder they are reported, not passed over.
 UNREAD_SUFFIXES = (
-    *(".gif", ".avif", ".jp2", ".j2k", ".jpx", ".jxl", ".pnm", ".pbm", ".pgm", ".ppm", ".tga"),
+    *(".gif", ".avif", ".jp2", ".j2k", ".jpx", ".jxl", ".pnm", ".pbm", ".pgm", ".ppm", ".tga", ".psd", ".jxr"),
     *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"),
 )
 
@@ -37,5 +38,6 @@ def is_picture_name(name: str) -> bool:
 def begins_a_picture(head: bytes) -> bool:
     """Whether the first HEAD bytes of a file are those of a format that is read."""
     Image.init()
+    head = head.ljust(HEAD, b"\0")
     accepting = [Image.OPEN[name][1] for name in FORMATS if name in Image.OPEN]
     return any(accept is None or accept(head) for accept in accepting)

@@ -139,14 +139,17 @@ def _jpeg(picture: _Walk) -> None:
     at = 2
     picture.keep(0, at)
     while True:
+        at = _past_filler(picture, at)
         marker, start, end = _segment(picture, at)
         metadata = _APP0 <= marker <= _APP15 or marker == _COM
         if metadata and not _follows(picture, end):  # its length is wrong
             end = _header_after(picture, start, end)
             if not end:
                 raise ValueError("its header is damaged or cut off")
-        if marker == _SOS or not end:
-            picture.keep(at, picture.size)  # pixels, or nothing that is known here
+        if not end:
+            raise ValueError("its header is damaged or cut off")
+        if marker == _SOS:
+            picture.keep(at, picture.size)
             return
         content = picture.read(start, min(end - start, _LONGEST)) if metadata else b""
         if not metadata:
@@ -164,6 +167,16 @@ def _says_colours(marker: int, content: bytes) -> bool:
     """Whether a segment, sound in itself, decides how the components of a JPEG are to be taken."""
     jfif = marker == _APP0 and content.startswith(b"JFIF\0") and len(content) >= 14
     return jfif or (marker == _APP14 and content.startswith(b"Adobe") and len(content) >= 12)
+
+
+def _past_filler(picture: _Walk, at: int) -> int:
+    """Where the next marker stands, after what decoders pass over between segments: bytes of none, restart markers."""
+    while len(data := picture.read(at, 1 << 12)) > 1:
+        found = re.compile(rb"(?:[^\xff]|\xff[\x00\x01\xd0-\xd7])*").match(data)
+        if not found or not found.end():
+            break
+        at += found.end()
+    return at
 
 
 def _segment(picture: _Walk, at: int) -> tuple[int, int, int]:

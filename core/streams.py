@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import select
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import BinaryIO
 
 from digits.core.errors import ImageError, reason
@@ -27,18 +29,28 @@ def is_stream(path: str | os.PathLike) -> bool:
 def read_stream(path: str | os.PathLike, name: str) -> bytes:
     """All that comes out of a pipe or a device, as `read_to_end`.
 
-    While somebody has the pipe open for writing it is waited for, as `cat` does. Raises ImageError if it cannot be
-    opened, or nobody opens it for writing within three seconds.
+    Raises ImageError if it cannot be opened, see `open_stream`.
     """
-    if stat.S_ISSOCK(os.stat(path).st_mode):
-        raise ImageError(f"{name}: is a socket, not a photograph")
     try:
-        # without O_NONBLOCK, opening a pipe that has no writer would never return
-        number = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0))
-        with open(number, "rb", buffering=0) as file:
-            return read_to_end(file, name, _first(file, name))
+        with open_stream(path) as (head, file):
+            return read_to_end(file, name, head)
     except OSError as error:
         raise ImageError(f"{name}: {reason(error)}") from None
+
+
+@contextmanager
+def open_stream(path: str | os.PathLike) -> Iterator[tuple[bytes, BinaryIO]]:
+    """What a pipe or a device gives at once, and the pipe or device, from which the rest can be read.
+
+    While somebody has it open for writing it is waited for, as `cat` does. Raises OSError if it cannot be opened, is a
+    socket, or nobody opens it for writing within three seconds.
+    """
+    if stat.S_ISSOCK(os.stat(path).st_mode):
+        raise OSError("is a socket, not a file")
+    # without O_NONBLOCK, opening a pipe that has no writer would never return
+    number = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0))
+    with open(number, "rb", buffering=0) as file:
+        yield _first(file), file
 
 
 def read_to_end(file: BinaryIO, name: str, head: bytes = b"") -> bytes:
@@ -62,7 +74,7 @@ def read_to_end(file: BinaryIO, name: str, head: bytes = b"") -> bytes:
     return bytes(data)
 
 
-def _first(file: BinaryIO, name: str) -> bytes:
+def _first(file: BinaryIO) -> bytes:
     """What can be read at once of a stream opened without blocking, which from then on blocks."""
     if not hasattr(select, "poll"):  # Windows, whose streams cannot be waited for
         return b""
@@ -71,6 +83,6 @@ def _first(file: BinaryIO, name: str) -> bytes:
     came = poller.poll(_PATIENCE * 1000)
     head = file.read(_CHUNK)  # None while a writer is silent, empty without one
     if not came and head == b"":
-        raise ImageError(f"{name}: nothing writes into this pipe")
+        raise OSError("nothing writes into this pipe")
     os.set_blocking(file.fileno(), True)
     return head or b""

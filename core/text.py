@@ -9,17 +9,34 @@ import unicodedata
 from pathlib import Path
 from typing import Any
 
+from digits.core.streams import is_stream, open_stream
+
+_CHUNK = 1 << 20
+_LONGEST = 100_000_000  # bytes of text that come out of a pipe
 _JOINERS = "\u200c\u200d"  # words of some languages, and many emoji, are spelt with them
 
 
 def read_text(path: str | Path) -> str:
     """What a text file holds, with "\\n" line ends: in UTF-8, or in UTF-16 if it begins with the mark of that.
 
-    A byte-order mark is no part of it. Raises OSError, or UnicodeDecodeError if it is neither.
+    A byte-order mark is no part of it. Raises OSError, or UnicodeDecodeError if it is neither. Of a pipe, see
+    `streams.open_stream`; of one that is longer than 100 MB, OSError is raised.
     """
-    data = Path(path).read_bytes()
+    data = _bytes(path)
     wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     return io.StringIO(data.decode("utf-16" if wide else "utf-8-sig"), newline=None).read()
+
+
+def _bytes(path: str | Path) -> bytes:
+    if not is_stream(path):
+        return Path(path).read_bytes()
+    with open_stream(path) as (head, file):
+        data = bytearray(head)
+        while chunk := file.read(_CHUNK):
+            data += chunk
+            if len(data) > _LONGEST:
+                raise OSError(f"longer than {_LONGEST // 10**6} MB")
+    return bytes(data)
 
 
 def plural(count: int, one: str, many: str) -> str:

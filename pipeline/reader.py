@@ -143,8 +143,10 @@ class Reader:
         array that is filled anew, no PIL image that goes from frame to frame.
 
         A photograph that cannot be loaded raises ImageError when its turn comes, or with `skip_errors` yields that
-        error in its place. What `sources` raises is raised in its turn, too.
+        error in its place. What `sources` raises is raised in its turn, too. Raises TypeError for a single photograph.
         """
+        if isinstance(sources, (str, bytes, os.PathLike, np.ndarray, Image.Image)):
+            raise TypeError(f"sources: several photographs expected, got one {type(sources).__name__}; use read")
         attempt = partial(self._attempt, room=_Room())
         with closing(_ahead(attempt, sources, self._at_once)) as results:
             for result in results:
@@ -228,7 +230,7 @@ class Reader:
 
 def _check_method(what: str, given: object, method: str) -> None:
     """Raises TypeError for what cannot take the place of a detector or a recogniser, such as the path of a file."""
-    if given is not None and not callable(getattr(given, method, None)):
+    if given is not None and (isinstance(given, type) or not callable(getattr(given, method, None))):
         raise TypeError(
             f"{what}: an object with the method {method} expected, got {type(given).__name__}; "
             f"for a weights file, digits.{what.capitalize()}(path)"

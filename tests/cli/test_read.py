@@ -282,6 +282,27 @@ def test_what_a_folder_hides_is_said_and_counted(run, photos, tmp_path, monkeypa
     assert pattern.exit_code == 2 and pattern.stderr == f"Error: {tmp_path / 'locked'}: permission denied\n"
 
 
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("*", ["a.jpg", "more/b.png", "more/deep/c.jpg"]),
+        ("m*", ["more/b.png", "more/deep/c.jpg"]),
+        ("*/", ["more/b.png", "more/deep/c.jpg"]),
+        ("*/*", ["more/b.png", "more/deep/c.jpg"]),
+        ("*/*/", ["more/deep/c.jpg"]),
+        ("**", ["a.jpg", "more/b.png", "more/deep/c.jpg"]),
+        ("*.jpg", ["a.jpg"]),
+    ],
+)
+def test_folders_that_a_pattern_matches_are_read_too(run, photos, tmp_path, pattern, found):
+    (tmp_path / "in" / "more" / "deep").mkdir(parents=True)
+    for name in ("a.jpg", "more/b.png", "more/deep/c.jpg"):
+        (tmp_path / "in" / name).write_bytes((photos / "a.jpg").read_bytes())
+    done = run(f"{tmp_path}/in/{pattern}", "--json", "--quiet")
+    paths = [json.loads(line)["path"] for line in done.stdout.splitlines()]
+    assert [os.path.relpath(path, tmp_path / "in") for path in paths] == found and done.exit_code == 0
+
+
 @pytest.mark.parametrize("pattern", ["*", "mor?", "more/*"])
 def test_a_pattern_that_matches_folders_alone_looks_into_them(run, photos, tmp_path, pattern):
     (tmp_path / "more").mkdir()

@@ -77,7 +77,7 @@ def test_what_a_shell_makes_is_read(place, line):
     ("bad", "message"),
     [
         (["pipe"], "pipe: nothing writes into this pipe"),
-        (["socket"], "socket: is a socket, not a photograph"),
+        (["socket"], "socket: is a socket, not a file"),
         (["/dev/zero"], "/dev/zero: not a picture in a format known here"),
         (["/dev/urandom"], "/dev/urandom: not a picture in a format known here"),
         (["/dev/null"], "/dev/null: empty file"),

@@ -50,7 +50,7 @@ def texts(paths):
         *[(f"a{suffix}", True) for suffix in (".jpg", ".jpeg", ".jpe", ".jfif", ".jfi", ".jif", ".JFIF", ".Jpg")],
         *[(f"a{suffix}", True) for suffix in (".png", ".webp", ".bmp", ".dib", ".tif", ".TIFF", ".heic", ".HIF")],
         *[(f"a{suffix}", False) for suffix in (".gif", ".AVIF", ".ppm", ".dng")],  # lost, see below
-        ("a.MPO", True),
+        *[(f"a{suffix}", True) for suffix in (".MPO", ".pjpeg", ".pjp", ".jps")],
         *[("deep/er/a.jpg", True), (".hidden.jpg", True), (".hidden/a.jpg", True), ("a.b.jpg", True), (".jpg", True)],
         *[("._real.jpg", True), ("a.txt", False), ("a.jpg.txt", False), (".DS_Store", False), ("jpg", False)],
     ],
@@ -101,11 +101,27 @@ def test_links_are_followed_once(place, links, found):
         ("empty", b"", False),
         (".DS_Store", b"\0\0\0\1Bud1" + bytes(20), False),
         ("a.txt", b"\xff\xd8\xff\xe0" + bytes(20), False),
+        ("house no. 12", b"\xff\xd8\xff\xe0" + bytes(20), True),
+        ("door 12.5", b"\xff\xd8\xff\xe0" + bytes(20), True),
+        ("a.jpg (1)", b"\xff\xd8\xff\xe0" + bytes(20), True),
+        ("a.jpg_large", b"\xff\xd8\xff\xe0" + bytes(20), True),
+        ("a.JPG?w=200", b"\xff\xd8\xff\xe0" + bytes(20), True),
+        ("door 12.5", b"twelve and a half" + bytes(20), False),
     ],
 )
 def test_without_a_suffix_the_beginning_tells(place, name, content, listed):
     place(f"in/{name}", content=content)
     assert pictures_below("in") == ([Path("in", name)] * listed, [])
+
+
+def test_what_may_be_a_picture_and_cannot_be_opened_is_lost(place, monkeypatch):
+    place("in/a.jpg", "in/photo", "in/notes.txt")
+
+    def refuse(path, *mode):
+        raise PermissionError(errno.EACCES, "Permission denied", path)
+
+    monkeypatch.setattr(Path, "open", refuse)  # root may open any
+    assert pictures_below("in") == ([Path("in/a.jpg")], [(Path("in/photo"), "permission denied")])
 
 
 def test_photographs_in_other_formats_are_lost_not_passed_over(place):

@@ -234,6 +234,8 @@ NO_PICTURES = {
     "closed file": (lambda: closed(opened("a.png")), r"a\.png: cannot be read"),
     "closed stream": (lambda: closed(io.BytesIO(PNG)), "cannot be read"),
     "stream read before": (lambda: used(Camera(PNG)), "camera: empty, or read before"),
+    "stream of a byte": (lambda: Camera(b"x"), "camera: not a picture"),
+    "stream of two line ends": (lambda: Camera(b"\n\n"), "camera: not a picture"),
     "stream partly read before": (lambda: used(Camera(PNG), 9), "camera: not a picture, or partly read before"),
     "stream of HEIC": (
         lambda: Camera(b"\0\0\0\x18ftypheic" + bytes(20)),

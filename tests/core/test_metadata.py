@@ -6,6 +6,7 @@ import subprocess
 import sys
 import warnings
 import zlib
+from itertools import product
 
 import numpy as np
 import pytest
@@ -200,6 +201,14 @@ def with_tiff(photo: Image.Image, added: tuple, **options) -> bytes:
     return data + struct.pack("<H", len(entries)) + written + bytes(4)
 
 
+FILLERS = (b"\xff\0", b"\xff\xd0\xff\xd7", b"\xff\0junk\0", b"\xff" * 9)  # that decoders pass over
+AFTER_FILLER = {
+    "broken MPF": segment(0xE2, b"MPF\0MM\0*\0\0\0\x08\0\1\xb0\1\0\4\0\0\0\1\0\0\0\2\0\0\0\0"),
+    "short JFIF": segment(0xE0, b"JFIF\0"),
+    "bare ICC": segment(0xE2, b"ICC_PROFILE\0"),
+}
+
+
 def cases(photo: Image.Image) -> dict[str, tuple[bytes, bytes, int]]:
     """By name: a picture with damaged metadata, the same without any, and by what orientation the former is turned."""
     plain = {kind: encode(photo, kind, quality=90) for kind in ("JPEG", "PNG", "WEBP", "TIFF")}
@@ -212,6 +221,8 @@ def cases(photo: Image.Image) -> dict[str, tuple[bytes, bytes, int]]:
         found[f"WebP, EXIF {name}"] = with_webp(photo, after=riff(b"EXIF", said)), plain["WEBP"], turned
     for name, inserted in JPEG.items():
         found[f"JPEG, {name}"] = with_jpeg(photo, inserted), plain["JPEG"], 1
+    for filler, (name, broken) in product(FILLERS, AFTER_FILLER.items()):
+        found[f"JPEG, {name} after {filler!r}"] = with_jpeg(photo, filler + broken), plain["JPEG"], 1
     for name, inserted in PNG.items():
         found[f"PNG, {name}"] = with_png(photo, inserted), plain["PNG"], 1
     for name, inserted in WEBP.items():

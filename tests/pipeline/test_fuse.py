@@ -1,4 +1,6 @@
 import json
+import os
+import threading
 
 import numpy as np
 import pytest
@@ -305,3 +307,14 @@ def test_files_that_cannot_be_written(tmp_path):
 def test_so_are_values_given_in_python(given):
     with pytest.raises(ValueError, match=next(iter(given))):
         Fusion(**given)
+
+
+def test_a_calibration_may_come_out_of_a_pipe(tmp_path):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with pytest.raises(WeightsError, match="nothing writes into this pipe"):
+        Fusion.load(path)
+    writer = threading.Thread(target=path.write_text, args=(json.dumps(SOUND),))
+    writer.start()
+    assert Fusion.load(path) == Fusion(**SOUND)
+    writer.join()

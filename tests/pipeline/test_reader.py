@@ -99,9 +99,16 @@ def test_thresholds_are_checked(threshold):
         stub_reader(min_confidence=threshold)
 
 
+@pytest.mark.parametrize("one", ["a.jpg", Path("a.jpg"), b"bytes", PHOTO, Image.new("RGB", (9, 9))])
+def test_one_photograph_is_not_taken_for_many(one):
+    with pytest.raises(TypeError, match=r"several photographs expected, got one \w+; use read"):
+        list(stub_reader().read_all(one))
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
+        ({"detector": StubDetector}, "detector: .* got type"),
         ({"detector": "weights.onnx"}, r"detector: .* got str; for a weights file, digits.Detector\(path\)"),
         ({"detector": StubRecognizer("1")}, "detector: .* got StubRecognizer"),
         ({"recognizer": Path("weights.onnx")}, r"recognizer: .* for a weights file, digits.Recognizer\(path\)"),
