@@ -39,6 +39,7 @@ _ENLARGED = 4.0  # and how much of a small number they may be an enlargement
 _GREY = 127  # what a detector sees between and around the pictures of a batch
 _STACKED = 0.18  # of the numbers of two and more digits
 _LETTERED = 0.2  # of the others, with a letter behind: far more than there are, since C, D and B pass for digits
+_LETTERED_CROPS = 0.45  # likewise where a recogniser learns to tell 26 letters
 _RANGES = 0.06  # likewise, ranges and fractions
 _PREFIXED = 0.03  # and with a letter before
 # letters behind numbers: A and B are everywhere, C to F common
@@ -326,17 +327,19 @@ class Synthesizer:
         # a digit is not lost by being cut: its text is what the crop is there to teach
         return Sample(image, boxes.clip(0, limit), sample.labels[: len(boxes)], numbers, image_id)
 
-    def _draw_number(self, rng, height: float, surface: float, room: float = np.inf) -> Patch:
-        """room: pixels that a stack may take from top to bottom; its digits are made lower if need be."""
+    def _draw_number(self, rng, height: float, surface: float, lettered: float, room: float = np.inf) -> Patch:
+        """lettered: the share of level numbers with a letter behind. room: pixels that a stack may take from top to
+        bottom; its digits are made lower if need be.
+        """
         text = random_number(rng, self.sources.lengths)
         vertical = len(text) > 1 and rng.random() < _STACKED
         shown, caption, suffix = text, "", None
         kind = rng.random()
-        if not vertical and kind < _LETTERED:
+        if not vertical and kind < lettered:
             suffix = _suffix(rng)
-        elif not vertical and kind < _LETTERED + _RANGES:
+        elif not vertical and kind < lettered + _RANGES:
             shown = random_range(rng)
-        elif not vertical and kind < _LETTERED + _RANGES + _PREFIXED:
+        elif not vertical and kind < lettered + _RANGES + _PREFIXED:
             shown = LETTERS[rng.integers(26)] + (" " if rng.random() < 0.2 else "") + text
         if not vertical and rng.random() < 0.08:
             caption = random_street(rng) if rng.random() < 0.5 else random_word(rng)
@@ -379,7 +382,7 @@ class Synthesizer:
             elif self.sources.plates and rng.random() < 0.22:
                 patch = plate_patch(rng, _pick(rng, self.sources.plates), size)
             else:
-                patch = self._draw_number(rng, size, surface, height)
+                patch = self._draw_number(rng, size, surface, _LETTERED, height)
             patch = self._seen(rng, patch, 0.12 if patch.vertical else 0.2)
             h, w = patch.alpha.shape
             spot = find_spot(rng, (w, h), window, taken)
@@ -455,7 +458,7 @@ class Synthesizer:
         size = _log_uniform(rng, SMALLEST, 64) if rng.random() < 0.33 else draw_from(rng, self.sources.layout.height)
         size = float(np.clip(size, SMALLEST, 72))
         surface = float(rng.uniform(15, 240))
-        patch = self._seen(rng, self._draw_number(rng, size, surface), 0.15)
+        patch = self._seen(rng, self._draw_number(rng, size, surface, _LETTERED_CROPS), 0.15)
         h, w = patch.alpha.shape
         extra = max(4, round(size * 0.7))
         letter = None
