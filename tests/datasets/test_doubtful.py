@@ -560,16 +560,72 @@ def test_two_pictures_of_one_label_file_are_left_out(tmp_path):
     assert [record.image_id for record in pictures.records] == ["n.png"] and len(pictures.problems) == 2
 
 
+ROBOFLOW = "filename,width,height,class,xmin,ymin,xmax,ymax\nimg_1.jpg,60,40,7,5,5,13,25\n"
+
+
 @pytest.mark.parametrize(
-    "file", ["Labels/a.txt", "txt/a.png.txt", "labels.jsonl", "house.names", "gt.csv", "deep/a.XML"]
-)
-def test_annotations_that_are_not_understood_make_no_negatives(tmp_path, file):
-    (tmp_path / "Images").mkdir()
-    Image.new("RGB", (60, 40)).save(tmp_path / "Images" / "a.png")
-    (tmp_path / file).parent.mkdir(exist_ok=True)
-    (tmp_path / file).write_text("file,text\na.png,7\n")
-    with pytest.raises(DatasetError, match="not understood"):
+    ("file", "text"),
+    [
+        *((name, "file,text\nimg_1.jpg,7\n") for name in
+          ("Labels/img_1.txt", "txt/img_1.jpg.txt", "labels.jsonl", "house.names", "gt.csv", "deep/img_1.XML",
+           "labels.xlsx", "labels.parquet", "data.mdb", "label_map.pbtxt")),
+        ("_annotations.csv", ROBOFLOW),
+        ("deep/annotations.CSV", ROBOFLOW.replace("img", "/home/me/IMG")),
+        ("retina.csv", "img_1.jpg,20,22,35,52,7\n"),
+        ("no_pictures.csv", "20,22,35,52,7\n"),
+        ("via_export_csv.csv", 'filename,file_size,region_attributes\nimg_1.jpg,1,"{""digit"":""7""}"\n'),
+        ("metadata.csv", "file_name,text\nimg_1.jpg,72\n"),
+        ("train.csv", "id,label\nimg_1,72\nimg_2,14\n"),
+        ("windows.csv", "path;number\r\nC:\\me\\img_1.jpg;72\r\n"),
+        ("gt_img_1.txt", "377,117,463,117,465,130,378,130,72\n"),
+        ("GT IMG_1 final.txt", "seven"),
+        ("gt.txt", 'img_1.jpg, "72"\nimg_2.jpg, "14"\n'),
+        ("labels.txt", "img_1.jpg\t72\n"),
+        ("labels.txt", "img_1 72\nimg_2 14\n"),
+        ("labels.txt", "\n".join(f"img_{i} 7" for i in range(1, 9)).encode("utf-16")),
+        ("latin.txt", "img_1.jpg 7 caf\xe9".encode("latin-1")),
+        ("labels", "img_1.jpg 72\n"),
+        ("labels.tsv", "file\ttext\nimg_1.jpg\t72\n"),
+        ("Label.txt", 'img_1.jpg\t[{"transcription": "72", "points": [[1, 1]]}]\n'),
+        ("list.lst", "0\t72\t./img_1.jpg\n"),
+        ("labels/other_1.txt", "7 0.2 0.5 0.1 0.4\n"),
+        ("labels/other_1.txt", ""),
+        ("boxes/other_1.txt", "7 0.2 0.5 0.1 0.4\n"),
+        ("7/img_3.jpg", None),
+        ("train/Seven/img_3.jpg", None),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)  # fmt: skip
+@pytest.mark.parametrize("picture", ["img_1.jpg", "IMG_1.JPG"])
+def test_annotations_that_are_not_understood_make_no_negatives(tmp_path, file, text, picture):
+    for name in (f"Images/{picture}", "img_2.jpg", *([] if text is not None else [file])):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (60, 40)).save(tmp_path / name)
+    if text is not None:
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(DatasetError, match=r"not understood.*--format negatives"):
         open_source(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("README.txt", "Walls, taken in 2025.\n3 of them at night.\n"),
+        ("LICENSE", "Permission is granted to 1 person\n"),
+        ("manifest.csv", "file,source_repository,source_path\nimg_1.jpg,a/b,train/2.jpg\n"),
+        ("sources.tsv", "image\tlicense\turl\nimg_1.jpg\tCC0\thttps://example.org/img_1.jpg\n"),
+        ("Thumbs.db", "\0img_1.jpg"),
+        ("prices.csv", "paint,litres\nwhite,7\n"),
+        ("deep/img_3.jpg.md", "A wall."),
+    ],
+    ids=lambda value: value[:12],
+)
+def test_what_annotates_no_picture_leaves_them_negatives(tmp_path, file, text):
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_text(text)
+    Image.new("RGB", (60, 40)).save(tmp_path / "img_1.jpg")
+    assert found_in(tmp_path) == {"img_1.jpg": []}
 
 
 # --- the other formats
