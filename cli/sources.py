@@ -9,7 +9,6 @@ import click
 from digits.cli.output import echo
 from digits.core.text import plural
 
-
 format_option = click.option(
     "--format",
     "format_",

@@ -40,14 +40,14 @@ _CROWD = {0: False, "0": False, "false": False, "no": False, 1: True, "1": True,
 def digit_classes(names: Mapping[Any, object], path: Path) -> dict[Hashable, int]:
     """The digit of every class that is named after one, by class id; DatasetError if there is none.
 
-    The name "10" is a 0 where no class is called "0", as SVHN has it.
+    The name "10" is a 0 where no class is called "0", nor another number, as SVHN has it.
 
     >>> digit_classes({1: "1", 2: "door", 3: "10"}, Path("labels.json"))
     {1: 1, 3: 0}
     """
     spelled = {name: digit for digit, name in enumerate(DIGITS)}
     texts = {key: str(name).strip() for key, name in names.items()}
-    if "0" not in texts.values():
+    if {text for text in texts.values() if is_digits(text)} <= {*DIGITS[1:], "10"}:  # else it is a whole number
         spelled["10"] = 0
     digits = {key: spelled[text] for key, text in texts.items() if text in spelled}
     if not digits:

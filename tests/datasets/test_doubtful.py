@@ -413,6 +413,16 @@ QUOTED = "names:\n" + "".join(f"  '{i}': '{9 - i}'\n" for i in range(10))
         pytest.param(
             {"labels/a.txt": "7 0.1 0.3 0.2 0.3 0.2 0.7 0.1 0.7\n2 .3 .3 .4 .3 .4 .7\n"}, [7, 2], id="polygons"
         ),
+        *(
+            pytest.param({"labels/a.txt": f"7 {polygon}\n2 .4 .5 .1 .4\n"}, [7, 2], id=f"polygon {polygon}")
+            for polygon in (
+                ".60 .60 .66 .60 .66 .70 .60 .70",
+                ".60 .70 .60 .60 .66 .60 .66 .70 .63 .71",
+                ".90 .10 .95 .10 .95 .30 .90 .30",
+                "0 0 .1 0 .1 1 0 1",
+                ".2 .2 .25 .2 .3 .25 .3 .4 .25 .45 .2 .45 .15 .4",
+            )
+        ),
         pytest.param({"labels/a.txt": LINES, "notes.json": NOTED}, [2, 7], id="classes of Label Studio"),
         pytest.param({"labels/a.txt": LINES, "labels/notes.json": NOTED}, [2, 7], id="those beside labels"),
         pytest.param({"labels/a.txt": LINES, "classes.txt": NINE_FIRST, "notes.json": "{"}, [2, 7], id="both of them"),
@@ -441,10 +451,91 @@ QUOTED = "names:\n" + "".join(f"  '{i}': '{9 - i}'\n" for i in range(10))
             id="names of macOS",
         ),
         pytest.param({"labels/a.txt": LINES, "data.yaml": QUOTED.encode("utf-8-sig")}, [2, 7], id="YAML with a mark"),
+        *(
+            pytest.param({"labels/a.txt": LINES, name: names}, [2, 7], id=name)
+            for name, names in [
+                *((f"../{name}", NINE_FIRST) for name in ("classes.txt", "obj.names", "_darknet.labels", "labels.txt")),
+                *((f"../../{name}", NINE_FIRST) for name in ("Classes.TXT", "x.names")),
+                *((name, QUOTED) for name in ("../house.yaml", "../../data.yaml", "../../x.yml")),
+                ("../notes.json", NOTED),
+            ]
+        ),
+        pytest.param(
+            {"labels/a.txt": LINES, "classes.txt": NINE_FIRST, "../../digits.names": "0\n1"},
+            [2, 7],
+            id="the nearest list",
+        ),
+        pytest.param(
+            {"labels/a.txt": LINES, "data.yaml": QUOTED, "../data.yaml": "names: ['0', '1']"},
+            [2, 7],
+            id="the nearest YAML",
+        ),
+        pytest.param(
+            {"labels/a.txt": LINES, "data.yaml": QUOTED, "digits.txt": "0\n1", "classes.csv": "7"},
+            [2, 7],
+            id="the surest",
+        ),
+        *(
+            pytest.param({"labels/a.txt": LINES, name: text}, [7, 2], id=f"{name} lists no classes")
+            for name, text in [
+                ("train.txt", "a\n2\n5\n7\n"),
+                ("val.txt", "0\n1\n2"),
+                ("../test-2.txt", "0\n1\n2"),
+                ("all.txt", "a\nn"),
+                ("sizes.txt", "7\n12\n300"),
+                ("../chart.yaml", "{{ template }}: ["),
+                ("../other/data.yaml", QUOTED),
+                ("hyp.yaml", "lr: 0.1"),
+            ]
+        ),
     ],
 )
 def test_yolo_that_can_be_read(tmp_path, files, digits):
-    assert found_in(yolo(tmp_path / "part", files)) == {"a.png": digits, "n.png": []}
+    assert found_in(yolo(tmp_path / "set" / "part", files)) == {"a.png": digits, "n.png": []}
+
+
+@pytest.mark.parametrize("listed", ["1\n2\n5\n7\n8\n", "1.png\n2.png\n"])
+@pytest.mark.parametrize("name", ["train.txt", "val.txt", "ImageSets/test.txt", "../train.txt"])
+def test_a_list_of_pictures_is_none_of_classes(tmp_path, listed, name):
+    folder = yolo(tmp_path / "part", {"labels/1.txt": LINES, "labels/2.txt": LINES, name: listed}, "1.png", "2.png")
+    assert found_in(folder) == {"1.png": [7, 2], "2.png": [7, 2], "n.png": []}
+
+
+@pytest.mark.parametrize("linked", ["part", "images and labels"])
+@pytest.mark.parametrize("beside", ["link", "target", "above the link", "above the target", "both"])
+def test_classes_beside_a_link_or_its_target(tmp_path, linked, beside):
+    there, here = tmp_path / "a" / "there", tmp_path / "b" / "here"
+    target, link = yolo(there / "part", {"labels/a.txt": LINES}), here / "part"
+    here.mkdir(parents=True)
+    if linked == "part":
+        link.symlink_to(target)
+    else:
+        link.mkdir()
+        for name in ("images", "labels"):
+            (link / name).symlink_to(target / name)
+    folder = {"link": here, "target": there, "above the link": here.parent, "above the target": there.parent}
+    for each in [folder[beside]] if beside in folder else [here, there]:
+        (each / "data.yaml").write_text(QUOTED)
+    assert found_in(link) == {"a.png": [2, 7], "n.png": []}
+    if beside == "both":
+        (here / "data.yaml").write_text("names: ['1']")
+        with pytest.raises(DatasetError, match="names other classes than"):
+            open_source(link)
+
+
+@pytest.mark.parametrize(
+    ("files", "pictures"),
+    [
+        pytest.param({"labels/train/a.txt": LINES}, ["test/a.png", "test/b.png"], id="no folder of labels"),
+        pytest.param({"labels/train/a.txt": LINES, "labels/test/z.npy": "?"}, ["test/a.png"], id="nothing in it"),
+        pytest.param({"labels/train/a.txt": LINES}, ["val/night/a.png"], id="deeper"),
+    ],
+)
+def test_a_part_without_labels_makes_no_negatives(tmp_path, files, pictures):
+    opened = open_source(yolo(tmp_path, files, "train/a.png", "train/b.png", *pictures), quiet=True)
+    assert {r.image_id: r.labels.tolist() for r in opened.records} == {
+        "train/a.png": [7, 2], "train/b.png": [], "n.png": []}  # fmt: skip
+    assert [(p.image_id, "has labels" in p.reason) for p in opened.problems] == [(name, True) for name in pictures]
 
 
 @pytest.mark.parametrize(
@@ -466,9 +557,24 @@ def test_yolo_that_can_be_read(tmp_path, files, digits):
         pytest.param({"labels/a.txt": "7 0,2 0,5 0,1 0,4"}, ["a.png"], id="decimal commas"),
         pytest.param({"labels/a.txt": "7 0.2 0.5 0.1 inf"}, ["a.png"], id="infinite"),
         pytest.param({"labels/a.txt": "7 0.2 0.5 0.2 0.5 0.2 0.7"}, ["a.png"], id="polygon without area"),
+        *(
+            pytest.param({"labels/a.txt": LINES + line}, ["a.png"], id=what)
+            for what, line in {
+                "score": "4 .7 .5 .1 .4 .93",
+                "track": "4 .7 .5 .1 .4 1",
+                "score and track": "4 .7 .5 .1 .4 .93 1",
+                "score and track as a decimal": "4 .7 .5 .1 .4 1.0 1.00",
+                "four key points": "4 .7 .5 .1 .4 .65 .3 .75 .3 .75 .7 .65 .7",
+                "two key points": "4 .7 .5 .1 .4 .7 .35 .71 .66",
+                "four key points, seen or not": "4 .7 .5 .1 .4 .65 .3 1 .75 .3 1 .75 .7 1 0 0 0",
+                "two key points, seen or not": "4 .7 .5 .1 .4 .7 .35 1 0 0 0",
+            }.items()
+        ),
         pytest.param({"labels/a.txt": "7 0.2 0.5 0.1 0.4\n2 0.2 0.5 0.1 0.4"}, ["a.png"], id="one box, two digits"),
         pytest.param({"labels/a.txt": b"\xff\xfe7"}, ["a.png"], id="no text"),
         pytest.param({"labels/a.txt": LINES, "classes.txt": "x\n\n2"}, ["a.png"], id="unknown class"),
+        pytest.param({"labels/a.txt": "1 .2 .5 .3 .4\n0 .6 .5 .1 .4", "data.yaml": "names: ['7', '10', '12']"},
+                     ["10", "a.png"], id="whole numbers"),
         pytest.param({"labels/a.txt": LINES, "classes.txt": "\n".join(["0", "1", "digit 2", *"3456789"])},
                      ["digit 2", "a.png"], id="may be a digit"),
         pytest.param({"labels/a.txt": "0 0.2 0.5 0.1 0.4", "classes.txt": "number\n1"},
@@ -501,6 +607,21 @@ def test_yolo_that_cannot_be_trusted(tmp_path, files, listed):
         ({"data.yaml": "names: [[a], [b]]"}, "lacks the names"),
         ({"data.yaml": "names: " + "[" * 1500}, "not YAML"),
         ({"data.yaml": "names: ['1']\nkpt_shape: [4, 2]"}, "key points"),
+        *(
+            ({name: text}, f"{name.rpartition('/')[2]}: may name the classes, which is not certain")
+            for name, text in [
+                ("digits.txt", NINE_FIRST),
+                ("digits.txt", "7\n2\nn"),
+                ("labels/obj.txt", NINE_FIRST),
+                ("image_names.txt", "7\n2\nn"),
+                ("my_classes.txt", "seven\ntwo"),
+                ("classes.csv", "9,0\n8,1"),
+                ("classes.json", "[9, 8]"),
+                ("label_map.pbtxt", "item {}"),
+                ("configs/data.yaml", QUOTED),
+                ("meta/house.yml", QUOTED),
+            ]
+        ),
         ({"labels/b.txt": LINES, "labels/c.txt": LINES}, None),
         ({"labels/labels.zip": b"PK"}, None),
         ({"labels/instances.json": "{}"}, None),
@@ -515,6 +636,21 @@ def test_yolo_that_is_refused(tmp_path, files, message):
     with pytest.raises(DatasetError, match=message) as error:
         open_source(folder)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "place"),
+    [
+        ("data.yaml", "names: ['1', '2']", "set/part/data.yaml"),
+        ("../classes.txt", "1\n2\n3", "set/classes.txt"),
+        ("../../obj.names", "1\n2\n3", "obj.names"),
+        ("README", "", "no file names them"),
+    ],
+)
+def test_what_lacks_a_class_is_named(tmp_path, name, text, place):
+    folder = yolo(tmp_path / "set" / "part", {"labels/a.txt": "12 .2 .5 .1 .4", name: text})
+    ((image_id, why),) = open_source(folder, quiet=True).problems
+    assert image_id == "a.png" and "there is no class 12" in why and place in why
 
 
 @pytest.mark.parametrize("what", ["folder", "pipe", "broken link", "link to itself", "link to no folder"])
