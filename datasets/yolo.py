@@ -22,7 +22,7 @@ from digits.core.errors import DatasetError
 from digits.core.folders import Lost, files_below
 from digits.core.formats import SUFFIXES
 from digits.core.progress import shown
-from digits.datasets.coco import check_others, digit_classes, other_classes, repeats, without_repeats
+from digits.datasets.classes import check_others, digit_classes, other_classes, repeats, without_repeats
 from digits.datasets.files import write_text
 from digits.datasets.pictures import Pictures, Problem, Record, find_pictures, make_record, picture_size
 from digits.datasets.yolo_names import ClassNames, class_names, text_of

@@ -228,6 +228,8 @@ def test_coco_without_any_match_is_refused(tmp_path, key):
         ([[5, 5, 13, 25], [4, 20, 12, 38]], True),
         ([[6, 5, 60, 25]] * 4, True),  # a tenth of the picture beyond its edge
         ([[34, 5, 38, 25]] * 4, True),
+        ([[0, 0, 0, 0], [34, 5, 38, 25]], True),  # a placeholder
+        ([[34, 5, 38, 25], [3, 3, 0, 9], [90, 5, 8, 20], [5, 5, -8, 20], [1e30, 5, 8, 20]], True),  # no boxes at all
         ([[5, 5, 13, 25], [20, 5, 28, 25]], False),  # nothing shows it
         ([[30, 5, 8, 20], [50, 5, 51, 20]], False),  # one box that is wrong
         ([[1, 1, 60, 40]], False),  # a careless one
@@ -237,6 +239,97 @@ def test_boxes_given_by_their_corners(tmp_path, boxes, corners):
     path = coco(tmp_path, annotations=[digit(7, box) for box in boxes])
     with pytest.raises(DatasetError, match=r"seem to be \[x1, y1") if corners else nullcontext():
         open_source(path, quiet=True)
+
+
+CORNERS = [20, 5, 28, 25]
+OUTLINE = [[20, 5, 28, 5, 28, 25, 20, 25]]
+
+
+@pytest.mark.parametrize(
+    ("says", "corners"),
+    [
+        ({"area": 160}, True),
+        ({"area": 160.2}, True),
+        ({"segmentation": OUTLINE}, True),
+        ({"segmentation": OUTLINE, "area": 120}, True),  # that of a mask
+        ({"segmentation": [OUTLINE[0][:6], OUTLINE[0][2:]]}, True),
+        ({"area": 28 * 25}, False),
+        ({"area": 500}, False),
+        ({"area": None, "segmentation": []}, False),
+        ({"area": 160, "segmentation": [[20, 5, 48, 5, 48, 30, 20, 30]]}, False),
+        ({"segmentation": {"size": [40, 60], "counts": "abc"}}, False),
+        ({"segmentation": [[20, 5, "28"]], "area": "160"}, False),
+    ],
+)
+def test_corners_by_what_else_is_said(tmp_path, says, corners):
+    path = coco(tmp_path, annotations=[digit(7, CORNERS, **says)])
+    with pytest.raises(DatasetError, match=r"seem to be \[x1, y1") if corners else nullcontext():
+        open_source(path, quiet=True)
+    pictures = open_source(
+        coco(tmp_path, annotations=[digit(7, CORNERS, **says), digit(2, [30, 5, 8, 20], 2)]), quiet=True
+    )
+    assert {record.image_id for record in pictures.records} == {"n.png"} | ({"a.png"} if not corners else set())
+    assert all("seems to be [x1" in problem.reason for problem in pictures.problems)
+
+
+NAMED = [{"id": i, "name": str(i)} for i in range(10)]
+
+
+@pytest.mark.parametrize(
+    ("change", "kept", "listed"),
+    [
+        *(
+            pytest.param({"images": [image(1, "a.png"), image(2, "n.png"), entry]}, ["a.png", "n.png"], listed,
+                         id=f"image {str(entry)[:40]}")
+            for entry, listed in [
+                (None, ["entry 2 of 'images'"]),
+                (7, ["entry 2 of 'images'"]),
+                ({}, ["entry 2 of 'images'"]),
+                (image(None, "b.png"), ["b.png"]),
+                (image(True, "b.png"), ["b.png"]),
+                (image([1], "b.png"), ["b.png"]),
+                (image(3, None), ["id 3 of 'images'"]),
+                (image(2, "n.png", license=1), []),
+            ]
+        ),
+        pytest.param({"images": [image(1, "a.png"), image(2, None), image(3, "n.png")],
+                      "annotations": [digit(7), digit(2, key=2)]}, ["a.png", "n.png"], ["id 2 of 'images'"],
+                     id="an image without a name has annotations"),
+        pytest.param({"images": [image(1, "a.png"), image(1, "b.png"), image(2, "n.png")]}, ["n.png"],
+                     ["a.png", "b.png"], id="two images of one id"),
+        pytest.param({"images": [image(1, "a.png"), image(1, "a.png", width=61), image(2, "n.png")]}, ["n.png"],
+                     ["a.png", "a.png"], id="two sizes of one id"),
+        *(
+            pytest.param({"annotations": [digit(7), digit(2, key=2), digit(kind, key=2)]}, ["a.png"], ["n.png"],
+                         id=f"category {kind}")
+            for kind in (None, 77, "x", [1], True)
+        ),
+        *(
+            pytest.param({"annotations": [digit(7), entry]}, ["a.png"], ["an image that is not listed", "n.png"],
+                         id=f"annotation {entry}")
+            for entry in (None, "7", {})
+        ),
+        *(
+            pytest.param({"categories": [*NAMED, entry]}, ["a.png", "n.png"], listed, id=f"category {entry}")
+            for entry, listed in [
+                (None, ["entry 10 of 'categories'"]),
+                ({"id": None, "name": "door"}, ["door"]),
+                ({"id": 77, "name": None}, ["id 77 of 'categories'"]),
+                ({"id": 77}, ["id 77 of 'categories'"]),
+                ({"id": 5, "name": "5", "supercategory": "x"}, []),
+                ({"id": 5, "name": "6"}, ["5", "6"]),
+            ]
+        ),
+        pytest.param({"categories": [*NAMED, {"id": 7, "name": "8"}]}, ["n.png"], ["7", "8", "a.png"],
+                     id="two names of a category that is used"),
+        pytest.param({"categories": [*NAMED[:7], {"id": 7}]}, ["n.png"], ["id 7 of 'categories'", "a.png"],
+                     id="no name of a category that is used"),
+    ],
+)  # fmt: skip
+def test_one_bad_entry_of_coco_spoils_no_other(tmp_path, change, kept, listed):
+    pictures = open_source(coco(tmp_path, **change), quiet=True)
+    assert [record.image_id for record in pictures.records] == kept
+    assert sorted(problem.image_id for problem in pictures.problems) == sorted(listed)
 
 
 def test_ids_that_differ_in_their_kind_alone(tmp_path):
