@@ -87,7 +87,8 @@ def make_record(
     """A record with its boxes (N, 4) xyxy clipped to `size`, (width, height), or if that is (0, 0) at zero only.
 
     Raises ValueError, saying what is wrong, if a box is not finite, has no area or lies mostly outside the picture, if
-    a label is no digit (nor another character that `numbers` spell), or if boxes, labels and numbers do not agree.
+    a label is no digit (nor another character that `numbers` spell), if a number is empty, or if boxes, labels and
+    numbers do not agree.
     """
     try:
         whole = np.asarray(boxes, np.float64).reshape(-1, 4) if len(boxes) else empty_boxes()
@@ -98,6 +99,8 @@ def make_record(
         raise ValueError("a box is not finite, or larger than any picture")
     if (whole[:, 2:] <= whole[:, :2]).any():
         raise ValueError("a box has no area")
+    if not all(numbers):
+        raise ValueError("a number is empty")
     if ((digits < 0) | (digits >= (len(CHARACTERS) if numbers else len(DIGITS)))).any():
         raise ValueError(f"labels {digits.tolist()} are not all digits")
     limit = np.array([*size, *size], np.float64) if size[0] else np.inf

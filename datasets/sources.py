@@ -23,7 +23,7 @@ _PICTURES_IN_PLACE = {"yolo": read_yolo, "negatives": read_negatives}
 FORMATS = (*_PICTURES_ANYWHERE, *_PICTURES_IN_PLACE, "annotated")
 _ONE_OF = {"mila": ("*.pkl", "*.pickle"), "coco": ("*.json",)}  # what to look for where a folder is named
 _OF_PICTURES = ("images", "jpegimages")  # what folders are called
-_BY_SUFFIX = {".mat": "svhn", ".pkl": "mila", ".pickle": "mila", ".csv": "crops"}
+_BY_SUFFIX = {".mat": "svhn", ".pkl": "mila", ".pickle": "mila", ".csv": "crops", ".jsonl": "annotated"}
 
 
 def open_source(
@@ -67,7 +67,7 @@ def format_of(path: Path) -> str:
             return _format_of_json(path)
         if path.suffix.lower() in _BY_SUFFIX:
             return _BY_SUFFIX[path.suffix.lower()]
-        raise DatasetError(f"{path}: not a source of pictures; name a folder, or a .mat, .pkl, .json or .csv file")
+        raise DatasetError(f"{path}: not a source of pictures; name a folder, or a .mat, .pkl, .json, .jsonl or .csv file")
     if (path / ANNOTATIONS).is_file():
         return "svhn"
     if (path / "instances.json").is_file():  # what `digits data synthesize crops` writes says more than its labels.csv

@@ -876,6 +876,12 @@ def test_what_annotates_no_picture_leaves_them_negatives(tmp_path, file, text):
         [{"numbers": [{"text": "42", "box": [5, 5, 1000, 1000]}]}],
         [{"text": "B", "boxes": [[5, 5, 13, 25], [15, 5, 23, 25]]}],
         [{"numbers": [{"text": "42", "box": [5, 5, 25, 25]}]}, {"numbers": []}],
+        [{"words": [], "numbers": [{"text": "42", "box": [5, 5, 25, 25]}]}],
+        [{"numbers": [{"text": "42", "box": [5, 5, 20, 20], "sure": "false"}]}],
+        [{"numbers": [{"text": "42", "box": [5, 5, 20, 20], "sure": None}]}],
+        [{"digits": "12A", "boxes": [[5, 5, 8, 20], [15, 5, 8, 20], [25, 5, 8, 20]]}],
+        [{"digits": "1-2", "boxes": [[5, 5, 8, 20], [15, 5, 8, 20], [25, 5, 8, 20]]}],
+        [{"digits": "", "boxes": []}],
     ],
     ids=lambda entries: json.dumps(entries)[:60],
 )
@@ -884,6 +890,108 @@ def test_annotated_that_cannot_be_trusted(tmp_path, entries):
     (tmp_path / "annotations.json").write_text(json.dumps([{"file": "a.png", **entry} for entry in entries]))
     pictures = open_source(tmp_path / "annotations.json", quiet=True)
     assert not pictures.records and {problem.image_id for problem in pictures.problems} == {"a.png"}
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason"),
+    [
+        ({}, "it has none of words, numbers, digits, text"),
+        ({"label": "7"}, "it has none of words, numbers, digits, text"),
+        ({"text": "7", "digits": "7"}, "it has digits and text"),
+        ({"text": 12}, "text must be a text, not 12"),
+        ({"text": None}, "text must be a text, not null"),
+        ({"text": "7"}, "boxes is missing"),
+        ({"text": "7", "boxes": 5}, "boxes must be a list, not 5"),
+        ({"text": "7", "boxes": [[1, 2, 3]]}, "a box must be four numbers, not [1, 2, 3]"),
+        ({"text": "7", "boxes": ["1234"]}, 'a box must be four numbers, not "1234"'),
+        ({"text": "7", "boxes": []}, "0 boxes for '7'"),
+        ({"text": "door", "boxes": [BOX]}, "1 box for 'door'"),
+        ({"digits": 12, "boxes": [BOX, BOX]}, "digits must be a text, not 12"),
+        ({"digits": [1, 2], "boxes": [BOX, BOX]}, "digits must be a text, not [1, 2]"),
+        ({"digits": "12", "boxes": [BOX]}, "1 box for '12'"),
+        ({"words": ["7"]}, 'words must be objects, not "7"'),
+        ({"words": [{"text": "7"}]}, "boxes is missing"),
+        ({"numbers": [{"text": 12, "box": BOX}]}, "text must be a text, not 12"),
+        ({"numbers": [{"text": "12"}]}, "box is missing"),
+        ({"numbers": [{"text": "12", "box": {"x": 1}}]}, 'a box must be four numbers, not {"x": 1}'),
+        ({"numbers": {str(i): i for i in range(99)}}, "numbers must be a list, not {"),
+    ],
+    ids=lambda value: json.dumps(value)[:60] if isinstance(value, dict) else "",
+)
+def test_what_is_wrong_with_an_entry_is_said(tmp_path, entry, reason):
+    coco(tmp_path)
+    (tmp_path / "annotations.json").write_text(json.dumps([{"file": "a.png", **entry}]))
+    ((name, why),) = open_source(tmp_path / "annotations.json", quiet=True).problems
+    assert name == "a.png" and why.startswith(f"malformed annotation ({reason}") and len(why) < 100
+
+
+@pytest.mark.parametrize("entry", [None, 7, "b.png", [], {}, {"text": "7"}, {"file": None}, {"file": 7}])
+@pytest.mark.parametrize("kind", ["annotations.json", "annotations.jsonl"])
+def test_one_bad_entry_spoils_no_other(tmp_path, entry, kind):
+    coco(tmp_path)
+    entries = [{"file": "a.png", "text": "7", "boxes": [[5, 5, 13, 25]]}, entry, {"file": "n.png", "numbers": []}]
+    lines = "\n".join(map(json.dumps, entries))
+    (tmp_path / kind).write_text(lines if kind.endswith("l") else json.dumps(entries))
+    pictures = open_source(tmp_path / kind, quiet=True)
+    assert [record.image_id for record in pictures.records] == ["a.png", "n.png"]
+    assert [problem.image_id for problem in pictures.problems] == ["entry 1"]
+
+
+@pytest.mark.parametrize("command", [["data", "convert", "--to", "coco"], ["data", "split"]])
+def test_letters_reach_no_file_that_has_none(tmp_path, command):
+    """What cannot be read back must not be written."""
+    coco(tmp_path)
+    boxes = [[5, 5, 8, 20], [15, 5, 8, 20], [25, 5, 8, 20]]
+    lines = [{"file": "a.png", "digits": "12A", "boxes": boxes}, {"file": "n.png", "digits": "123", "boxes": boxes}]
+    (tmp_path / "annotations.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    (tmp_path / "labels.json").unlink()
+    done = CliRunner().invoke(main, [*command, str(tmp_path), "--out", str(tmp_path / "out")])
+    assert done.exit_code == 0 and "a.png: malformed annotation (digits are '12A'" in done.stderr
+    parts = [open_source(file, quiet=True) for file in (tmp_path / "out").glob("*.json")]
+    assert [record.numbers for part in parts for record in part.records] == [("123",)]
+
+
+LINE = '{"file": "a.png", "text": "7", "boxes": [[5, 5, 13, 25]], "note": "NOTE"}\n'
+
+
+@pytest.mark.parametrize("mark", ["\u2028", "\u2029", "\x85"])
+def test_lines_of_json_end_where_json_says(tmp_path, mark):
+    coco(tmp_path)
+    text = LINE.replace("NOTE", mark) + LINE.replace("a.png", "n.png")
+    (tmp_path / "annotations.jsonl").write_text(text, encoding="utf-8")
+    assert found_in(tmp_path / "annotations.jsonl") == {"a.png": [7], "n.png": [7]}
+
+
+def test_lines_of_json_put_one_behind_the_other(tmp_path):
+    coco(tmp_path)
+    (tmp_path / "annotations.jsonl").write_text("\ufeff" + LINE + "\ufeff" + LINE.replace("a.png", "n.png"))
+    assert found_in(tmp_path / "annotations.jsonl") == {"a.png": [7], "n.png": [7]}
+
+
+@pytest.mark.parametrize("broken", ["{", '{"file": "b.png"', "\0", '{"file": "b", "file": "c"}', "[" * 9999])
+def test_the_line_that_is_no_json_is_named(tmp_path, broken):
+    coco(tmp_path)
+    (tmp_path / "annotations.jsonl").write_text(LINE + "\n" + broken)
+    with pytest.raises(DatasetError, match=r"annotations\.jsonl: line 3: not lines of JSON") as error:
+        open_source(tmp_path / "annotations.jsonl")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("rows", "line"),
+    [
+        ('a.png,"12\nn.png,13\nb.png,14"\nc.png,15\n', 4),
+        ('a.png,"12\nn.png,13\nb.png,14\n', 4),
+        ('"a.png,12\nn.png,13","14"\n', 3),
+        ('a.png,12,"five inches\nn.png,13,""', 3),
+        ('n.png,7\r\na.png,"1\r\n2"\r\n', 4),
+    ],
+)
+def test_rows_are_not_lost_in_a_quote(tmp_path, rows, line):
+    coco(tmp_path)
+    (tmp_path / "labels.csv").write_bytes(f"file,text,note\n{rows}".encode())
+    with pytest.raises(DatasetError, match=rf"labels\.csv: line {line}: its quotes go over several lines"):
+        open_source(tmp_path / "labels.csv")
 
 
 @pytest.mark.parametrize(
