@@ -67,7 +67,9 @@ def format_of(path: Path) -> str:
             return _format_of_json(path)
         if path.suffix.lower() in _BY_SUFFIX:
             return _BY_SUFFIX[path.suffix.lower()]
-        raise DatasetError(f"{path}: not a source of pictures; name a folder, or a .mat, .pkl, .json, .jsonl or .csv file")
+        raise DatasetError(
+            f"{path}: not a source of pictures; name a folder, or a .mat, .pkl, .json, .jsonl or .csv file"
+        )
     if (path / ANNOTATIONS).is_file():
         return "svhn"
     if (path / "instances.json").is_file():  # what `digits data synthesize crops` writes says more than its labels.csv
