@@ -174,7 +174,8 @@ def _record(seen: _Seen, habit: Habit) -> Record:
 
 
 def _image_id(image: dict) -> str:
-    return str(image.get("source_id", PurePosixPath(str(image["file_name"]))))
+    given = image.get("source_id")
+    return str(PurePosixPath(str(image["file_name"])) if given is None else given)
 
 
 def _is_upright(content: dict) -> bool:

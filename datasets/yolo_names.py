@@ -132,7 +132,8 @@ class _Level:
         others = [path for path in files if path.suffix.lower() not in _YAML and path.stem.lower() not in called]
         self._notes = [path for path in others if path.name.lower() == "notes.json"]
         self._lists: list[Path] = []
-        self.listing, self.doubtful, self.broken = [*self._notes], [], []
+        self.listing, self.doubtful = [*self._notes], list[Path]()
+        self.broken: list[_BrokenYaml] = []
         for path in others:
             if (kind := _kind_of_list(path, called)) is None:
                 continue

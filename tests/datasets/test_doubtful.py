@@ -290,6 +290,7 @@ NAMED = [{"id": i, "name": str(i)} for i in range(10)]
                 (image([1], "b.png"), ["b.png"]),
                 (image(3, None), ["id 3 of 'images'"]),
                 (image(2, "n.png", license=1), []),
+                (image(2, "n.png", source_id=None), []),
             ]
         ),
         pytest.param({"images": [image(1, "a.png"), image(2, None), image(3, "n.png")],
@@ -835,6 +836,14 @@ def test_annotations_that_are_not_understood_make_no_negatives(tmp_path, file, t
         (tmp_path / file).write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(DatasetError, match=r"not understood.*--format negatives"):
         open_source(tmp_path)
+
+
+def test_many_files_of_annotations_are_not_all_named(tmp_path):
+    for i in range(300):
+        (tmp_path / f"i{i}.json").write_text("{}")
+    with pytest.raises(DatasetError, match=r"found i0\.json, i1\.json and 298 more; name the file") as error:
+        open_source(tmp_path)
+    assert len(str(error.value)) < len(str(tmp_path)) + 200
 
 
 @pytest.mark.parametrize(
