@@ -207,7 +207,7 @@ def open_examples(config: Config, use: str, usable: Callable[[Record], bool], qu
     """The sources of `data.train` or `data.validation`, as `use` says.
 
     usable: which records the trainer can learn from; the others are passed over. Raises DatasetError if a source is
-    missing, malformed or has nothing to learn from, or if there is no number in all that is to be trained on.
+    missing, malformed or has nothing to learn from, or if no number is left in all that is to be trained on.
     """
     opened = []
     data: Pictures | Sources
@@ -240,7 +240,7 @@ def open_examples(config: Config, use: str, usable: Callable[[Record], bool], qu
 
 
 def _check_numbers(opened: Sequence[Examples]) -> None:
-    """Raises DatasetError if no picture with a number can be opened and nothing is synthetic."""
+    """Raises DatasetError if something was left out, and what is left is without numbers."""
     problems = []
     for each in opened:
         if not isinstance(each.data, Pictures):
@@ -249,8 +249,9 @@ def _check_numbers(opened: Sequence[Examples]) -> None:
         if next(each.data.readable(with_number), None) is not None:
             return
         problems += each.data.problems
-    names = ", ".join(each.name for each in opened)
-    raise DatasetError(f"{names}: no picture with a number is left to learn from{_left_out(problems)}")
+    if problems:
+        names = ", ".join(each.name for each in opened)
+        raise DatasetError(f"{names}: no picture with a number is left to learn from{_left_out(problems)}")
 
 
 def _left_out(problems: Sequence[Problem]) -> str:
