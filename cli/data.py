@@ -196,7 +196,7 @@ def preview(source, format_, images, annotations_only, out, count, height, seed,
     import numpy as np
 
     from digits.core.errors import DatasetError
-    from digits.core.progress import shown
+    from digits.core.progress import progress
     from digits.datasets.contact import contact_sheet
     from digits.datasets.files import write_picture
 
@@ -210,7 +210,7 @@ def preview(source, format_, images, annotations_only, out, count, height, seed,
         chosen = np.linspace(0, len(pictures) - 1, count).astype(int)
     else:
         chosen = np.random.default_rng(seed).choice(len(pictures), count, replace=False)
-    samples = pictures.readable(shown(chosen.tolist(), "opening", count, quiet))
+    samples = pictures.readable(progress(chosen.tolist(), "opening", count, quiet))
     write_picture(out, contact_sheet(samples, height))
     click.echo(out)
     if not quiet:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from digits.core.images import Source
+    from digits.core.images import ImageSource
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _DRAWN = 6  # scenes that are compared on, if no photographs are named
@@ -66,22 +66,22 @@ def export(format_, out, detector, recognizer, ranges, check):
       digits export --format int8 --ranges photos/ --out exported
       digits read photo.jpg --detector exported/detector.onnx --recognizer exported/recognizer.onnx
     """
-    from digits.core.progress import shown
+    from digits.core.progress import progress
     from digits.datasets.export import whole_folder
     from digits.datasets.items import spread
     from digits.export.chain import agreement, compare, export_onnx, reader_of
 
     if ranges and format_ != "int8":
         raise click.UsageError("--ranges: only --format int8 has any")
-    photographs: Sequence[Source] = _photographs("--check", check) if check else _drawn(_DRAWN)
+    photographs: Sequence[ImageSource] = _photographs("--check", check) if check else _drawn(_DRAWN)
     fitted = None
     if format_ == "int8":
-        given: Sequence[Source] = _photographs("--ranges", ranges) if ranges else _drawn(_RANGES)
+        given: Sequence[ImageSource] = _photographs("--ranges", ranges) if ranges else _drawn(_RANGES)
         fitted = [given[i] for i in spread(_RANGES, len(given))]
     with whole_folder(out) as folder:
         files = export_onnx(folder, detector, recognizer, fitted)
         readers = reader_of(detector, recognizer, "torch"), reader_of(files[0], files[1], "auto")
-        compared: Iterable[Source] = shown(photographs, "comparing", len(photographs))
+        compared: Iterable[ImageSource] = progress(photographs, "comparing", len(photographs))
         if format_ == "int8":
             same, count = agreement(*readers, compared)
             told = f"read alike: {same} of {count} pictures"

@@ -116,14 +116,14 @@ def _read_stream(reader: Reader, label: str) -> Scene | ImageError:
 
 def _sentence(label: str, scene: Scene) -> str:
     """The plain-text line of a photograph."""
-    from digits.pipeline.results import shown
+    from digits.pipeline.results import format_confidence
 
     if scene.status == "none":
         return f"{label}: no number found"
     if scene.status == "unsure":
         best = scene.readings[0]
-        return f"{label}: unsure, perhaps {best.text}  ({shown(best.confidence)})"
-    sure = [f"{r.text}  ({shown(r.confidence)})" for r in scene.readings if r.status == "read"]
+        return f"{label}: unsure, perhaps {best.text}  ({format_confidence(best.confidence)})"
+    sure = [f"{r.text}  ({format_confidence(r.confidence)})" for r in scene.readings if r.status == "read"]
     return f"{label}: " + ", ".join(sure)
 
 

@@ -87,7 +87,7 @@ def _not_installed(name: str | None, device: str) -> DeviceError:
     return DeviceError(f"{asks} needs {name}, which is not installed: pip install 'street-digits[train]'")
 
 
-class Backed(ABC):
+class BasePredictor(ABC):
     """A predictor over a network that either backend computes: two classes, with the same methods.
 
     kind: "detector" or "recognizer". exported_network: the class for ONNX Runtime. backend: the one in use. header: of
@@ -130,4 +130,4 @@ class Backed(ABC):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        Backed.__init__(self, *self._opened_with)
+        BasePredictor.__init__(self, *self._opened_with)

@@ -29,7 +29,7 @@ logging.getLogger("PIL").addHandler(logging.NullHandler())
 # Pillow's memory comes in blocks of 16 MB, of which the C library keeps many, for each thread; these it gives back.
 pillow_core.set_block_size(1 << 26)
 
-Source = str | os.PathLike | bytes | BinaryIO | Image.Image | np.ndarray
+ImageSource = str | os.PathLike | bytes | BinaryIO | Image.Image | np.ndarray
 
 # A bit over the 100 megapixels that are promised to work. They take up to 0.9 GB, progressive JPEG and animations 1.4.
 MAX_PIXELS = 120_000_000
@@ -49,7 +49,7 @@ _UPRIGHT = {
 }
 
 
-def load_image(source: Source, name: str | None = None) -> np.ndarray:
+def load_image(source: ImageSource, name: str | None = None) -> np.ndarray:
     """A photograph as RGB uint8 (H, W, 3), upright by its EXIF orientation, contiguous.
 
     source: path, encoded bytes, binary file object, PIL image, or RGB uint8 array (H, W, 3), which is passed through.
@@ -79,7 +79,7 @@ class Picture:
 
 
 @contextmanager
-def open_image(source: Source, name: str | None = None, enough: int | None = None) -> Iterator[Picture]:
+def open_image(source: ImageSource, name: str | None = None, enough: int | None = None) -> Iterator[Picture]:
     """A photograph whose pixels are decoded when they are asked for. Arguments and errors are those of `load_image`.
 
     enough: pixels of the longer side. Of a JPEG that has at least twice as many, no more than needed is decoded: a half
@@ -98,7 +98,7 @@ def open_image(source: Source, name: str | None = None, enough: int | None = Non
         yield picture
 
 
-def source_name(source: Source) -> str:
+def source_name(source: ImageSource) -> str:
     """What messages call a source that was given no name: its path or file name where it has one."""
     if isinstance(source, (str, os.PathLike)):
         return os.fsdecode(source) or "''"
@@ -141,7 +141,7 @@ def _refused(name: str, what: str) -> Iterator[None]:
         raise ImageError(f"{name}: {what} ({' '.join(str(error).split()) or type(error).__name__})") from error
 
 
-def _open(source: Source, name: str, held: ExitStack, enough: int | None) -> Picture:
+def _open(source: ImageSource, name: str, held: ExitStack, enough: int | None) -> Picture:
     if isinstance(source, np.ndarray):
         array = np.ascontiguousarray(check_picture(source, name))
         return Picture(array.shape[1::-1], array.shape[1::-1], 1, lambda: array)
@@ -174,7 +174,7 @@ def _reduce(image: Image.Image, enough: int | None) -> tuple[int, int]:
     return image.size
 
 
-def _file(source: Source, name: str, held: ExitStack) -> BinaryIO:
+def _file(source: ImageSource, name: str, held: ExitStack) -> BinaryIO:
     """Seekable, at its beginning."""
     if isinstance(source, (bytes, bytearray, memoryview)):
         return io.BytesIO(source)

@@ -21,7 +21,7 @@ import numpy as np
 from digits.core.alphabet import DIGITS, is_digits
 from digits.core.boxes import reading_order
 from digits.core.errors import DatasetError
-from digits.core.progress import shown
+from digits.core.progress import progress
 from digits.core.text import plural
 from digits.datasets.files import picture_folder, picture_path, write_text
 from digits.datasets.orientation import UPRIGHT, Evidence, Habit, Photograph
@@ -308,7 +308,7 @@ def read_coco(
     folder = picture_folder(path, images)
 
     images_seen = []
-    for key, image in shown(listed.items(), "measuring pictures", len(listed), quiet):
+    for key, image in progress(listed.items(), "measuring pictures", len(listed), quiet):
         try:
             images_seen.append(_seen(image, folder, found.get(key, _Annotated()), annotations_only))
         except ValueError as error:

@@ -19,7 +19,7 @@ import numpy as np
 
 from digits.core.alphabet import CHARACTERS, DIGITS, digits_of, is_digits, is_house_number
 from digits.core.errors import DatasetError
-from digits.core.progress import shown
+from digits.core.progress import progress
 from digits.core.text import parse_json, read_text
 from digits.datasets.files import picture_path
 from digits.datasets.pictures import Pictures, Problem, make_record, picture_size, read_json
@@ -115,7 +115,7 @@ def read_annotated(source: str | Path, quiet: bool = False, *, letters: bool = F
         path = next((path / name for name in ANNOTATIONS if (path / name).is_file()), path / ANNOTATIONS[0])
     records, problems = [], []
     entries = _read_lines(path) if path.suffix == ".jsonl" else read_json(path, list)
-    for entry in shown(entries, "measuring pictures", len(entries), quiet):
+    for entry in progress(entries, "measuring pictures", len(entries), quiet):
         if not isinstance(entry, dict) or not isinstance(entry.get("file"), str):
             raise DatasetError(f"{path}: every entry must be an object with a file")
         name = entry["file"]

@@ -22,7 +22,7 @@ from digits.core.alphabet import DIGITS
 from digits.core.errors import DatasetError, reason
 from digits.core.folders import files_below
 from digits.core.formats import SUFFIXES
-from digits.core.progress import shown
+from digits.core.progress import progress
 from digits.core.text import read_text
 from digits.datasets.coco import check_others, digit_classes, other_classes, repeats, without_repeats
 from digits.datasets.files import write_text
@@ -337,7 +337,7 @@ def read_yolo(folder: str | Path, quiet: bool = False) -> Pictures:
     labels = _LabelFiles(folder, list(found_pictures), texts)
     if unknown := [] if labels.found else labels.strays or labels.others:
         raise DatasetError(f"{folder}: none of its labels is of a picture, such as {unknown[0]}; compare the names")
-    for relative, picture in shown(found_pictures.items(), "measuring pictures", len(found_pictures), quiet):
+    for relative, picture in progress(found_pictures.items(), "measuring pictures", len(found_pictures), quiet):
         image_id = str(relative.relative_to("images"))
         try:
             size, file = picture_size(picture), labels.of(relative)

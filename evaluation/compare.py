@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from digits.core.errors import PredictionsError
-from digits.core.progress import shown
+from digits.core.progress import progress
 from digits.datasets.coco import read_coco
 from digits.datasets.pictures import Record
 from digits.evaluation import detector, pipeline, recognizer
@@ -183,7 +183,7 @@ def compare(
     both = (_MEASURES[kind](records, each) for each in (answers, other_answers))
     pairs = [(one, other) for one, other in zip(*both, strict=True) if one.count]
     made = []
-    for one, other in shown(pairs, "comparing", len(pairs), quiet):
+    for one, other in progress(pairs, "comparing", len(pairs), quiet):
         interval = paired_bootstrap(one.figure, other.figure, one.count, rounds=rounds, seed=seed)
         test = None if one.right is None else mcnemar(one.right, other.right)
         found = verdict(interval, one.count, margin, test.p if test else None)

@@ -20,8 +20,8 @@ from digits.evaluation.result import (
     could_not_open,
     negatives_of,
     share_of,
+    subsampled,
     summarised,
-    thinned,
 )
 from digits.metrics import (
     all_digits_right,
@@ -34,7 +34,7 @@ from digits.metrics import (
     precision_recall_f1,
 )
 from digits.pipeline.merge import MIN_MEMBER, MIN_SEED, NumberRegion, merge
-from digits.pipeline.results import shown
+from digits.pipeline.results import format_confidence
 
 _IOU = 0.5
 _FOUND, _RIGHT = "digits found, right in class and place", "detected digits that are right in class and place"
@@ -137,7 +137,7 @@ def score(records: Sequence[Record], answers: Mapping[str, DetectorAnswer]) -> R
         "negatives with any": Share(share, len(negatives)),
     }
     thresholds, counts, shares = false_alarm_curve(alarms)
-    curves["false_alarms"] = thinned({"threshold": thresholds, "a negative": counts, "negatives with any": shares})
+    curves["false_alarms"] = subsampled({"threshold": thresholds, "a negative": counts, "negatives with any": shares})
     said, summary = summarised(_chief(measures, Share(len(unopened) / len(records), len(records))), _PHRASES)
     return Result(said, summary, measures, curves, _failures(records, negatives, regions), unopened)
 
@@ -224,7 +224,7 @@ def _failures(
     missed.sort(key=lambda pair: -pair[0])
     return {
         "false alarms": [
-            Failure(record, f"{_spelled(region)} {shown(sure)}", np.zeros((0, 4)), region.box[None])
+            Failure(record, f"{_spelled(region)} {format_confidence(sure)}", np.zeros((0, 4)), region.box[None])
             for sure, record, region in alarms
         ],
         "missed numbers": [failure for _, failure in missed],

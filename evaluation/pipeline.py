@@ -22,8 +22,8 @@ from digits.evaluation.result import (
     grouped,
     negatives_of,
     share_of,
+    subsampled,
     summarised,
-    thinned,
 )
 from digits.metrics import (
     accuracy_coverage,
@@ -36,7 +36,7 @@ from digits.metrics import (
     reliability,
 )
 from digits.metrics.end_to_end import Judgement
-from digits.pipeline.results import shown
+from digits.pipeline.results import format_confidence
 
 _Judgements = Mapping[str, Sequence[Judgement]]  # of every record, by which readings count
 
@@ -159,9 +159,9 @@ def score(records: Sequence[Record], answers: Mapping[str, PipelineAnswer], thre
     alarms = [np.array([r.confidence for r in answers[record.image_id].readings]) for record in negatives]
     cut, counts, shares = false_alarm_curve(alarms)
     curves = {
-        "accuracy_coverage": thinned({"coverage": coverage, "accuracy": accuracy, "threshold": threshold}),
+        "accuracy_coverage": subsampled({"coverage": coverage, "accuracy": accuracy, "threshold": threshold}),
         "reliability": reliability(told_right, told_sure)._asdict(),
-        "false_alarms": thinned({"threshold": cut, "a negative": counts, "negatives with any": shares}),
+        "false_alarms": subsampled({"threshold": cut, "a negative": counts, "negatives with any": shares}),
     }
     said, summary = summarised(_chief(measures, Share(len(unopened) / len(records), len(records))), _PHRASES)
     return Result(said, summary, measures, curves, _failures(records, answers, judgements), unopened)
@@ -276,7 +276,7 @@ def _failures(
         there = " ".join(record.numbers) or "none"
         for reading, outcome in zip(sure(answers[record.image_id]), heard.readings, strict=True):
             if outcome in ("misread", "invented"):
-                caption = f"{there}, {outcome} {reading.text} {shown(reading.confidence)}"
+                caption = f"{there}, {outcome} {reading.text} {format_confidence(reading.confidence)}"
                 wrong.append((reading.confidence, Failure(record, caption, truth_boxes, rows([reading.box]))))
         readings = answers[record.image_id].readings
         for number, outcome, best in zip(numbers, heard.numbers, told.numbers, strict=True):

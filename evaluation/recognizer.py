@@ -22,8 +22,8 @@ from digits.evaluation.result import (
     coverage_table,
     grouped,
     negatives_of,
+    subsampled,
     summarised,
-    thinned,
 )
 from digits.metrics import (
     accuracy_coverage,
@@ -36,7 +36,7 @@ from digits.metrics import (
     length_accuracy,
     reliability,
 )
-from digits.pipeline.results import shown
+from digits.pipeline.results import format_confidence
 
 _NOWHERE = np.zeros((0, 4))
 _EXACT, _KEPT = "numbers read exactly", "numbers that can be kept with 98 % accuracy"
@@ -118,7 +118,7 @@ def score(
         measures["crops_without_a_number"] = {"left empty": empty}
     coverage, accuracy, threshold = accuracy_coverage(right, numbers.confidence)
     curves = {
-        "accuracy_coverage": thinned({"coverage": coverage, "accuracy": accuracy, "threshold": threshold}),
+        "accuracy_coverage": subsampled({"coverage": coverage, "accuracy": accuracy, "threshold": threshold}),
         "reliability": reliability(right, numbers.confidence)._asdict(),
         "confusion": {name: confusion[:, i] for i, name in enumerate([*DIGITS, "nothing"])},
     }
@@ -167,14 +167,14 @@ def _failures(
 ) -> dict[str, list[Failure]]:
     """Misread numbers, and numbers read where there are none; most sure first."""
     wrong = [
-        (sure, Failure(record, f"{truth}, read {text or 'nothing'} {shown(max(sure, 0))}", box, _NOWHERE))
+        (sure, Failure(record, f"{truth}, read {text or 'nothing'} {format_confidence(max(sure, 0))}", box, _NOWHERE))
         for record, box, truth, text, sure in zip(*numbers, strict=True)
         if truth != text
     ]
     made_up = [
         (
             reading.confidence,
-            Failure(record, f"none, read {reading.text} {shown(reading.confidence)}", _NOWHERE, _NOWHERE),
+            Failure(record, f"none, read {reading.text} {format_confidence(reading.confidence)}", _NOWHERE, _NOWHERE),
         )
         for record in negatives
         for reading in answers[record.image_id].readings

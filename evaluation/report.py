@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from digits.core.errors import PredictionsError, reason
-from digits.core.progress import shown
+from digits.core.progress import progress
 from digits.core.text import parse_json, read_text
 from digits.datasets.files import write_figure, write_picture, write_text
 from digits.evaluation.figures import DRAWN, draw
@@ -187,7 +187,7 @@ def write_report(out: Path, kind: str, about: dict[str, object], result: Result,
         if len(next(iter(curve.values()))):
             write_figure(out / f"{name}.png", draw(name, curve))
             pictures.append(Picture(f"{name}.png", DRAWN[name][0]))
-    for name, failures in shown(result.failures.items(), "drawing failures", len(result.failures), quiet):
+    for name, failures in progress(result.failures.items(), "drawing failures", len(result.failures), quiet):
         sheet = failure_sheet(failures[:_WORST])
         if sheet is not None:
             file = f"worst_{name.replace(' ', '_')}.png"  # a curve may have the same name

@@ -119,7 +119,7 @@ def grouped(names: Sequence[str], keys: Sequence[str], row: Callable[[np.ndarray
     return {name: row(indices) for name, indices in chosen.items() if len(indices)}
 
 
-def thinned(columns: dict[str, np.ndarray], most: int = 500) -> dict[str, np.ndarray]:
+def subsampled(columns: dict[str, np.ndarray], most: int = 500) -> dict[str, np.ndarray]:
     """Columns of a curve with evenly chosen rows, the first and the last among them, where there are too many."""
     count = len(next(iter(columns.values())))
     chosen = np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int)) if count else np.zeros(0, int)

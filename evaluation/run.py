@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from digits.core.errors import DatasetError, DigitsError, PredictionsError, reason
-from digits.core.progress import shown
+from digits.core.progress import progress
 from digits.datasets.files import write_bytes
 from digits.datasets.items import Sample
 from digits.datasets.pictures import Record
@@ -152,7 +152,7 @@ def complete(path: Path, kind: str, records: Sequence[Record], run: Run, quiet: 
             write_bytes(path, b"".join(kept))
         left = [record for record in records if record.image_id not in done]
         with path.open("a", encoding="utf-8") as file:
-            for fields in shown(run(left), "predicting", len(left), quiet):
+            for fields in progress(run(left), "predicting", len(left), quiet):
                 file.write(answer_line(fields))
                 file.flush()
     except OSError as error:

@@ -22,7 +22,7 @@ from digits.detector import Detector
 from digits.pipeline.fuse import fuse
 from digits.pipeline.merge import NumberRegion
 from digits.pipeline.reader import Reader
-from digits.pipeline.results import Reading, shown
+from digits.pipeline.results import Reading, format_confidence
 from digits.recognizer import Recognizer, Transcription
 from digits.recognizer.crops import HEIGHT, WIDTH, cut_both, letterbox
 from digits.recognizer.heads import LENGTHS
@@ -87,8 +87,8 @@ class Explanation:
     def sentence(self) -> str:
         """Text, confidence and doubt, on one line."""
         text = {"read": self.text, "unsure": f"unsure, perhaps {self.text}", "none": "no number found"}[self.status]
-        doubt = f"dropout {shown(self.doubt.mean)} ± {self.doubt.spread:.2f}"
-        sure = f"  confidence {shown(self.reading.confidence)}, {doubt}" if self.reading else f"  {doubt}"
+        doubt = f"dropout {format_confidence(self.doubt.mean)} ± {self.doubt.spread:.2f}"
+        sure = f"  confidence {format_confidence(self.reading.confidence)}, {doubt}" if self.reading else f"  {doubt}"
         return f"{text}{sure}, {self.doubt.agreeing} of {self.doubt.passes} agree"
 
     def to_dict(self) -> dict:

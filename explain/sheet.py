@@ -12,7 +12,7 @@ from digits.core.drawing import outline
 from digits.core.resampling import resize
 from digits.explain.explain import Explanation
 from digits.pipeline.merge import NumberRegion
-from digits.pipeline.results import COLOURS, shown
+from digits.pipeline.results import COLOURS, format_confidence
 
 # The picture, in pixels: room for the photograph, a tile and how many stand in a row, the colour scale, type, gaps.
 _PHOTO, _TILE, _ACROSS, _SCALE, _TYPE, _GAP = (480, 640), (256, 128), 3, (256, 16), 15, 12
@@ -60,7 +60,7 @@ def _block(image: np.ndarray, explanation: Explanation) -> Image.Image:
     seen, text, crop = explanation.seen, explanation.text, explanation.crop
     tiles = [
         (_close_up(image, explanation), _named("detector", explanation.region)),
-        (crop, f"recogniser alone: {seen.text or 'no number'} ({shown(seen.confidence)})"),
+        (crop, f"recogniser alone: {seen.text or 'no number'} ({format_confidence(seen.confidence)})"),
         (_glowing(crop, explanation.length_map), _weighed("length", len(text), seen.distribution.length)),
     ]
     for i, (char, heat) in enumerate(zip(text, explanation.position_maps, strict=True)):
@@ -160,14 +160,14 @@ def _glowing(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
 def _named(what: str, region: NumberRegion) -> str:
     """The label and score of every digit that the detector saw."""
     each = zip(region.evidence.argmax(1), region.evidence.max(1), strict=True)
-    return f"{what}: " + ", ".join(f"{label}\xa0({shown(float(score))})" for label, score in each)
+    return f"{what}: " + ", ".join(f"{label}\xa0({format_confidence(float(score))})" for label, score in each)
 
 
 def _weighed(what: str, value: int, log_probabilities: np.ndarray) -> str:
     """A value's probability, and that of the most probable other one if it is worth mentioning."""
     probabilities = np.exp(log_probabilities)
-    caption = f"{what}: {value} ({shown(float(probabilities[value]))})"
+    caption = f"{what}: {value} ({format_confidence(float(probabilities[value]))})"
     other = int(np.where(np.arange(len(probabilities)) == value, -1, probabilities).argmax())
-    return (
-        f"{caption}, else {other} ({shown(float(probabilities[other]))})" if probabilities[other] >= 0.01 else caption
-    )
+    if probabilities[other] < 0.01:
+        return caption
+    return f"{caption}, else {other} ({format_confidence(float(probabilities[other]))})"

@@ -10,7 +10,7 @@ import numpy as np
 
 from digits.core.backend import SUFFIXES
 from digits.core.errors import WeightsError
-from digits.core.images import Source, load_image, source_name
+from digits.core.images import ImageSource, load_image, source_name
 from digits.core.resources import shipped
 from digits.detector import Detector
 from digits.export.detector import export_detector
@@ -39,7 +39,7 @@ def export_onnx(
     out: Path,
     detector: str | Path | None = None,
     recognizer: str | Path | None = None,
-    photographs: Sequence[Source] | None = None,
+    photographs: Sequence[ImageSource] | None = None,
 ) -> list[Path]:
     """Write both networks into a folder, of .safetensors files or of those that ship: detector.onnx, recognizer.onnx.
 
@@ -74,7 +74,7 @@ def reader_of(detector: str | Path | None, recognizer: str | Path | None, backen
     return Reader(Detector(detector, "cpu", backend=backend), Recognizer(recognizer, "cpu", backend=backend))
 
 
-def compare(one: Reader, other: Reader, photographs: Iterable[Source]) -> Agreement:
+def compare(one: Reader, other: Reader, photographs: Iterable[ImageSource]) -> Agreement:
     """Raises WeightsError on the first photograph that the two do not read alike, within the tolerances."""
     count = readings = 0
     box = sure = 0.0
@@ -93,7 +93,7 @@ def compare(one: Reader, other: Reader, photographs: Iterable[Source]) -> Agreem
     return Agreement(count, readings, box, sure)
 
 
-def agreement(one: Reader, other: Reader, photographs: Iterable[Source]) -> tuple[int, int]:
+def agreement(one: Reader, other: Reader, photographs: Iterable[ImageSource]) -> tuple[int, int]:
     """On how many photographs both are sure of the same texts, and how many there are."""
     count = same = 0
     for photograph in photographs:

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from digits.detector.nn.inference import OneView
+from digits.detector.nn.inference import SingleImageRCNN
 from digits.detector.nn.model import build_detector
-from digits.export.equalization import equalise
+from digits.export.equalization import cross_layer_equalization
 from digits.export.writer import write_onnx
 from digits.nn.weights import restore
 
@@ -27,13 +27,13 @@ def export_detector(weights: str | Path, path: str | Path, views: Iterable[np.nd
     model, header = restore(weights, "detector", build_detector)
     if views is not None:
         views = list(views)
-        equalise(model, views)
+        cross_layer_equalization(model, views)
     generator = torch.Generator().manual_seed(0)
     example = torch.randint(0, 256, (160, 224, 3), dtype=torch.uint8, generator=generator)
     found = {0: "found"}
     write_onnx(
         path,
-        OneView(model),
+        SingleImageRCNN(model),
         example,
         header,
         ("boxes", "scores", "labels"),

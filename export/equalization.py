@@ -20,7 +20,7 @@ _MOST = 64.0  # by which a channel is made wider: one that is never used would b
 
 
 @torch.no_grad()
-def equalise(model: FasterRCNN, views: Iterable[np.ndarray]) -> None:
+def cross_layer_equalization(model: FasterRCNN, views: Iterable[np.ndarray]) -> None:
     """Change the weights of a detector in place; of backbones other than EfficientNet-Lite0 only the heads.
 
     views: RGB uint8 (h, w, 3), on which the channels are measured.

@@ -10,7 +10,7 @@ import torch
 from torchvision.ops import box_iou
 
 from digits.core.boxes import enclosing
-from digits.core.progress import shown
+from digits.core.progress import progress
 from digits.datasets.items import Sample
 from digits.datasets.synthesis import Synthesizer
 from digits.detector import Detector
@@ -130,7 +130,7 @@ def calibrate(
     empty = [*scenes.sources.backgrounds, *scenes.sources.words_in_scenes]
     todo = [*numbered, *((image, []) for image in empty)]
     reader = Reader(detector, recognizer, fusion=Fusion())
-    watched = shown(todo, "reading validation pictures", len(todo))
+    watched = progress(todo, "reading validation pictures", len(todo))
     pictures = [_looked_at(reader, image, numbers) for image, numbers in watched]
     grid = product(_DIGIT_WEIGHTS, _LENGTH_WEIGHTS)
     _, fusion = max((_fitted(pictures, *weights) for weights in grid), key=lambda scored: scored[0])

@@ -34,7 +34,7 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class Source(_Section):
+class DataSource(_Section):
     """Where examples come from: `source`, annotated pictures in any format of `digits.datasets`, or `synthetic`.
 
     source: a file or folder, see `digits data --help`; format and images as `digits data --format --images`.
@@ -57,7 +57,7 @@ class Source(_Section):
     count: Count | None = None
 
     @model_validator(mode="after")
-    def _one_kind(self) -> Source:
+    def _one_kind(self) -> DataSource:
         if (self.source is None) == (self.synthetic is None):
             raise ValueError("needs either source or synthetic")
         stray = ("fonts", "mined") if self.source is not None else ("format", "images")
@@ -75,8 +75,8 @@ class Data(_Section):
     """batch_size: samples an optimiser step, of all processes together. size: height and width of detector windows."""
 
     root: str = "."
-    train: tuple[Source, ...] = Field(min_length=1)
-    validation: tuple[Source, ...] = ()
+    train: tuple[DataSource, ...] = Field(min_length=1)
+    validation: tuple[DataSource, ...] = ()
     batch_size: Count = 8
     size: tuple[Annotated[int, Field(ge=32)], Annotated[int, Field(ge=32)]] = (256, 320)
     workers: Annotated[int, Field(ge=0)] = 1

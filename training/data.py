@@ -179,11 +179,11 @@ class Examples:
         return len(self.data) if isinstance(self.data, Pictures) else 0
 
 
-def check_apart(examples: Sequence[Examples], watched: Sequence[Examples]) -> None:
+def check_apart(examples: Sequence[Examples], held_out: Sequence[Examples]) -> None:
     """Raises DatasetError if pictures are both trained on and measured on."""
     paths = [
         {record.path.resolve() for each in side if isinstance(each.data, Pictures) for record in each.data.records}
-        for side in (examples, watched)
+        for side in (examples, held_out)
     ]
     if both := paths[0] & paths[1]:
         raise DatasetError(

@@ -99,8 +99,8 @@ def train_grid(
             count = sum(parameter.numel() for parameter in model.parameters())
             time_each = milliseconds(model, task.example())
             rows.append({"run": name, **header["metrics"], "parameters": count, "milliseconds": time_each})
-            if passed_over := header["training"].get("left_out"):
-                notes[name] = "left out " + ", ".join(f"{n} of {source}" for source, n in passed_over.items())
+            if left_out := header["training"].get("left_out"):
+                notes[name] = "left out " + ", ".join(f"{n} of {source}" for source, n in left_out.items())
         if rows:
             write_comparison(rows, notes | failed, out)
     if not rows:

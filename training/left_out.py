@@ -19,7 +19,7 @@ class LeftOut(NamedTuple):
 
 def left_out(task: Task) -> list[LeftOut]:
     """All that this process has left out so far of the sources of a task."""
-    uses = {"train": task.examples, "validation": task.watched}
+    uses = {"train": task.examples, "validation": task.held_out}
     return [
         LeftOut(f"data.{use}.{k} {each.name}", *problem)
         for use, examples in uses.items()

@@ -11,7 +11,7 @@ from PIL import Image
 
 from digits.core.boxes import cut_region
 from digits.core.errors import DatasetError
-from digits.core.progress import shown
+from digits.core.progress import progress
 from digits.core.resampling import resize
 from digits.datasets.export import whole_folder
 from digits.datasets.pictures import Pictures, Record
@@ -41,7 +41,7 @@ def find_false_alarms(detector: Detector, sources: Sequence[Pictures], quiet: bo
     if not todo:
         raise DatasetError("none of the pictures is without numbers; mining wants negatives")
     alarms = []
-    for pictures, i in shown(todo, "mining", len(todo), quiet):
+    for pictures, i in progress(todo, "mining", len(todo), quiet):
         for sample in pictures.readable([i]):
             found = detector.predict([sample.image])[0]
             regions = merge(found.boxes, found.scores, found.labels)
@@ -60,7 +60,7 @@ def write_false_alarms(alarms: Sequence[FalseAlarm], detector: Detector, out: st
     with whole_folder(out) as folder:
         (folder / "crops").mkdir()
         (folder / "windows").mkdir()
-        for k, (_, record, region) in enumerate(shown(alarms, "cutting", len(alarms), quiet)):
+        for k, (_, record, region) in enumerate(progress(alarms, "cutting", len(alarms), quiet)):
             image = record.open().image
             crop = cut_number(image, region.digit_boxes, (_MARGIN,) * 4)
             Image.fromarray(crop).save(folder / "crops" / f"{k:05d}.png")

@@ -29,7 +29,7 @@ from digits.training.config import Config, load_config
 from digits.training.left_out import counts
 from digits.training.log import read_left_out
 from digits.training.loop import Training
-from digits.training.processes import processes
+from digits.training.processes import process_group
 from digits.training.provenance import provenance
 from digits.training.task import Task
 
@@ -63,21 +63,21 @@ def train(
     out = Path(out)
     cv2.setNumThreads(1)  # samples are drawn in worker processes, one core each
     torch.set_num_threads(config.machine.threads or _THREADS)
-    with processes(config.machine.device) as team:
-        team.agree_on(partial(_check_folder, out, config, resume))
+    with process_group(config.machine.device) as group:
+        group.agree_on(partial(_check_folder, out, config, resume))
         if resume and weights_of(config, out).exists():
             return weights_of(config, out)
         torch.manual_seed(config.seed)
-        task = make_task(config, quiet=quiet or not team.first)
-        torch.manual_seed(config.seed + team.rank)  # the same network everywhere, but dropout of its own
-        training = Training(task, config, out, team, watch)
-        team.agree_on(partial(_check_room, out, training))
-        origin = provenance([*task.examples, *task.watched], team.size)
+        task = make_task(config, quiet=quiet or not group.first)
+        torch.manual_seed(config.seed + group.rank)  # the same network everywhere, but dropout of its own
+        training = Training(task, config, out, group, watch)
+        group.agree_on(partial(_check_room, out, training))
+        origin = provenance([*task.examples, *task.held_out], group.size)
         state, damaged = read_last(out) if resume else (None, [])
-        team.wait()  # until all have read it
+        group.wait()  # until all have read it
         if state is not None:
             training.restore(state)
-        if team.first:
+        if group.first:
             notes = set_aside(damaged, training.step) + _claim(out, config, origin)
             if resume and state is None:
                 notes.append(f"{out}: has no checkpoint yet, starts from the beginning")
@@ -85,18 +85,18 @@ def train(
                 print(text, file=sys.stderr)
         del state
         model = training.run(quiet)
-        if team.first:
-            passed_over = counts(read_left_out(out))
-            _complete(out, passed_over)
+        if group.first:
+            left_out = counts(read_left_out(out))
+            _complete(out, left_out)
             shown = config.model_dump(mode="json", exclude_none=True, exclude={"machine": True, "data": {"root"}})
             header = {
                 "kind": config.kind,
-                "training": {"config": shown, "step": training.step, **origin, "left_out": passed_over},
+                "training": {"config": shown, "step": training.step, **origin, "left_out": left_out},
                 "metrics": {name: round(value, 4) for name, value in (training.best or {}).items()},
                 **task.header(model),
             }
             save_weights(weights_of(config, out), model, header)
-        team.wait()
+        group.wait()
     return weights_of(config, out)
 
 
@@ -140,10 +140,10 @@ def _check_room(out: Path, training: Training) -> None:
         raise TrainingError(f"{out}: {needed / 1e6:.0f} MB are needed for checkpoints, {free / 1e6:.0f} MB are free")
 
 
-def _complete(out: Path, passed_over: dict[str, int]) -> None:
+def _complete(out: Path, left_out: dict[str, int]) -> None:
     """Add to what the run is made of how much was left out, which is known at the end."""
     origin = json.loads((out / ORIGIN).read_text(encoding="utf-8"))
-    write_text(out / ORIGIN, json.dumps({**origin, "left_out": passed_over}, indent=1) + "\n")
+    write_text(out / ORIGIN, json.dumps({**origin, "left_out": left_out}, indent=1) + "\n")
 
 
 def _claim(out: Path, config: Config, origin: dict) -> list[str]:
