@@ -187,7 +187,7 @@ def grid(configs, vary, settings, out, quiet):
       digits train grid a.toml b.toml --set data.root=DATA --out runs/grid
       digits train grid a.toml --set data.root=DATA --vary 'model.backbone=lenet|resnet18' --vary 'seed=1|2' --out grid
     """
-    from digits.training.grid import plan, train_grid
+    from digits.training.search import plan, train_grid
 
     train_grid(_task_of, plan(configs, vary, settings), out, quiet)
     click.echo((out / "comparison.md").read_text(), nl=False)

@@ -275,7 +275,7 @@ def digits(words: list[str], piped: bytes, whole: bool) -> str:
         if params.get("path") and "settings" in params:  # a resumed run has its own
             check_training(params)
         elif name == "train grid":
-            from digits.training.grid import plan
+            from digits.training.search import plan
 
             plan(params["configs"], params["vary"], params["settings"])
         for option, value in params.items():

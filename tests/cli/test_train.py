@@ -395,7 +395,7 @@ def test_a_trial_that_lags_behind_is_pruned(watched, tmp_path, monkeypatch):
         ("", "names nothing to search through"),
         ('["stages.0.rate"]\nlow = 1.0', "needs either choices, or low and high"),
         ('["stages.0.rate"]\nlow = 1.0\nhigh = 0.1', "low 1.0 is not below high 0.1"),
-        ('["stages.0.rate"]\nlow = 0.0\nhigh = 1.0\nlog = true', "log goes from above 0"),
+        ('["stages.0.rate"]\nlow = 0.0\nhigh = 1.0\nlog = true', "log needs a low above 0"),
         ('["stages.0.rat"]\nchoices = [1]', "unknown key stages.0.rat"),
         ("x = ", "not TOML"),
     ],
