@@ -220,7 +220,7 @@ class RecognizerTask(DigitTask):
     @staticmethod
     def network(config: Config) -> tuple[dict[str, Any], NumberNet]:
         backbone, start = config.model.backbone or "residual", config.model.start
-        architecture = {"backbone": backbone, "letters": True}
+        architecture: dict[str, Any] = {"backbone": backbone, "letters": True}
         if start is None:
             return architecture, NumberNet(**architecture, pretrained=config.model.pretrained)
         path = shipped("digits.recognizer.weights", "recognizer.safetensors") if start == "shipped" else start

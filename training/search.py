@@ -191,8 +191,8 @@ def search(
 ) -> tuple[dict, float]:
     """Train until there are `trials` trials in `out`, a run each; write `best.toml`, the configuration of the best one.
 
-    Maximises `stop.metric`. A killed trial goes on from its checkpoint. A trial fails if it diverges or its settings are
-    not valid together. Returns the best settings and their metric.
+    Maximises `stop.metric`. A killed trial goes on from its checkpoint. A trial fails if it diverges or if its settings
+    are not valid together. Returns the best settings and their metric.
 
     Raises ConfigError if a key cannot be set, TrainingError if no trial was completed, and every error of a run that
     the user can correct.
