@@ -29,7 +29,7 @@ def is_stacked(boxes: np.ndarray) -> bool:
 
 
 def reading_order(boxes: np.ndarray) -> np.ndarray:
-    """Indices (N,) that put the digits of one number in order: left to right, a stack top to bottom.
+    """Indices (N,) that sort the digits of a number: left to right, or in a stack top to bottom.
 
     >>> reading_order(np.array([[20, 0, 25, 10], [10, 0, 15, 10]])).tolist()
     [1, 0]

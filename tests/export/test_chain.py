@@ -80,7 +80,7 @@ def test_only_pytorch_shows_the_network(backend, photographs):
         lambda: reader.recognizer.sample(photographs[0], 2),
     ):
         with pytest.raises(
-            DeviceError, match=f"the backend {backend} shows nothing of the network; use the backend torch"
+            DeviceError, match=f"the backend {backend} gives no access to the network; use the backend torch"
         ):
             look()
 
