@@ -42,7 +42,7 @@ def wild(reader: digits.Reader, folder: Path, failures: Path | None) -> dict[str
     measures = pipeline.score(records, answers, []).measures
     right = {record.image_id: pipeline.first_right(record, answers[record.image_id]) for record in records}
     stacked = [right[r.image_id] for r in records if any(number.stacked for number in pipeline.numbers_of(r))]
-    read = [reading.text in r.numbers for r in records for reading in pipeline.sure(answers[r.image_id])]
+    read = [reading.text in r.numbers for r in records for reading in pipeline.accepted(answers[r.image_id])]
     if failures:
         save_failures(reader, [record for record in records if not right[record.image_id]], failures)
     return {

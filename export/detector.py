@@ -14,14 +14,14 @@ from digits.export.equalization import cross_layer_equalization
 from digits.export.writer import write_onnx
 from digits.nn.weights import restore
 
-_FIRST = 3  # convolutions, up to the first map of 16 channels: what integers would lose there, all others miss
+_FIRST = 3  # first convolutions, up to 16 channels, that stay in floating point: their errors would affect all others
 
 
 @torch.no_grad()
 def export_detector(weights: str | Path, path: str | Path, views: Iterable[np.ndarray] | None = None) -> None:
-    """Write what `ExportedNetwork` in `detector/exported.py` loads.
+    """Write the model for `ExportedNetwork` in `detector/exported.py`.
 
-    views: RGB uint8 (h, w, 3), to measure the ranges of 8-bit integers on; by default it is not quantised. Raises
+    views: RGB uint8 (h, w, 3), to measure the ranges of 8-bit integers on; by default there is no quantisation. Raises
     WeightsError, or DeviceError if onnx is not installed.
     """
     model, header = restore(weights, "detector", build_detector)

@@ -1,4 +1,4 @@
-"""What a configuration and a task must agree on, looked at before anything is trained."""
+"""Checks, before training, that a configuration suits its task."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from digits.training.task import Task
 
 
 def steps_an_epoch(task: Task, config: Config) -> int:
-    """Raises ConfigError if the data have no end and the configuration does not say."""
+    """Optimiser steps per epoch; ConfigError if the data have no end and the configuration does not say."""
     if config.epoch_steps is not None:
         return config.epoch_steps
     if task.epoch_samples is None:
@@ -18,7 +18,7 @@ def steps_an_epoch(task: Task, config: Config) -> int:
 
 
 def check(task: Task, config: Config, group: ProcessGroup) -> None:
-    """Raises ConfigError for what cannot be trained as it is configured."""
+    """Raises ConfigError if the task cannot be trained with this configuration."""
     steps_an_epoch(task, config)
     stop, pieces = config.stop, config.optimiser.accumulate * group.size
     if config.data.batch_size % pieces:

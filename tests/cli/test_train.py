@@ -443,7 +443,7 @@ def test_what_is_trained_on_is_not_measured_on(data, tmp_path):
 
 def test_only_pictures_without_numbers_are_mined(scenes, tmp_path):
     done = run("mine", scenes / "crops", "--part", "all", "--out", tmp_path / "mined")
-    assert done.exit_code == 2 and "mining wants negatives" in done.stderr and not (tmp_path / "mined").exists()
+    assert done.exit_code == 2 and "mining needs negatives" in done.stderr and not (tmp_path / "mined").exists()
 
 
 def test_calibrate_writes_what_the_reader_loads(data, tmp_path):

@@ -119,7 +119,7 @@ def test_the_command_writes_integers(tmp_path, make_photo):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--ranges", "."], "only --format int8 has any"),
+        (["--ranges", "."], "is only for --format int8"),
         (["--format", "int8", "--ranges", "."], "no photographs in this folder"),
         (["--check", "."], "no photographs in this folder"),
         (["--detector", "gone.safetensors"], "gone.safetensors: no such weights file"),

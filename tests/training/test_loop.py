@@ -99,7 +99,7 @@ def test_all_checkpoints_damaged_is_said(tmp_path):
         go(tmp_path / "run", task=dying(17))
     for name in (LAST, PREVIOUS):
         damage(tmp_path / "run" / name)
-    with pytest.raises(WeightsError, match="there is no good checkpoint"):
+    with pytest.raises(WeightsError, match="there is no intact checkpoint"):
         go(tmp_path / "run", resume=True)
 
 
