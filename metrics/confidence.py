@@ -84,12 +84,12 @@ def reliability(right: ArrayLike, confidence: ArrayLike, bins: int = 15) -> Reli
     >>> diagram.counts.tolist(), diagram.accuracy.tolist()
     ([1, 1], [0.0, 1.0])
     """
-    right, confidence = _checked(right, confidence)
-    answered = np.isfinite(confidence)
-    right, confidence = right[answered], confidence[answered]
-    index = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    hits, values = _checked(right, confidence)
+    answered = np.isfinite(values)
+    hits, values = hits[answered], values[answered]
+    index = np.clip(np.ceil(values * bins).astype(int) - 1, 0, bins - 1)
     counts = np.bincount(index, minlength=bins)
-    sums = [np.bincount(index, weights, minlength=bins) for weights in (confidence, right)]
+    sums = [np.bincount(index, weights, minlength=bins) for weights in (values, hits)]
     means = [np.divide(total, counts, out=np.full(bins, np.nan), where=counts > 0) for total in sums]
     return Reliability(counts, *means)
 
