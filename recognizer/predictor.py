@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from digits.core.backend import Backed
+from digits.core.backend import BasePredictor
 from digits.core.batch import check_batch
 from digits.core.errors import WeightsError
 from digits.recognizer.crops import letterbox
@@ -54,7 +54,7 @@ class Transcription:
         return {"text": self.text, "confidence": self.confidence, "digits": digits}
 
 
-class Recognizer(Backed):
+class Recognizer(BasePredictor):
     """Transcribes crops of numbers.
 
     weights, device, backend, threads: as of a `Detector`.
