@@ -81,14 +81,18 @@ def convert(pictures: Pictures, out: str | Path, to: str, *, copy: bool = True, 
     """Write a source as a folder of another format: `images/`, and the annotations.
 
     to: "coco" (instances.json), "yolo" (labels/, data.yaml) or "crops" (every number cut out; labels.csv). copy:
-    whether the pictures of COCO and YOLO are copied. quiet: no progress bar. What cannot be cut out becomes a problem
-    of `pictures`.
+    whether the pictures of COCO and YOLO are copied. quiet: no progress bar. What cannot be decoded or cut out becomes
+    a problem of `pictures`.
 
     Raises DatasetError if a picture cannot be copied, the format cannot hold it, there is nothing to write, or `out` is
     not empty.
     """
     if to not in FORMATS:
         raise DatasetError(f"{to}: not a format to write, use {', '.join(FORMATS)}")
+    if copy and to != "crops":
+        readable = {sample.image_id for sample in progress(pictures.readable(), "checking", len(pictures), quiet)}
+        kept = [record for record in pictures.records if record.image_id in readable]
+        pictures = Pictures(pictures.name, kept, pictures.problems)
     _check_any(pictures)
     with whole_folder(out) as folder:
         if to == "crops":

@@ -94,10 +94,29 @@ def test_crops_of_what_can_be_read(pictures, tmp_path):
 
 
 @pytest.mark.parametrize("to", ["coco", "yolo"])
-def test_a_missing_picture_leaves_nothing_behind(pictures, tmp_path, to):
-    pictures.records[0].path.unlink()
+def test_damaged_pictures_are_not_copied(pictures, tmp_path, to):
+    path = pictures.records[1].path
+    path.write_bytes(path.read_bytes()[:-30])
+    boxed = Pictures("boxed", pictures.records[:3])
+    convert(boxed, tmp_path / "out", to)
+    assert {record.image_id for record in open_source(tmp_path / "out").records} == {"deep/er/n.jpg", "train/1.png"}
+    [(image_id, reason)] = boxed.problems
+    assert image_id == "test/1.png" and "truncated" in reason
+    convert(Pictures("boxed", pictures.records[:3]), tmp_path / "uncopied", to, copy=False)
+    pictures.records[0].path.write_bytes(b"")
+    with pytest.raises(DatasetError, match="no picture to write"):
+        convert(Pictures("boxed", pictures.records[:2]), tmp_path / "none", to)
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("to", ["coco", "yolo"])
+def test_a_picture_that_cannot_be_copied_leaves_nothing_behind(pictures, tmp_path, monkeypatch, to):
+    def fail(*paths):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("shutil.copyfile", fail)
     pictures.records.pop()
-    with pytest.raises(DatasetError, match=r"1\.png"):
+    with pytest.raises(DatasetError, match=r"1\.png: cannot be copied \(No space left on device\)"):
         convert(pictures, tmp_path / "out", to)
     assert os.listdir(tmp_path) == ["source"]
 
