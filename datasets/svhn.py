@@ -156,8 +156,8 @@ def match(
         for i, (start, end) in enumerate(spans)
         if i not in problems
     ]
-    said = [ids[i] if is_plain_name(entries.names[i]) else f"entry {i + 1}" for i in sorted(problems)]
-    return Pictures(name, records, map(Problem, said, (problems[i] for i in sorted(problems))))
+    image_ids = [ids[i] if is_plain_name(entries.names[i]) else f"entry {i + 1}" for i in sorted(problems)]
+    return Pictures(name, records, map(Problem, image_ids, (problems[i] for i in sorted(problems))))
 
 
 def _in_reading_order(boxes: np.ndarray, spans: Iterable[tuple[int, int]]) -> np.ndarray:
