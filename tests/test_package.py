@@ -15,6 +15,7 @@ import pytest
 import digits
 
 ROOT = Path(__file__).parents[1]
+FOLDERS = {init.parent for init in ROOT.glob("*/__init__.py")} - {ROOT / "package"}
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +44,8 @@ def test_the_wheel_holds_one_package_with_weights(wheel):
 
 def test_every_module_is_in_the_wheel(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
-    folders = {init.parent for init in ROOT.glob("*/__init__.py")} - {ROOT / "package"}
-    assert {ROOT / "cli", ROOT / "detector", ROOT / "nn"} <= folders
-    for folder in folders:
+    assert {ROOT / "cli", ROOT / "detector", ROOT / "nn"} <= FOLDERS
+    for folder in FOLDERS:
         for module in folder.rglob("*.py"):
             assert f"digits/{module.relative_to(ROOT).as_posix()}" in names
 
@@ -98,16 +98,15 @@ def test_type_checkers_know_every_public_name(package):
         assert getattr(module, public) is getattr(importlib.import_module(home), name)
 
 
-@pytest.mark.parametrize(
-    "module",
-    [
-        *("core.boxes", "datasets.items", "datasets.coco", "datasets.yolo", "datasets.transforms"),
-        *("datasets.synthesis.synthesizer", "pipeline.merge", "pipeline.results", "recognizer.decode"),
-        *("nn.backbones", "datasets.mixture", "training.schedule", "training.losses", "training.search"),
-        *("metrics.detection", "metrics.transcription", "metrics.confidence", "metrics.end_to_end"),
-        *("metrics.significance", "evaluation.report", "evaluation.result", "evaluation.blind"),
-    ],
-)
+WITH_EXAMPLES = [
+    ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    for folder in sorted(FOLDERS)
+    for path in sorted(folder.rglob("[a-z]*.py"))
+    if ">>> " in path.read_text("utf-8")
+]
+
+
+@pytest.mark.parametrize("module", WITH_EXAMPLES)
 def test_examples_in_docstrings(module):
     outcome = doctest.testmod(importlib.import_module(f"digits.{module}"))
     assert outcome.attempted > 0 and outcome.failed == 0

@@ -41,7 +41,7 @@ def test_interrupted_it_keeps_what_is_whole(drawn, tmp_path, workers, monkeypatc
                 raise KeyboardInterrupt
             yield item
 
-    monkeypatch.setattr("digits.datasets.rendering.shown", interrupted)
+    monkeypatch.setattr("digits.datasets.rendering.progress", interrupted)
     assert render(drawn("crop"), tmp_path / "out", suffix=".png", workers=workers) == 3
     back = open_source(tmp_path / "out")
     assert len(back) == 3 and len(os.listdir(tmp_path / "out" / "images")) == 3
@@ -53,7 +53,7 @@ def test_interrupted_at_once_it_leaves_nothing(drawn, tmp_path, monkeypatch):
         raise KeyboardInterrupt
         yield
 
-    monkeypatch.setattr("digits.datasets.rendering.shown", interrupted)
+    monkeypatch.setattr("digits.datasets.rendering.progress", interrupted)
     with pytest.raises(KeyboardInterrupt):
         render(drawn("crop"), tmp_path / "out", suffix=".png", workers=0)
     assert not list(tmp_path.iterdir())
