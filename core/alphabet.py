@@ -38,6 +38,15 @@ def digits_of(text: str) -> str:
     return "".join(char for char in text if char in DIGITS)
 
 
+def split_suffix(text: str) -> tuple[str, str]:
+    """The digits of a number and the letter behind them, "" if there is none.
+
+    >>> split_suffix("502C"), split_suffix("502"), split_suffix("")
+    (('502', 'C'), ('502', ''), ('', ''))
+    """
+    return (text[:-1], text[-1]) if text[-1:] in LETTERS and text else (text, "")
+
+
 def is_house_number(text: str) -> bool:
     """Whether a text can be one: one to six digits and at most a letter, or two such members joined by - or /.
 

@@ -16,6 +16,7 @@ from digits.core.errors import WeightsError, reason
 from digits.core.text import parse_json, read_text
 from digits.pipeline.merge import NumberRegion
 from digits.recognizer import Transcription
+from digits.recognizer.distribution import Distribution
 
 # What the confidence is calibrated from, see `features`.
 FEATURES = ("text", "with_room", "detection", "rival", "whole", "beside", "lone_digit", "always")
@@ -107,7 +108,7 @@ def fuse(close: Transcription, evidence: np.ndarray, fusion: Fusion) -> Transcri
         belief = np.exp(length[n])
         positions[:n] += fusion.digit_weight * belief * opinion
         positions -= np.logaddexp.reduce(positions, axis=1, keepdims=True)
-    return Transcription.from_log_probabilities(length, positions)
+    return Transcription.of(Distribution(length, positions, close.distribution.suffix), close.flags)
 
 
 def features(seen: Sequence[TranscribedRegion], fused: Sequence[Transcription]) -> np.ndarray:

@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pytest
 
-from digits import WeightsError
+from digits import Distribution, WeightsError
 from digits.pipeline.fuse import FEATURES, Fusion, TranscribedRegion, confidence, features, fuse, same_place
 from digits.pipeline.merge import NumberRegion
 from digits.recognizer import Transcription
@@ -20,7 +20,7 @@ def opinion(text: str, sure: float = 0.6, length: int | None = None) -> Transcri
     for place, char in zip(places, text, strict=False):
         place[:] = (1 - sure) / 9
         place[int(char)] = sure
-    return Transcription.from_log_probabilities(np.log(lengths), np.log(places))
+    return Transcription.of(Distribution(np.log(lengths), np.log(places)))
 
 
 def evidence(text: str, score: float = 0.9) -> np.ndarray:

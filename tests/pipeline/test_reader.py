@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import digits
-from digits import Detections, ImageError, Reader, Transcription
+from digits import Detections, Distribution, ImageError, Reader, Transcription
 from digits.pipeline.fuse import Fusion
 from digits.recognizer.decode import log_softmax
 
@@ -44,7 +44,7 @@ class StubRecognizer:
 
     def predict(self, crops):
         self.batches.append(len(crops))
-        return [Transcription.from_log_probabilities(*self.heads) for _ in crops]
+        return [Transcription.of(Distribution(*self.heads)) for _ in crops]
 
 
 PHOTO = np.full((100, 200, 3), 120, np.uint8)
