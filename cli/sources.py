@@ -9,18 +9,20 @@ import click
 from digits.cli.output import echo
 from digits.core.text import plural
 
+format_option = click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["svhn", "mila", "coco", "yolo", "crops", "annotated", "negatives"]),
+    help="Of the source. [default: told from its files]",
+)
+
 
 def source_options(command):
     """The argument and the options that say what is read."""
     for option in (
         click.option("--annotations-only", is_flag=True, help="The pictures need not be there."),
         click.option("--images", type=click.Path(path_type=Path), metavar="DIR", help="Where the pictures are."),
-        click.option(
-            "--format",
-            "format_",
-            type=click.Choice(["svhn", "mila", "coco", "yolo", "crops", "annotated", "negatives"]),
-            help="Of the source. [default: told from its files]",
-        ),
+        format_option,
         click.argument("source", type=click.Path(path_type=Path)),
     ):
         command = option(command)

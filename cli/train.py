@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from digits.cli.options import SHARE
-from digits.cli.sources import list_entries, list_problems
+from digits.cli.sources import format_option, list_entries, list_problems
 from digits.core.backend import MAX_THREADS
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -113,6 +113,7 @@ _trainer(
 
 @train.command()
 @click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path))
+@format_option
 @click.option("--detector", "weights", type=_FILE, metavar="FILE", help="[default: what ships]")
 @click.option("--part", type=click.Choice(["train", "validation", "test", "all"]), default="train", show_default=True,
               help="Of the pictures, by the hash of their ids.")  # fmt: skip
@@ -121,7 +122,7 @@ _trainer(
 @_threads
 @click.option("--out", type=_DIR, required=True, metavar="DIR", help="Folder to write, new or empty.")
 @_quiet
-def mine(sources, weights, part, limit, keep, threads, out, quiet):
+def mine(sources, format_, weights, part, limit, keep, threads, out, quiet):
     """Find what a detector takes for numbers where there are none.
 
     The next training learns from it. SOURCES are folders of pictures, or any other source that has pictures without
@@ -141,7 +142,7 @@ def mine(sources, weights, part, limit, keep, threads, out, quiet):
     _prepare(threads)
     opened = []
     for source in sources:
-        pictures = open_source(source, quiet=quiet)
+        pictures = open_source(source, format=format_, quiet=quiet)
         pictures = pictures if part == "all" else pictures.part(part)
         opened.append(pictures.limited(limit))
     detector = Detector(weights)

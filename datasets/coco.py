@@ -10,11 +10,9 @@ their digits. An image with numbers but without annotations is a crop of which o
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,168 +20,21 @@ from digits.core.alphabet import DIGITS, is_digits
 from digits.core.boxes import reading_order
 from digits.core.errors import DatasetError
 from digits.core.progress import shown
-from digits.core.text import plural
+from digits.datasets.classes import Digit, repeats
+from digits.datasets.coco_entries import Annotated, annotated, is_number, listed
 from digits.datasets.files import picture_folder, picture_path, write_text
 from digits.datasets.orientation import UPRIGHT, Evidence, Habit, Photograph
 from digits.datasets.pictures import LARGEST, Pictures, Problem, Record, make_record, read_json, stored_size
 
-Digit = tuple[tuple[float, ...], int]  # a box, xyxy, and what it shows
-
-_WORDS = ("zero", "o", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _OVER = 1.1  # of a picture's side: farther out reaches no box that was drawn on it
+_SAID = ("width", "height", "numbers", "source_id", "shared_out")  # of an image
 _OUT = 0.05  # of a box's side: what is drawn at the edge of a picture reaches out by less
-_APART = 0.05  # of a digit's width or height; boxes of one digit, drawn or rounded twice, are not farther apart
-_SLANT = 10  # degrees; what is turned by more is not in the box that is written down
-_CROWD = {0: False, "0": False, "false": False, "no": False, 1: True, "1": True, "true": True, "yes": True}
-
-
-def digit_classes(names: Mapping[Any, object], path: Path) -> dict[Hashable, int]:
-    """The digit of every class that is named after one, by class id; DatasetError if there is none.
-
-    The name "10" is a 0 where no class is called "0", as SVHN has it.
-
-    >>> digit_classes({1: "1", 2: "door", 3: "10"}, Path("labels.json"))
-    {1: 1, 3: 0}
-    """
-    spelled = {name: digit for digit, name in enumerate(DIGITS)}
-    texts = {key: str(name).strip() for key, name in names.items()}
-    if "0" not in texts.values():
-        spelled["10"] = 0
-    digits = {key: spelled[text] for key, text in texts.items() if text in spelled}
-    if not digits:
-        raise DatasetError(f"{path}: none of its classes is a digit, one named 0 to 9 is needed")
-    return digits
-
-
-def other_classes(counts: Mapping[str, int]) -> list[Problem]:
-    """A problem a class that is no digit, from the number of its annotations by its name."""
-    return [Problem(name, f"{_annotations(count)} of a category that is no digit") for name, count in counts.items()]
-
-
-def _annotations(count: int) -> str:
-    return plural(count, "annotation", "annotations")
-
-
-def check_others(others: Iterable[str], digits: int) -> None:
-    """Raises ValueError if a picture with annotations of these classes beside so many digits cannot be trusted.
-
-    A class such as "digit_7" or "seven" may be a digit that is missing then, and what has no digit but a "number" is no
-    negative.
-    """
-    for name in others:
-        if any(char.isdigit() for char in name) or name.strip().lower() in _WORDS:
-            raise ValueError(f"it has a {name!r}, which may be a digit; name the category 0 to 9")
-        if not digits:
-            raise ValueError(f"it has a {name!r} but no digit, which does not say that it shows no number")
-
-
-def without_repeats(digits: Sequence[Digit]) -> list[Digit]:
-    """Each box once, be it drawn a second time a little off; ValueError if one is of two different digits."""
-    once: list[Digit] = []
-    for box, digit in digits:
-        same = [other for there, other in once if _about_equal(box, there)]
-        if any(other != digit for other in same):
-            raise ValueError("one box is that of two different digits")
-        once += [(box, digit)] if not same else []
-    return once
-
-
-def _about_equal(box: tuple[float, ...], other: tuple[float, ...]) -> bool:
-    sides = [min(each[side + 2] - each[side] for each in (box, other)) for side in (0, 1)]
-    return all(abs(a - b) <= _APART * side for a, b, side in zip(box, other, sides * 2, strict=True))
-
-
-def repeats(count: int) -> list[Problem]:
-    """A problem, if there are any, for so many boxes that were left out by `without_repeats`."""
-    return [Problem("a box that is listed twice", _annotations(count))] if count else []
-
-
-def _entries(path: Path, content: dict, key: str) -> list[dict]:
-    """The objects listed under `key`; DatasetError if there is no such list."""
-    entries = content.get(key)
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise DatasetError(f"{path}: not COCO detection, a list of objects is expected under {key!r}")
-    return entries
-
-
-def _is_id(value: object) -> bool:
-    return _is_named(value) or (isinstance(value, float) and value.is_integer())
-
-
-def _is_named(value: object) -> bool:
-    """Whether it is a text or a number; `true` is none, though Python has it equal to 1."""
-    return isinstance(value, (int, str)) and not isinstance(value, bool)
-
-
-def _by_id(path: Path, content: dict, key: str, name: str) -> dict[Hashable, dict]:
-    """The entries under `key` by their id, each with a text or number called `name`; DatasetError if they are not."""
-    found = {}
-    for entry in _entries(path, content, key):
-        number = entry.get("id")
-        if not _is_id(number) or not _is_named(entry.get(name)):
-            raise DatasetError(f"{path}: an entry of {key!r} lacks its id or {name}")
-        if number in found:
-            raise DatasetError(f"{path}: {key!r} has the id {number} twice")
-        found[number] = entry
-    return found
-
-
-def _finder(ids: Iterable[Hashable]) -> Callable[[object], Hashable | None]:
-    """Gives the id that is meant by another one, or None: "1" and 1 are the same unless both are there."""
-    ids = set(ids)
-    alike = defaultdict(list)
-    for each in ids:
-        alike[_spelled(each)].append(each)
-
-    def find(number: object) -> Hashable | None:
-        if not _is_id(number):
-            return None
-        same = [number] if number in ids else alike[_spelled(number)]
-        return same[0] if len(same) == 1 else None
-
-    return find
-
-
-def _spelled(number: Any) -> str:
-    return number.strip() if isinstance(number, str) else str(int(number))
-
-
-def _is_crowd(annotation: dict) -> bool:
-    """Whether it is a region of many; ValueError if that cannot be told."""
-    flag = annotation.get("iscrowd") or 0
-    told = _CROWD.get(flag.strip().lower() if isinstance(flag, str) else flag) if isinstance(flag, Hashable) else None
-    if told is None:
-        raise ValueError(f"iscrowd is {flag!r}, neither 0 nor 1")
-    return told
-
-
-def _check_level(annotation: dict) -> None:
-    """Raises ValueError if it is a box that is turned, as CVAT writes it: where it was before, and the angle."""
-    attributes = annotation.get("attributes")
-    angle = attributes.get("rotation") if isinstance(attributes, dict) else None
-    if isinstance(angle, (int, float)) and _is_number(angle) and not abs((angle + 90) % 180 - 90) <= _SLANT:
-        raise ValueError(f"a box is turned by {angle} degrees, level ones are expected")
-
-
-def _box(box: object) -> tuple[float, ...]:
-    """xyxy from COCO's xywh; ValueError if it is no such box."""
-    if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
-        raise ValueError("bbox must be four numbers, [x, y, width, height]")
-    try:
-        x, y, width, height = map(float, box)
-    except OverflowError:
-        raise ValueError("a box is larger than any picture") from None
-    return x, y, x + width, y + height
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _size(image: dict) -> tuple[int, int]:
     """(width, height) as annotated, (0, 0) where it is not; ValueError if they are no numbers of pixels."""
     size = image.get("width") or 0, image.get("height") or 0
-    if not all(_is_number(value) and 0 <= value <= LARGEST and value == int(value) for value in size):
+    if not all(is_number(value) and 0 <= value <= LARGEST and value == int(value) for value in size):
         raise ValueError("width and height must be whole numbers of pixels")
     return (int(size[0]), int(size[1])) if all(size) else (0, 0)
 
@@ -216,72 +67,6 @@ def _grouped(
     return [boxes[i] for i in order], [labels[i] for i in order], tuple(numbers)
 
 
-@dataclass
-class _Annotated:
-    """What the annotations of an image say. doubt: why they cannot be trusted, if so."""
-
-    digits: list[tuple[object, int, object]] = field(default_factory=list)  # bbox, digit, index of its number
-    others: list[str] = field(default_factory=list)
-    doubt: str = ""
-
-    def boxed(self, numbers: bool) -> tuple[list[Digit], list[object], int]:
-        """Digits, the indices of their numbers, and how many were repeats; ValueError if they cannot be trusted.
-
-        numbers: whether it is known what they spell, which says better what belongs there.
-        """
-        if self.doubt:
-            raise ValueError(self.doubt)
-        check_others(self.others, len(self.digits))
-        digits = [(_box(box), digit) for box, digit, _ in self.digits]
-        once = digits if numbers else without_repeats(digits)
-        return once, [number for _, _, number in self.digits], len(digits) - len(once)
-
-
-def _annotated(
-    path: Path, content: dict, listed: dict[Hashable, dict]
-) -> tuple[dict[Hashable, _Annotated], list[Problem]]:
-    """What is said of every listed image that has an annotation, by its id, and what is passed over.
-
-    Raises DatasetError if no class is a digit, one is missing, or no annotation is of an image.
-    """
-    names = {key: str(category["name"]) for key, category in _by_id(path, content, "categories", "name").items()}
-    digits = digit_classes(names, path)
-    image_of, category_of = _finder(listed), _finder(names)
-    found: defaultdict[Hashable, _Annotated] = defaultdict(_Annotated)
-    others: Counter[str] = Counter()
-    strays = 0
-    annotations = _entries(path, content, "annotations")
-    for annotation in annotations:
-        image, category = image_of(annotation.get("image_id")), category_of(annotation.get("category_id"))
-        if image is None:
-            strays += 1
-        elif category is None:
-            number, kind = annotation.get("id"), annotation.get("category_id")
-            raise DatasetError(f"{path}: annotation {number}: no category has the id {kind!r}")
-        elif category not in digits:
-            others[names[category]] += 1
-            found[image].others.append(names[category])
-        else:
-            found[image].digits.append((annotation.get("bbox"), digits[category], annotation.get("number")))
-            try:
-                _check_level(annotation)
-                if _is_crowd(annotation):
-                    found[image].doubt = "it has a crowd: digits without a box each"
-            except ValueError as error:
-                found[image].doubt = str(error)
-    if annotations and not found:
-        raise DatasetError(
-            f"{path}: none of its {_annotations(strays)} is of an image that it lists; compare their image_id"
-        )
-    problems = other_classes(others)
-    if strays:
-        problems.append(Problem("an image that is not listed", _annotations(strays)))
-        for image in set(listed) - set(found):  # which may be the one that is meant
-            if not listed[image].get("numbers"):
-                found[image].doubt = "it has no annotation, while some are of images that are not listed"
-    return found, problems
-
-
 def read_coco(
     path: str | Path, images: str | Path | None = None, *, annotations_only: bool = False, quiet: bool = False
 ) -> Pictures:
@@ -303,14 +88,15 @@ def read_coco(
     """
     path = Path(path)
     content = read_json(path, dict)
-    listed = _by_id(path, content, "images", "file_name")
-    found, problems = _annotated(path, content, listed)
+    entries = listed(path, content, "images", "file_name", _SAID)
+    found, problems = annotated(path, content, entries)
+    problems = entries.problems + problems
     folder = picture_folder(path, images)
 
     images_seen = []
-    for key, image in shown(listed.items(), "measuring pictures", len(listed), quiet):
+    for key, image in shown(entries.usable.items(), "measuring pictures", len(entries.usable), quiet):
         try:
-            images_seen.append(_seen(image, folder, found.get(key, _Annotated()), annotations_only))
+            images_seen.append(_seen(image, folder, found.get(key, Annotated()), annotations_only))
         except ValueError as error:
             problems.append(Problem(_image_id(image), str(error)))
     if _are_corners(images_seen):
@@ -328,7 +114,10 @@ def read_coco(
 
 
 class _Seen(NamedTuple):
-    """An image of the file, held against its picture. groups: of every digit the index of its number."""
+    """An image of the file, held against its picture.
+
+    groups: of every digit the index of its number. corners: whether something shows that boxes are given by them.
+    """
 
     image: dict
     picture: Path
@@ -337,28 +126,36 @@ class _Seen(NamedTuple):
     digits: list[Digit]
     groups: list[object]
     repeats: int
+    corners: bool
 
 
-def _seen(image: dict, folder: Path, annotated: _Annotated, annotations_only: bool) -> _Seen:
+def _seen(image: dict, folder: Path, said: Annotated, annotations_only: bool) -> _Seen:
     """ValueError if the picture is missing or not as stated, or the annotations cannot be trusted."""
     picture, stated = picture_path(folder, str(image["file_name"])), _size(image)
     photograph = Photograph(stated, 1) if annotations_only else Photograph(*stored_size(picture))
     by_size = photograph.of_size(stated)
-    digits, groups, repeats = annotated.boxed(bool(image.get("numbers")))
+    digits, groups, repeats = said.boxed(bool(image.get("numbers")))
     evidence = Evidence(by_size, photograph.holding([box for box, _ in digits]))
-    return _Seen(image, picture, photograph, evidence, digits, groups, repeats)
+    return _Seen(image, picture, photograph, evidence, digits, groups, repeats, said.corners)
 
 
 def _are_corners(images: Iterable[_Seen]) -> bool:
-    """Whether a box reaches out of its picture, but none would if its width and height were its second corner."""
-    over = False
+    """Whether boxes seem to be given by two corners.
+
+    That is where all can be, and one reaches out of its picture otherwise, or its area or outline shows it. What is no
+    box either way, such as one without an area, says nothing.
+    """
+    shown_by_one = False
     for seen in images:
         width, height = seen.photograph.upright
+        shown_by_one |= seen.corners
         for (x, y, right, low), _ in seen.digits if width and seen.photograph.orientation == 1 else ():
-            if not (x < right - x <= width * _OVER and y < low - y <= height * _OVER):
+            across, down = right - x, low - y
+            if x < across <= width * _OVER and y < down <= height * _OVER:
+                shown_by_one |= right - width > _OUT * across or low - height > _OUT * down
+            elif across > 0 and down > 0 and right <= width * _OVER and low <= height * _OVER:
                 return False
-            over |= right - width > _OUT * (right - x) or low - height > _OUT * (low - y)
-    return over
+    return shown_by_one
 
 
 def _record(seen: _Seen, habit: Habit) -> Record:
@@ -367,6 +164,8 @@ def _record(seen: _Seen, habit: Habit) -> Record:
     numbers: tuple[str, ...] = ()
     if seen.digits and all(max(box) <= 1 for box, _ in seen.digits):
         raise ValueError("bbox is given in shares of the picture, pixels are expected")
+    if seen.corners:
+        raise ValueError("bbox seems to be [x1, y1, x2, y2] by its area or outline, [x, y, width, height] is expected")
     boxes = habit.upright(seen.photograph, [box for box, _ in seen.digits], seen.evidence)
     if image.get("numbers"):
         boxes, labels, numbers = _grouped(boxes, labels, seen.groups, image["numbers"])
@@ -375,7 +174,8 @@ def _record(seen: _Seen, habit: Habit) -> Record:
 
 
 def _image_id(image: dict) -> str:
-    return str(image.get("source_id", PurePosixPath(str(image["file_name"]))))
+    given = image.get("source_id")
+    return str(PurePosixPath(str(image["file_name"])) if given is None else given)
 
 
 def _is_upright(content: dict) -> bool:

@@ -44,6 +44,9 @@ def _rows(path: Path) -> list[tuple[int, str, str | None]]:
         cells = [(reader.line_num, row) for row in reader if row]
     except csv.Error as error:
         raise DatasetError(f"{path}: line {reader.line_num}: not CSV ({error})") from None
+    for line, row in cells:
+        if any("\n" in cell for cell in row):  # rows would be lost in it
+            raise DatasetError(f"{path}: line {line}: its quotes go over several lines; one is not closed, or too many")
     return [
         (line, row[file].strip() if file < len(row) else "", row[text].strip() if text < len(row) else None)
         for line, row in cells

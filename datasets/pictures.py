@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,9 @@ SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
 LARGEST = 1e6  # pixels from the corner: no picture reaches farther
 _LEAST_INSIDE = 0.2  # of a box's area; of which less lies in the picture, it is not of this picture
 
+_REASONS = 3  # so many are told
+_PARTICULAR = re.compile(r"'[^']*'|\S*[\d.]\S*")  # what differs from entry to entry: names, places, values
+
 _log = logging.getLogger(__name__)
 
 
@@ -33,6 +37,26 @@ class Problem(NamedTuple):
 
     image_id: str
     reason: str
+
+
+def summed_up(problems: Iterable[Problem]) -> str:
+    """An example of each reason, and how many others it is that of; the most frequent first, for one line of text.
+
+    >>> summed_up([Problem("a.png", "damaged"), Problem("b.png", "b.txt, line 3: no box"), Problem("c.png", "damaged")])
+    'a.png (damaged, as 1 other), b.png (b.txt, line 3: no box)'
+    """
+    alike: dict[str, list[Problem]] = {}
+    for problem in problems:
+        alike.setdefault(_PARTICULAR.sub("", problem.reason), []).append(problem)
+    kinds = sorted(alike.values(), key=len, reverse=True)
+    if len(kinds) == 1:
+        return f"{kinds[0][0].image_id} ({kinds[0][0].reason})"
+    examples = []
+    for first, *others in kinds[:_REASONS]:
+        more = f", as {plural(len(others), 'other', 'others')}" if others else ""
+        examples.append(f"{first.image_id} ({first.reason}{more})")
+    rest = sum(map(len, kinds[_REASONS:]))
+    return ", ".join(examples) + (f", and {rest} for other reasons" if rest else "")
 
 
 @dataclass(frozen=True)
@@ -87,7 +111,8 @@ def make_record(
     """A record with its boxes (N, 4) xyxy clipped to `size`, (width, height), or if that is (0, 0) at zero only.
 
     Raises ValueError, saying what is wrong, if a box is not finite, has no area or lies mostly outside the picture, if
-    a label is no digit (nor another character that `numbers` spell), or if boxes, labels and numbers do not agree.
+    a label is no digit (nor another character that `numbers` spell), if a number is empty, or if boxes, labels and
+    numbers do not agree.
     """
     try:
         whole = np.asarray(boxes, np.float64).reshape(-1, 4) if len(boxes) else empty_boxes()
@@ -98,6 +123,8 @@ def make_record(
         raise ValueError("a box is not finite, or larger than any picture")
     if (whole[:, 2:] <= whole[:, :2]).any():
         raise ValueError("a box has no area")
+    if not all(numbers):
+        raise ValueError("a number is empty")
     if ((digits < 0) | (digits >= (len(CHARACTERS) if numbers else len(DIGITS)))).any():
         raise ValueError(f"labels {digits.tolist()} are not all digits")
     limit = np.array([*size, *size], np.float64) if size[0] else np.inf

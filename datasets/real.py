@@ -11,22 +11,26 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
 from digits.core.alphabet import CHARACTERS, DIGITS, digits_of, is_digits, is_house_number
-from digits.core.errors import DatasetError
+from digits.core.errors import DatasetError, reason
 from digits.core.progress import shown
-from digits.core.text import parse_json, read_text
+from digits.core.text import parse_json, plural, read_text
 from digits.datasets.files import picture_path
 from digits.datasets.pictures import Pictures, Problem, make_record, picture_size, read_json
 
 # From these heights over widths on, a box is that of a stack; a level 11 has up to 1.6, steep lines of three up to 1.5.
 _STACK_OF_TWO, _STACK = 2.0, 1.6
 ANNOTATIONS = ("annotations.json", "annotations.jsonl")
+_KINDS = ("words", "numbers", "digits", "text")  # what an entry has, one of them
+_SHOWN = 40  # characters of what is wrong
 _GAP = 0.08  # between neighbours, of a digit's width
 
 
@@ -48,60 +52,125 @@ def split_evenly(text: str, box: Sequence[float] | np.ndarray) -> np.ndarray:
         return boxes.astype(np.float32)
 
 
-def _digits_of(record: dict, letters: bool) -> tuple[list, list[int], list[str], bool]:
+def _digits_of(entry: dict, letters: bool) -> tuple[list, list[int], list[str], bool]:
     """Boxes, labels and numbers of an entry, and whether boxes were shared out; ValueError if it is malformed."""
-    boxes, labels, numbers, foreign = [], [], [], []
+    boxes: list = []
+    labels: list[int] = []
+    numbers: list[str] = []
 
     def add(text: str, each: Sequence | np.ndarray) -> None:
-        for char, box in zip(text, each, strict=True):
-            boxes.append(box)
-            labels.append(CHARACTERS.index(char))
+        boxes.extend(each)
+        labels.extend(CHARACTERS.index(char) for char in text)
         numbers.append(text)
 
     def add_digits(text: str, each: Sequence) -> None:
         add(digits_of(text), [box for char, box in zip(text, each, strict=True) if char in DIGITS])
 
+    kinds = [key for key in _KINDS if key in entry]
+    if len(kinds) != 1:
+        raise ValueError(f"malformed annotation (it has {' and '.join(kinds) or 'none of ' + ', '.join(_KINDS)})")
     try:
-        if "words" in record:
-            for word in _listed(record["words"]):
-                digits = digits_of(word["text"])
-                if len(word["boxes"]) not in {len(word["text"]), len(digits)}:
-                    raise ValueError(f"{len(word['boxes'])} boxes for {word['text']!r}")
+        if kinds == ["words"]:
+            for word in _objects(entry, "words"):
+                text, each = _text(word), _boxes(word)
+                digits = digits_of(text)
+                _check_count(text, each, {len(text), len(digits)})
                 if digits:
-                    add_digits(word["text"] if len(word["boxes"]) == len(word["text"]) else digits, word["boxes"])
-        elif "numbers" in record:
-            for number in _listed(record["numbers"]):
-                text, box = number["text"], number["box"]
-                by_eye = "sure" in number
-                if by_eye:
-                    box = [box[0], box[1], box[0] + box[2], box[1] + box[3]]
-                if is_digits(text) or (letters and by_eye and is_house_number(text)):
-                    add(text, split_evenly(text, box))
-                else:
-                    foreign.append(text)
-                if not number.get("sure", True):
-                    foreign.append(f"{text}?")
-        elif "digits" in record:
-            add(record["digits"], [[x, y, x + w, y + h] for x, y, w, h in record["boxes"]])
+                    add_digits(text if len(each) == len(text) else digits, each)
+        elif kinds == ["numbers"]:
+            for number in _objects(entry, "numbers"):
+                add(_known(number, letters), split_evenly(number["text"], _whole_box(number)))
+        elif kinds == ["digits"]:
+            text, each = _text(entry, "digits"), _boxes(entry)
+            if not is_digits(text):
+                raise ValueError(f"digits are {text!r}, not made of 0 to 9 alone")
+            _check_count(text, each, {len(text)})
+            add(text, [[x, y, x + width, y + height] for x, y, width, height in each])
         else:
-            text = record["text"]
+            text = _text(entry)
+            each = _boxes(entry) if digits_of(text) or entry.get("boxes") else []
+            _check_count(text, each, {len(text)} if digits_of(text) else {0, len(text)})
             if digits_of(text):
-                add_digits(text, record["boxes"])
-            elif len(record.get("boxes") or text) != len(text):
-                raise ValueError(f"{len(record['boxes'])} boxes for {text!r}")
-    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+                add_digits(text, each)
+    except _Foreign:
+        raise
+    except ValueError as error:
         raise ValueError(f"malformed annotation ({error})") from None
-    if foreign:  # to drop it would make a negative of a picture that is none
-        raise ValueError(f"the number {foreign[0]!r} is not known, or no house number")
     # the box of a number of one digit is that of the digit
-    return boxes, labels, numbers, "numbers" in record and any(len(number) > 1 for number in numbers)
+    return boxes, labels, numbers, kinds == ["numbers"] and any(len(number) > 1 for number in numbers)
 
 
-def _listed(entries: object) -> list:
+class _Foreign(ValueError):
+    """To drop such a number would make a negative of a picture that is none."""
+
+
+def _known(number: dict, letters: bool) -> str:
+    """The text of a number, if it is one that is read and was read surely; _Foreign otherwise."""
+    text, sure = _text(number), number.get("sure", True)
+    if not isinstance(sure, bool):
+        raise ValueError(f"sure must be true or false, not {_short(sure)}")
+    lettered = letters and "sure" in number and is_house_number(text)
+    if not sure or not (is_digits(text) or lettered):
+        raise _Foreign(f"the number {text + '?' * (not sure)!r} is not known, or no house number")
+    return text
+
+
+def _whole_box(number: dict) -> list[float]:
+    """xyxy of a number, of which those that were read by eye have [left, top, width, height]."""
+    x, y, right, low = _box(_value(number, "box"))
+    return [x, y, x + right, y + low] if "sure" in number else [x, y, right, low]
+
+
+def _value(entry: dict, key: str) -> Any:
+    if key not in entry:
+        raise ValueError(f"{key} is missing")
+    return entry[key]
+
+
+def _text(entry: dict, key: str = "text") -> str:
+    value = _value(entry, key)
+    if not isinstance(value, str):
+        raise ValueError(f"{key} must be a text, not {_short(value)}")
+    return value
+
+
+def _list(entry: dict, key: str) -> list:
     """What else would be empty must not pass for a picture without numbers."""
-    if not isinstance(entries, list):
-        raise TypeError("a list is expected")
-    return entries
+    value = _value(entry, key)
+    if not isinstance(value, list):
+        raise ValueError(f"{key} must be a list, not {_short(value)}")
+    return value
+
+
+def _objects(entry: dict, key: str) -> list[dict]:
+    for each in _list(entry, key):
+        if not isinstance(each, dict):
+            raise ValueError(f"{key} must be objects, not {_short(each)}")
+    return entry[key]
+
+
+def _boxes(entry: dict) -> list[list[float]]:
+    return [_box(box) for box in _list(entry, "boxes")]
+
+
+def _box(box: object) -> list[float]:
+    numbers = box if isinstance(box, list) else []
+    if len(numbers) != 4 or not all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in numbers):
+        raise ValueError(f"a box must be four numbers, not {_short(box)}")
+    try:
+        return [float(value) for value in numbers]
+    except OverflowError:
+        raise ValueError("a box is larger than any picture") from None
+
+
+def _check_count(text: str, boxes: Sequence, counts: set[int]) -> None:
+    if len(boxes) not in counts:
+        raise ValueError(f"{plural(len(boxes), 'box', 'boxes')} for {text!r}")
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]} …"
 
 
 def read_annotated(source: str | Path, quiet: bool = False, *, letters: bool = False) -> Pictures:
@@ -114,10 +183,13 @@ def read_annotated(source: str | Path, quiet: bool = False, *, letters: bool = F
     if path.is_dir():
         path = next((path / name for name in ANNOTATIONS if (path / name).is_file()), path / ANNOTATIONS[0])
     records, problems = [], []
-    entries = _read_lines(path) if path.suffix == ".jsonl" else read_json(path, list)
-    for entry in shown(entries, "measuring pictures", len(entries), quiet):
-        if not isinstance(entry, dict) or not isinstance(entry.get("file"), str):
-            raise DatasetError(f"{path}: every entry must be an object with a file")
+    entries = _read_lines(path) if path.suffix.lower() == ".jsonl" else read_json(path, list)
+    if entries and not any(map(_is_entry, entries)):
+        raise DatasetError(f"{path}: every entry must be an object with a file")
+    for place, entry in enumerate(shown(entries, "measuring pictures", len(entries), quiet)):
+        if not _is_entry(entry):
+            problems.append(Problem(f"entry {place}", f"an object with a file is expected, not {_short(entry)}"))
+            continue
         name = entry["file"]
         try:
             picture = picture_path(path.parent / "images", name)
@@ -127,11 +199,26 @@ def read_annotated(source: str | Path, quiet: bool = False, *, letters: bool = F
     return Pictures(str(source), records, problems)
 
 
+def _is_entry(entry: object) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get("file"), str)
+
+
 def _read_lines(path: Path) -> list:
     try:
-        return [parse_json(line) for line in read_text(path).splitlines() if line.strip()]
-    except (OSError, ValueError, RecursionError) as error:
-        raise DatasetError(f"{path}: not lines of JSON ({error})") from None
+        text = read_text(path)
+    except OSError as error:
+        raise DatasetError(f"{path}: {reason(error)}") from None
+    except UnicodeDecodeError:
+        raise DatasetError(f"{path}: not UTF-8 text") from None
+    entries = []
+    for number, line in enumerate(text.split("\n"), start=1):  # JSON may hold what else Python ends a line at
+        line = line.removeprefix("\ufeff")  # where files were put one behind the other
+        try:
+            entries += [parse_json(line)] if line.strip() else []
+        except (ValueError, RecursionError) as error:
+            why = getattr(error, "msg", error)
+            raise DatasetError(f"{path}: line {number}: not lines of JSON ({why})") from None
+    return entries
 
 
 def load_pixels(pictures: Pictures, long_side: int = 576) -> list[np.ndarray]:

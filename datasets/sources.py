@@ -10,20 +10,20 @@ from digits.core.errors import DatasetError
 from digits.core.folders import files_below
 from digits.core.formats import is_picture_name
 from digits.datasets.coco import read_coco
-from digits.datasets.crops import has_texts, read_crops
+from digits.datasets.crops import read_crops
 from digits.datasets.mila import read_mila
 from digits.datasets.pictures import Pictures, read_negatives
 from digits.datasets.real import read_annotated
 from digits.datasets.svhn import ANNOTATIONS, read_svhn
+from digits.datasets.unread import LABEL_FOLDERS, PictureNames, class_folder
 from digits.datasets.yolo import read_yolo
 
 _PICTURES_ANYWHERE = {"svhn": read_svhn, "mila": read_mila, "coco": read_coco, "crops": read_crops}
 _PICTURES_IN_PLACE = {"yolo": read_yolo, "negatives": read_negatives}
 FORMATS = (*_PICTURES_ANYWHERE, *_PICTURES_IN_PLACE, "annotated")
 _ONE_OF = {"mila": ("*.pkl", "*.pickle"), "coco": ("*.json",)}  # what to look for where a folder is named
-_ANNOTATIONS = (".json", ".jsonl", ".xml", ".mat", ".pkl", ".pickle", ".yaml", ".yml", ".names")
-_OF_PICTURES, _OF_LABELS = ("images", "jpegimages"), ("labels", "annotations")  # what folders are called
-_BY_SUFFIX = {".mat": "svhn", ".pkl": "mila", ".pickle": "mila", ".csv": "crops"}
+_OF_PICTURES = ("images", "jpegimages")  # what folders are called
+_BY_SUFFIX = {".mat": "svhn", ".pkl": "mila", ".pickle": "mila", ".csv": "crops", ".jsonl": "annotated"}
 
 
 def open_source(
@@ -67,7 +67,9 @@ def format_of(path: Path) -> str:
             return _format_of_json(path)
         if path.suffix.lower() in _BY_SUFFIX:
             return _BY_SUFFIX[path.suffix.lower()]
-        raise DatasetError(f"{path}: not a source of pictures; name a folder, or a .mat, .pkl, .json or .csv file")
+        raise DatasetError(
+            f"{path}: not a source of pictures; name a folder, or a .mat, .pkl, .json, .jsonl or .csv file"
+        )
     if (path / ANNOTATIONS).is_file():
         return "svhn"
     if (path / "instances.json").is_file():  # what `digits data synthesize crops` writes says more than its labels.csv
@@ -96,34 +98,37 @@ def format_of(path: Path) -> str:
 def _negatives_unless_annotated(path: Path) -> str:
     """A folder of pictures and nothing else: annotations not understood must not make negatives of its pictures."""
     files, lost = files_below(path)
-    pictures = {name for file in files if is_picture_name(file.name) for name in (file.stem, file.name)}
+    pictures = [file for file in files if is_picture_name(file.name)]
+    names = PictureNames(pictures)
+    unless = "or say --format negatives if there are no numbers in the pictures"
     for file in files:
-        named_after_a_picture = file.suffix.lower() == ".txt" and file.stem in pictures
-        if file.suffix.lower() in _ANNOTATIONS or named_after_a_picture or has_texts(file):
+        if names.annotated_by(file):
             raise DatasetError(
                 f"{path}: holds annotations that are not understood, {file.relative_to(path)}; "
-                "name their file or folder, or use --format negatives if there are no numbers in the pictures"
+                f"name their file or folder, {unless}"
             )
-    if beside := _annotations_beside(path):
+    if folder := class_folder(path, pictures):
         raise DatasetError(
-            f"{path}: lies beside annotations, {beside}; name the folder around them, "
-            "or use --format negatives if there are no numbers in the pictures"
+            f"{path}: holds annotations that are not understood, the folder {folder.relative_to(path)}, "
+            f"which is called as a digit is; name pictures and numbers in a labels.csv, {unless}"
         )
+    if beside := _annotations_beside(path, names):
+        raise DatasetError(f"{path}: lies beside annotations, {beside}; name the folder around them, {unless}")
     if not pictures:
         first = f"; {lost[0].path}: {lost[0].reason}" if lost else ""
         raise DatasetError(f"{path}: holds neither annotations nor pictures{first}")
     return "negatives"
 
 
-def _annotations_beside(path: Path) -> Path | None:
+def _annotations_beside(path: Path, names: PictureNames) -> Path | None:
     """What annotates a folder called `images`, or one in it, from beside it; None if nothing does."""
     whole = Path(os.path.abspath(path))
     for folder in (whole, whole.parent):
         if folder.name.lower() in _OF_PICTURES:
             with suppress(OSError):  # where it may not be looked, there is nothing to name either
                 for each in sorted(folder.parent.iterdir()):
-                    listed = each.is_file() and (each.suffix.lower() in _ANNOTATIONS or has_texts(each))
-                    if listed or (each.is_dir() and each.name.lower() in _OF_LABELS):
+                    is_folder = each.is_dir() and each.name.lower() in LABEL_FOLDERS
+                    if is_folder or (each.is_file() and names.annotated_by(each)):
                         return each
     return None
 
@@ -140,7 +145,8 @@ def _only(path: Path, patterns: tuple[str, ...]) -> Path:
         return path
     found = _named(path, *patterns)
     if len(found) != 1:
-        which = ", ".join(file.name for file in found) or "none"
+        which = ", ".join(file.name for file in found[:2]) or "none"
+        which += f" and {len(found) - 2} more" if len(found) > 2 else ""
         raise DatasetError(f"{path}: one annotation file is expected there, found {which}; name the file")
     return found[0]
 

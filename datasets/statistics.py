@@ -27,7 +27,8 @@ class Statistics:
     pictures, negatives, left_out: how many. sizes: (P, 2), width and height of the pictures whose size is known.
     lengths: of the numbers, int (M,). labels: int (N,). digits: width and height of each, pixels, (N, 2). relative:
     height of a digit over that of its picture, (K,). centres: of the numbers, as shares of the picture, (L, 2).
-    stacked: numbers whose digits stand one above the other. numbers_a_picture: int, one a picture.
+    stacked: numbers whose digits stand one above the other. numbers_a_picture: int, one a picture of
+    which it is known.
     """
 
     pictures: int
@@ -51,7 +52,8 @@ class Statistics:
             labels.append(record.labels)
             digits.append(size)
             lengths += [len(number) for number in record.numbers]
-            counts.append(len(record.numbers))
+            if record.numbers or record.negative:
+                counts.append(len(record.numbers))
             negatives += record.negative
             stacked += sum(is_stacked(boxes) for boxes in record.number_boxes())
             if record.width:
@@ -72,6 +74,11 @@ class Statistics:
             stacked=stacked,
             numbers_a_picture=np.array(counts, np.int64),
         )
+
+    @property
+    def numbers_known(self) -> bool:
+        """Whether it is known which digits make a number, or there are none."""
+        return len(self.lengths) > 0 or not len(self.labels)
 
     def rows(self) -> dict[str, str]:
         """The table that `digits data stats` prints: what is counted, and its value."""
@@ -105,7 +112,7 @@ class Statistics:
         _bars(lengths, "Length of numbers", "digits in the number", "numbers", Counter(self.lengths.tolist()))
         by_class = dict(enumerate(np.bincount(self.labels, minlength=DIGIT_COUNT).tolist()))
         _bars(classes, "Digits by class", "digit", "digits", by_class)
-        of_pictures = Counter(self.numbers_a_picture.tolist())
+        of_pictures = Counter(self.numbers_a_picture.tolist()) if self.numbers_known else Counter[int]()
         _bars(counts, "Numbers in a picture", "numbers in the picture", "pictures", of_pictures)
         heights.set(title="Height of digits", xlabel="height, pixels", ylabel="digits")
         aspects.set(title="Shape of digits", xlabel="width over height", ylabel="digits")
@@ -122,6 +129,16 @@ class Statistics:
             *_, shown = places.hist2d(*self.centres.T, bins=30, range=[[0, 1], [0, 1]])
             figure.colorbar(shown, ax=places, label="numbers")
             places.set_ylim(1, 0)
+        unknown, boxless = ("none", "none") if self.negatives == self.pictures else ("not known", "no digit has a box")
+        for axes, known, otherwise in (
+            (lengths, len(self.lengths), unknown),
+            (places, len(self.centres), unknown),
+            (counts, self.numbers_known, unknown),
+            *((axes, len(self.labels), boxless) for axes in (classes, heights, aspects)),
+        ):
+            if not known:
+                axes.set(xticks=[], yticks=[])
+                axes.text(0.5, 0.5, otherwise, ha="center", va="center", transform=axes.transAxes)
         write_figure(path, figure)
 
 

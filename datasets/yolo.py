@@ -11,142 +11,28 @@ import json
 import os
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import yaml
 
 from digits.core.alphabet import DIGITS
-from digits.core.errors import DatasetError, reason
-from digits.core.folders import files_below
+from digits.core.errors import DatasetError
+from digits.core.folders import Lost, files_below
 from digits.core.formats import SUFFIXES
 from digits.core.progress import shown
-from digits.core.text import read_text
-from digits.datasets.coco import check_others, digit_classes, other_classes, repeats, without_repeats
+from digits.datasets.classes import check_others, digit_classes, other_classes, repeats, without_repeats
 from digits.datasets.files import write_text
-from digits.datasets.pictures import Pictures, Problem, Record, find_pictures, make_record, picture_size, read_json
+from digits.datasets.pictures import Pictures, Problem, Record, find_pictures, make_record, picture_size
+from digits.datasets.yolo_names import ClassNames, class_names, text_of
 
 FIELDS = "class cx cy width height"
-MOST = 1.01  # what writers round beyond the edge of the picture is forgiven
+_ROUNDED = 0.01
+MOST = 1 + _ROUNDED  # what writers round beyond the edge of the picture is forgiven
 PARTS = {"train": "train", "validation": "val", "val": "val", "test": "test"}  # folders, and their keys in data.yaml
 _YAML = (".yaml", ".yml")
-
-
-def _text(path: Path) -> str:
-    try:
-        return read_text(path)
-    except OSError as error:
-        raise DatasetError(f"{path}: {reason(error)}") from None
-    except UnicodeDecodeError:
-        raise DatasetError(f"{path}: not UTF-8 text") from None
-
-
-def _names(folder: Path, texts: _Texts) -> tuple[dict[int, str], Path]:
-    """Class names by their number, and the file that gives them; without one, the digits.
-
-    `data.yaml` or `.yml` in the folder, or one folder up, as in a data set that keeps each part in a folder of its own;
-    else whatever other YAML file in the folder has names; else one of the lists; else Label Studio's `notes.json`.
-    Raises DatasetError if there are several that differ, or if nothing has names and a YAML file cannot be read.
-    """
-    above = [path for path in (folder.resolve().parent / f"data{end}" for end in _YAML) if path.is_file()]
-    data = [path for path in texts.yamls if path.stem.lower() == "data"]
-    broken: list[DatasetError] = []
-    for ways, names_in in (
-        (data, _yaml_names),
-        (above, _yaml_names),
-        (_named(texts.yamls, broken), _yaml_names),
-        (texts.lists, _listed_names),
-        (texts.notes, _noted_names),
-    ):
-        if found := {path: names_in(path) for path in ways}:
-            first, *others = found
-            if other := next((path for path in others if found[path] != found[first]), None):
-                raise DatasetError(f"{other}: names other classes than {first}; remove one of them")
-            return found[first], first
-    if broken:
-        raise broken[0]
-    return dict(enumerate(DIGITS)), folder
-
-
-def _named(yamls: Iterable[Path], broken: list[DatasetError]) -> Iterator[Path]:
-    """Those that have names; what is wrong with others, which may be of something else, is added to `broken`."""
-    for path in yamls:
-        try:
-            if "names" in _yaml(path):
-                yield path
-        except DatasetError as error:
-            broken.append(error)
-
-
-def _listed_names(path: Path) -> dict[int, str]:
-    return dict(enumerate(_text(path).rstrip().splitlines()))
-
-
-def _noted_names(path: Path) -> dict[int, str]:
-    categories = read_json(path, dict).get("categories")
-    try:
-        pairs = [(_number(each["id"]), str(each["name"])) for each in categories]
-    except (KeyError, TypeError):
-        pairs = []
-    if not pairs or None in dict(pairs) or len(dict(pairs)) < len(pairs):
-        raise DatasetError(f"{path}: lacks the names of the classes, objects with an id and a name under 'categories'")
-    return {key: name for key, name in pairs if key is not None}
-
-
-class _OnceLoader(yaml.SafeLoader):
-    """Refuses a mapping that gives a key twice, of which PyYAML takes the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        if len(set(keys)) < len(keys):
-            raise yaml.constructor.ConstructorError(None, None, "a key stands there twice", node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
-def _yaml(path: Path) -> dict:
-    """What a YAML file holds, {} if it is no mapping; DatasetError if it is not YAML, or gives a key twice."""
-    text = _text(path)
-    try:
-        content = yaml.load(text, _OnceLoader)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        problem = getattr(error, "problem", None)
-        raise DatasetError(f"{path}: not YAML{f' ({problem})' if problem else ''}") from None
-    return content if isinstance(content, dict) else {}
-
-
-def _yaml_names(path: Path) -> dict[int, str]:
-    """Class names by their number; DatasetError if the file has none."""
-    content = _yaml(path)
-    names = content.get("names")
-    given: Iterable = enumerate(names) if isinstance(names, list) else names.items() if isinstance(names, dict) else ()
-    pairs = [(_number(key), name) for key, name in given]
-    plain = all(key is not None and isinstance(name, (str, int, float)) for key, name in pairs)
-    if not pairs or not plain or len(dict(pairs)) < len(pairs):
-        raise DatasetError(f"{path}: lacks the names of the classes, a list under 'names'")
-    if "kpt_shape" in content:
-        raise DatasetError(f"{path}: is of key points; boxes are expected")
-    return {key: str(name) for key, name in pairs if key is not None}
-
-
-def _number(key: Hashable) -> int | None:
-    """The number of a class, which may be in quotes."""
-    try:
-        return int(key) if isinstance(key, (int, str)) and not isinstance(key, bool) else None
-    except ValueError:
-        return None
-
-
-def _is_list(path: Path) -> bool:
-    """Whether it lists class names, one a line: by its name, as labelImg and Darknet have it, or as two are digits."""
-    if path.name.lower() == "classes.txt" or path.suffix.lower() in (".names", ".labels"):
-        return True
-    try:
-        names = _text(path).split("\n") if path.suffix.lower() == ".txt" else []
-    except DatasetError:
-        return False
-    return sum(name.strip() in [*DIGITS] for name in names) >= 2
+_SEEN = (0, 1)  # how a key point says whether it is seen; 2, too, which no share of a picture is
 
 
 def label_path(picture: PurePosixPath) -> PurePosixPath:
@@ -160,7 +46,7 @@ def label_path(picture: PurePosixPath) -> PurePosixPath:
     return PurePosixPath(*parts).with_suffix(".txt")
 
 
-def _parse(line: str, names: Mapping[int, str], size: tuple[int, int]) -> tuple[int, tuple[float, ...]]:
+def _parse(line: str, classes: ClassNames, size: tuple[int, int]) -> tuple[int, tuple[float, ...]]:
     """Class and box, xyxy in pixels, of one line; ValueError if it is malformed.
 
     Instead of a box, there may be a polygon of three points or more, of which the box around it is taken.
@@ -172,13 +58,13 @@ def _parse(line: str, names: Mapping[int, str], size: tuple[int, int]) -> tuple[
         kind, values = 0.5, []
     if not kind.is_integer() or len(values) < 4 or len(values) % 2:
         raise ValueError(f"{FIELDS} is expected, not {line.strip()[:40]!r}")
-    if kind not in names:
-        raise ValueError(f"there is no class {int(kind)}")
+    classes.check(int(kind))
     if not all(0 <= value <= MOST for value in values):
         raise ValueError("a box must be given in shares of the picture, from 0 to 1")
+    if _may_begin_with_box(values):
+        raise ValueError(f"{line.strip()[:40]!r} may be a box and more, or a polygon; {FIELDS} is expected")
     if len(values) == 4:
-        cx, cy, width, height = values
-        left, top, right, bottom = cx - width / 2, cy - height / 2, cx + width / 2, cy + height / 2
+        left, top, right, bottom = _box(values)
     else:
         left, right, top, bottom = min(values[::2]), max(values[::2]), min(values[1::2]), max(values[1::2])
     if left == right or top == bottom:
@@ -187,57 +73,74 @@ def _parse(line: str, names: Mapping[int, str], size: tuple[int, int]) -> tuple[
     return int(kind), (left * across, top * down, right * across, bottom * down)
 
 
-def _lines(path: Path, names: Mapping[int, str], size: tuple[int, int]) -> list[tuple[int, tuple[float, ...]]]:
+def _box(values: list[float]) -> tuple[float, float, float, float]:
+    cx, cy, width, height = values[:4]
+    return cx - width / 2, cy - height / 2, cx + width / 2, cy + height / 2
+
+
+def _may_begin_with_box(values: list[float]) -> bool:
+    """Whether what looks like a polygon may be a box with its score and the number of its track, or with key points.
+
+    Key points lie in their box, which is hardly more than twice as wide or high as they reach; each may be followed by
+    whether it is seen.
+    """
+    rest = values[4:]
+    if len(rest) == 2:
+        return rest[1] in _SEEN
+    if rest and len(rest) % 3 == 0 and all(value in _SEEN for value in rest[2::3]):
+        return True
+    x, y = rest[::2], rest[1::2]
+    left, top, right, bottom = _box(values)
+    if not rest or min(left, top) < -_ROUNDED or max(right, bottom) > MOST:
+        return False
+    out = max(left - min(x), max(x) - right, top - min(y), max(y) - bottom)
+    return out <= _ROUNDED and (2 * (max(x) - min(x)) >= values[2] or 2 * (max(y) - min(y)) >= values[3])
+
+
+def _lines(path: Path, classes: ClassNames, size: tuple[int, int]) -> list[tuple[int, tuple[float, ...]]]:
     """Class and box of every line of a label file; ValueError with the line number."""
     found = []
-    for number, line in enumerate(_text(path).splitlines(), start=1):
+    for number, line in enumerate(text_of(path).split("\n"), start=1):
         try:
             if line.strip():
-                found.append(_parse(line, names, size))
+                found.append(_parse(line, classes, size))
         except ValueError as error:
             raise ValueError(f"{path.name}, line {number}: {error}") from None
     return found
 
 
 class _Texts(NamedTuple):
-    """What lies in a YOLO folder beside its pictures, relative to it.
+    """What lies below `images/` and `labels/` beside the pictures.
 
-    labels: files that may be labels, whatever their suffix. yamls: YAML files. lists: of class names. notes: files
-    called notes.json. lost: what could not be looked into.
+    labels: files that may be labels, whatever their suffix, relative to the folder. classes: what the classes are
+    called. lost: what could not be looked into, relative to the folder.
     """
 
     labels: set[PurePosixPath]
-    yamls: list[Path]
-    lists: list[Path]
-    notes: list[Path]
+    classes: ClassNames
     lost: list[tuple[PurePosixPath, str]]
 
     @classmethod
-    def below(cls, folder: Path, pictures: Iterable[PurePosixPath]) -> _Texts:
-        of_pictures = {name.lower() for picture in pictures for name in (picture.stem, picture.name)}
-        # macOS leaves a ._data.yaml beside data.yaml
-        files = [path for path in sorted(folder.iterdir()) if path.is_file() and not path.name.startswith("._")]
-        lost: list = []
+    def below(cls, folder: Path, pictures: Iterable[Path]) -> _Texts:
+        files: list[Path] = []
+        lost: list[Lost] = []
         for part in ("labels", "images"):
             inside, unseen = files_below(folder / part)
             files, lost = files + inside, lost + unseen
-        yamls = [path for path in files if path.suffix.lower() in _YAML]
-        other = (*SUFFIXES, *_YAML)
-        files = [path for path in files if path.suffix.lower() not in other]
-        notes = [path for path in files if path.name.lower() == "notes.json"]
-        lists = [path for path in files if path.stem.lower() not in of_pictures and _is_list(path)]
+        files = [path for path in files if path.suffix.lower() not in SUFFIXES]
+        classes = class_names(folder, files, pictures)
 
         def relative(path: Path) -> PurePosixPath:
             return PurePosixPath(path.relative_to(folder).as_posix())
 
-        labels = {relative(path) for path in files if path.parent != folder} - set(map(relative, lists + notes))
-        return cls(labels, yamls, lists, notes, [(relative(path), why) for path, why in lost])
+        labels = {relative(path) for path in files if path.suffix.lower() not in _YAML and path not in classes.lists}
+        return cls(labels, classes, [(relative(path), why) for path, why in lost])
 
 
 def _is_labels(path: Path) -> bool:
     """Whether a text without a picture has labels, rather than notes; an empty one has, and one that cannot be read."""
     try:
-        for word in _text(path).split()[:1]:
+        for word in text_of(path).split()[:1]:
             float(word)
     except DatasetError:
         return True
@@ -286,6 +189,7 @@ class _LabelFiles:
         left = [file for file in left if file.parent not in beside and file.suffix.lower() == ".txt"]
         self.strays = [str(file) for file in left if _is_labels(folder / file)]
         self.found = bool(self._owners)
+        self._labelled = {picture.parent for picture in self._of}
         self.others = [str(file) for file in sorted(files) if file.parts[0] == "labels" and file.name[0] != "."]
 
     def _give(self, file: PurePosixPath, picture: PurePosixPath) -> None:
@@ -294,7 +198,7 @@ class _LabelFiles:
 
     def of(self, picture: PurePosixPath) -> PurePosixPath | None:
         """The labels of a picture, None if it has none; ValueError if it is not certain which they are."""
-        files, usual = self._of[picture], label_path(picture)
+        files, usual = self._of.get(picture, []), label_path(picture)
         for path, why in self._lost:
             if path in (usual, *usual.parents):
                 raise ValueError(f"{path}: {why}")
@@ -302,6 +206,8 @@ class _LabelFiles:
             raise ValueError(f"{usual} is not a file")
         if not files and self.strays:
             raise ValueError("it has no labels, while some are of pictures that are not there")
+        if not files and picture.parent not in self._labelled:
+            raise ValueError(f"no picture in {picture.parent} has labels; an empty file says that one has no digits")
         if len(files) > 1:
             raise ValueError(f"its labels may be in {files[0]} or {files[1]}")
         for file in files:
@@ -313,7 +219,9 @@ class _LabelFiles:
 
 
 def read_yolo(folder: str | Path, quiet: bool = False) -> Pictures:
-    """Every picture below `images/` with its digits; the id is its path there. A missing or empty label file: none.
+    """Every picture below `images/` with its digits; the id is its path there.
+
+    An empty label file says that there are none, as does a missing one if other pictures in the same folder have some.
 
     Which digits make a number is not known: numbers are (). Boxes of classes that are no digits are passed over and
     counted as problems, as are label files without a picture. quiet: no progress bar.
@@ -331,17 +239,22 @@ def read_yolo(folder: str | Path, quiet: bool = False) -> Pictures:
     repeated = 0
     listed, problems = find_pictures(folder / "images")
     found_pictures = {PurePosixPath(p.relative_to(folder).as_posix()): p for p in listed}
-    texts = _Texts.below(folder, found_pictures)
-    names, named_in = _names(folder, texts)
-    digits = digit_classes(names, named_in)
+    texts = _Texts.below(folder, listed)
+    classes = texts.classes
+    names, digits = classes.names, digit_classes(classes.names, classes.file or folder)
     labels = _LabelFiles(folder, list(found_pictures), texts)
-    if unknown := [] if labels.found else labels.strays or labels.others:
-        raise DatasetError(f"{folder}: none of its labels is of a picture, such as {unknown[0]}; compare the names")
+    if not labels.found:
+        unknown = labels.strays or labels.others
+        raise DatasetError(
+            f"{folder}: none of its labels is of a picture, such as {unknown[0]}; compare the names"
+            if unknown
+            else f"{folder / 'labels'}: holds no labels; an empty file for each picture says that it has no digits"
+        )
     for relative, picture in shown(found_pictures.items(), "measuring pictures", len(found_pictures), quiet):
         image_id = str(relative.relative_to("images"))
         try:
             size, file = picture_size(picture), labels.of(relative)
-            found = _lines(folder / file, names, size) if file else []
+            found = _lines(folder / file, classes, size) if file else []
             foreign = [names[kind] for kind, _ in found if kind not in digits]
             others.update(foreign)
             known = [(box, digits[kind]) for kind, box in found if kind in digits]

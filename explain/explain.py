@@ -87,9 +87,12 @@ class Explanation:
     def sentence(self) -> str:
         """Text, confidence and doubt, on one line."""
         text = {"read": self.text, "unsure": f"unsure, perhaps {self.text}", "none": "no number found"}[self.status]
-        doubt = f"dropout {shown(self.doubt.mean)} ± {self.doubt.spread:.2f}"
-        sure = f"  confidence {shown(self.reading.confidence)}, {doubt}" if self.reading else f"  {doubt}"
-        return f"{text}{sure}, {self.doubt.agreeing} of {self.doubt.passes} agree"
+        doubt = (
+            f"{shown(self.doubt.mean)} ± {self.doubt.spread:.2f}, {self.doubt.agreeing} of {self.doubt.passes} agree"
+        )
+        if self.reading is None:
+            return f"{text}  probability of that with dropout {doubt}"
+        return f"{text}  confidence {shown(self.reading.confidence)}, dropout {doubt}"
 
     def to_dict(self) -> dict:
         """Plain Python types, without the maps."""

@@ -26,19 +26,22 @@ _LEGEND = (
     "confidence: calibrated probability of the whole number. dropout: mean ± standard deviation of its probability "
     "over passes with parts of the recogniser left out.",
 )
+_NOTHING = "no number found: the detector saw no digit, so there is nothing to explain"
 
 
 def render(image: np.ndarray, explanations: list[Explanation]) -> Image.Image:
     """One picture of it all: the photograph, RGB uint8 (H, W, 3), beside it a block of tiles an explanation, a legend.
 
     Tiles are what the detector saw, what the recogniser saw, and what in that spoke for the length and for each digit.
-    Without explanations it is the photograph alone.
+    Without explanations it is the photograph, and what that means.
     """
-    if not explanations:
-        return Image.fromarray(image)
-    blocks = _above([_block(image, explanation) for explanation in explanations], 2 * _GAP)
-    body = _beside([_photograph(image, explanations), blocks])
-    sheet = _above([body, _legend(body.width)], 2 * _GAP)
+    photograph = _photograph(image, explanations)
+    if explanations:
+        blocks = _above([_block(image, explanation) for explanation in explanations], 2 * _GAP)
+        body = _beside([photograph, blocks])
+        sheet = _above([body, _legend(body.width)], 2 * _GAP)
+    else:
+        sheet = _above([photograph, _written(_NOTHING, max(photograph.width, _TILE[0]))])
     framed = Image.new("RGB", (sheet.width + 2 * _GAP, sheet.height + 2 * _GAP), _PAPER)
     framed.paste(sheet, (_GAP, _GAP))
     return framed
@@ -48,8 +51,10 @@ def _photograph(image: np.ndarray, explanations: list[Explanation]) -> Image.Ima
     """The photograph under the heat of all that is explained, every number boxed."""
     scale = min(side / full for side, full in zip(_PHOTO, image.shape[1::-1], strict=True))
     size = tuple(max(1, round(side * scale)) for side in image.shape[1::-1])
-    heat = np.max([cv2.resize(each.detector_map, size) for each in explanations], axis=0)
-    picture = Image.fromarray(_glowing(resize(image, size), heat))
+    picture = Image.fromarray(resize(image, size))
+    if explanations:
+        heat = np.max([cv2.resize(each.detector_map, size) for each in explanations], axis=0)
+        picture = Image.fromarray(_glowing(np.asarray(picture), heat))
     for each in explanations:
         outline(picture, each.region.box * scale, 2, _COLOURS[each.status], dashed=each.status != "read")
     return picture

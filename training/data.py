@@ -31,7 +31,7 @@ from digits.core.boxes import cut_region, enclosing
 from digits.core.errors import DatasetError
 from digits.datasets.items import Sample, part_of, spread
 from digits.datasets.mixture import shuffled
-from digits.datasets.pictures import Pictures, Problem, Record, read_negatives
+from digits.datasets.pictures import Pictures, Problem, Record, read_negatives, summed_up
 from digits.datasets.real import load_pixels, read_annotated
 from digits.datasets.sources import open_source
 from digits.datasets.synthesis import Sources, Synthesizer
@@ -207,7 +207,7 @@ def open_examples(config: Config, use: str, usable: Callable[[Record], bool], qu
     """The sources of `data.train` or `data.validation`, as `use` says.
 
     usable: which records the trainer can learn from; the others are passed over. Raises DatasetError if a source is
-    missing, malformed or has nothing to learn from.
+    missing, malformed or has nothing to learn from, or if no number is left in all that is to be trained on.
     """
     opened = []
     data: Pictures | Sources
@@ -228,12 +228,35 @@ def open_examples(config: Config, use: str, usable: Callable[[Record], bool], qu
             problems = [Problem(image_id, f"nothing that a {config.kind} can learn from") for image_id in useless]
             kept = Pictures(part.name, filter(usable, part.records), [*part.problems, *problems])
             if not len(kept):
-                raise DatasetError(f"{part.name}: nothing in it that a {config.kind} can learn from")
+                without = f"{part.name}: nothing in it that a {config.kind} can learn from"
+                raise DatasetError(without + _left_out(part.problems))
             if next(kept.readable(), None) is None:
-                raise DatasetError(f"{part.name}: none of its pictures can be decoded")
+                raise DatasetError(f"{part.name}: none of its pictures can be decoded{_left_out(kept.problems)}")
             data = kept
         opened.append(Examples(source.name, data, source.count))
+    if use == "train":
+        _check_numbers(opened)
     return opened
+
+
+def _check_numbers(opened: Sequence[Examples]) -> None:
+    """Raises DatasetError if something was left out, and what is left is without numbers."""
+    problems = []
+    for each in opened:
+        if not isinstance(each.data, Pictures):
+            return
+        with_number = [i for i, record in enumerate(each.data.records) if not record.negative]
+        if next(each.data.readable(with_number), None) is not None:
+            return
+        problems += each.data.problems
+    if problems:
+        names = ", ".join(each.name for each in opened)
+        raise DatasetError(f"{names}: no picture with a number is left to learn from{_left_out(problems)}")
+
+
+def _left_out(problems: Sequence[Problem]) -> str:
+    """How much was left out and why, to be added to a message."""
+    return f"; {len(problems)} left out, such as {summed_up(problems)}" if problems else ""
 
 
 def draw_picture(pictures: Pictures, seed: int, stream: int, draw: int) -> tuple[Sample, np.random.Generator]:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from digits.datasets.pictures import Problem, summed_up
 from digits.training.task import Task
 
 
@@ -35,11 +36,10 @@ def counts(entries: Iterable[LeftOut]) -> dict[str, int]:
 
 def sentences(entries: Iterable[LeftOut]) -> list[str]:
     """A line a source, to be read by people."""
-    first = {entry.source: entry for entry in reversed(list(entries))}
-    return [
-        f"{source}: {count} left out, such as {first[source].image_id} ({first[source].reason})"
-        for source, count in counts(entries).items()
-    ]
+    by_source: dict[str, list[Problem]] = {}
+    for source, *problem in entries:
+        by_source.setdefault(source, []).append(Problem(*problem))
+    return [f"{source}: {len(found)} left out, such as {summed_up(found)}" for source, found in by_source.items()]
 
 
 class Collate:

@@ -16,6 +16,7 @@ from digits.recognizer.heads import FLAGS, SUFFIXES, UNCLEAR
 IGNORED = -1
 _SEEN, _WHOLE, _UNSEEN = 0.5, 0.85, 0.08  # shares of a character's width inside the crop
 _PLAIN = re.compile(rf"([0-9]{{1,{MAX_DIGITS}}})([A-Z]?)")
+_ROOMY = 0.35  # of the crops have room at both ends, where the letter behind a number is read
 _TURNS_INTO = dict(zip("01689", "01986", strict=True))  # by half a turn
 
 
@@ -126,7 +127,7 @@ def cut_with_target(
         image, boxes = level(image, boxes, digits)
     run = chosen_run(text, rng)
     jittered, margins = detector_jitter(boxes[run], rng)
-    if rng.random() < 0.15:  # as `crops.cut_with_room` does
+    if rng.random() < _ROOMY:  # as `crops.cut_with_room` does
         margins = np.array([0.9, 0.2, 0.9, 0.2]) if not stacked else np.array([0.2, 0.9, 0.2, 0.9])
     crop = cut_number(image, jittered, margins)
     return letterbox(crop), target_of(text, _visible(image, boxes, jittered, margins, stacked), covered, plain=plain)

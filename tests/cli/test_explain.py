@@ -63,7 +63,7 @@ def test_a_wall(run, photos):
     assert done.exit_code == 1
     assert done.stdout == f"{photos / 'wall.png'}: no number found\nwall-explained.png\n"
     with Image.open("wall-explained.png") as drawn:
-        assert drawn.size == (160, 120)
+        assert drawn.height > 120 and drawn.width > 160  # with a caption
 
 
 @needs_captum

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from pycocotools.coco import COCO
 
 from digits import DatasetError
-from digits.datasets.coco import coco_document, digit_classes, read_coco, write_json
+from digits.datasets.classes import digit_classes
+from digits.datasets.coco import coco_document, read_coco, write_json
 from digits.datasets.pictures import Record, make_record
 from digits.datasets.real import read_annotated
 
@@ -109,6 +110,11 @@ def test_pycocotools_reads_what_is_written(tmp_path, capsys):
         ({1: "1", 2: "door"}, {1: 1}),
         ({1: "1", 10: "10"}, {1: 1, 10: 0}),
         ({0: "0", 10: "10"}, {0: 0}),
+        ({i: f" {i}" for i in range(1, 11)} | {11: "door"}, {i: i % 10 for i in range(1, 11)}),
+        ({i: str(i) for i in range(1, 13)}, {i: i for i in range(1, 10)}),
+        ({1: "10", 2: "14", 3: "7"}, {3: 7}),
+        ({1: "10", 2: 100, 3: "7"}, {3: 7}),
+        ({1: "10", 2: "007", 3: "7"}, {3: 7}),
         ({5: 7, 6: " 8 "}, {5: 7, 6: 8}),
     ],
 )
@@ -172,10 +178,10 @@ def test_a_bad_image_is_left_out(tmp_path, image, annotation, reason):
         ({"images": None}, "a list of objects is expected under 'images'"),
         ({"annotations": {}}, "a list of objects is expected under 'annotations'"),
         ({"images": ["a.png"]}, "a list of objects is expected under 'images'"),
-        ({"images": [{"id": 1}]}, "lacks its id or file_name"),
-        ({"images": [{"file_name": "a.png"}]}, "lacks its id or file_name"),
-        ({"images": [IMAGE, IMAGE]}, "'images' has the id 1 twice"),
-        ({"categories": [{"id": 1}]}, "lacks its id or name"),
+        ({"images": [{"id": 1}]}, "nothing under 'images' can be used; id 1 of 'images' lacks its file_name"),
+        ({"images": [None, {"file_name": "a.png"}]}, "nothing under 'images' can be used; entry 0"),
+        ({"images": [IMAGE, IMAGE | {"file_name": "b.png"}]}, "'images' has its id 1 twice, each time otherwise"),
+        ({"categories": [{"id": 1}]}, "nothing under 'categories' can be used; id 1 of 'categories' lacks its name"),
         ({"categories": [{"id": 1, "name": "door"}]}, "none of its classes is a digit"),
         ({"annotations": [digit(1) | {"category_id": 99}]}, "no category has the id 99"),
     ],

@@ -228,6 +228,8 @@ def test_coco_without_any_match_is_refused(tmp_path, key):
         ([[5, 5, 13, 25], [4, 20, 12, 38]], True),
         ([[6, 5, 60, 25]] * 4, True),  # a tenth of the picture beyond its edge
         ([[34, 5, 38, 25]] * 4, True),
+        ([[0, 0, 0, 0], [34, 5, 38, 25]], True),  # a placeholder
+        ([[34, 5, 38, 25], [3, 3, 0, 9], [90, 5, 8, 20], [5, 5, -8, 20], [1e30, 5, 8, 20]], True),  # no boxes at all
         ([[5, 5, 13, 25], [20, 5, 28, 25]], False),  # nothing shows it
         ([[30, 5, 8, 20], [50, 5, 51, 20]], False),  # one box that is wrong
         ([[1, 1, 60, 40]], False),  # a careless one
@@ -237,6 +239,98 @@ def test_boxes_given_by_their_corners(tmp_path, boxes, corners):
     path = coco(tmp_path, annotations=[digit(7, box) for box in boxes])
     with pytest.raises(DatasetError, match=r"seem to be \[x1, y1") if corners else nullcontext():
         open_source(path, quiet=True)
+
+
+CORNERS = [20, 5, 28, 25]
+OUTLINE = [[20, 5, 28, 5, 28, 25, 20, 25]]
+
+
+@pytest.mark.parametrize(
+    ("says", "corners"),
+    [
+        ({"area": 160}, True),
+        ({"area": 160.2}, True),
+        ({"segmentation": OUTLINE}, True),
+        ({"segmentation": OUTLINE, "area": 120}, True),  # that of a mask
+        ({"segmentation": [OUTLINE[0][:6], OUTLINE[0][2:]]}, True),
+        ({"area": 28 * 25}, False),
+        ({"area": 500}, False),
+        ({"area": None, "segmentation": []}, False),
+        ({"area": 160, "segmentation": [[20, 5, 48, 5, 48, 30, 20, 30]]}, False),
+        ({"segmentation": {"size": [40, 60], "counts": "abc"}}, False),
+        ({"segmentation": [[20, 5, "28"]], "area": "160"}, False),
+    ],
+)
+def test_corners_by_what_else_is_said(tmp_path, says, corners):
+    path = coco(tmp_path, annotations=[digit(7, CORNERS, **says)])
+    with pytest.raises(DatasetError, match=r"seem to be \[x1, y1") if corners else nullcontext():
+        open_source(path, quiet=True)
+    pictures = open_source(
+        coco(tmp_path, annotations=[digit(7, CORNERS, **says), digit(2, [30, 5, 8, 20], 2)]), quiet=True
+    )
+    assert {record.image_id for record in pictures.records} == {"n.png"} | ({"a.png"} if not corners else set())
+    assert all("seems to be [x1" in problem.reason for problem in pictures.problems)
+
+
+NAMED = [{"id": i, "name": str(i)} for i in range(10)]
+
+
+@pytest.mark.parametrize(
+    ("change", "kept", "listed"),
+    [
+        *(
+            pytest.param({"images": [image(1, "a.png"), image(2, "n.png"), entry]}, ["a.png", "n.png"], listed,
+                         id=f"image {str(entry)[:40]}")
+            for entry, listed in [
+                (None, ["entry 2 of 'images'"]),
+                (7, ["entry 2 of 'images'"]),
+                ({}, ["entry 2 of 'images'"]),
+                (image(None, "b.png"), ["b.png"]),
+                (image(True, "b.png"), ["b.png"]),
+                (image([1], "b.png"), ["b.png"]),
+                (image(3, None), ["id 3 of 'images'"]),
+                (image(2, "n.png", license=1), []),
+                (image(2, "n.png", source_id=None), []),
+            ]
+        ),
+        pytest.param({"images": [image(1, "a.png"), image(2, None), image(3, "n.png")],
+                      "annotations": [digit(7), digit(2, key=2)]}, ["a.png", "n.png"], ["id 2 of 'images'"],
+                     id="an image without a name has annotations"),
+        pytest.param({"images": [image(1, "a.png"), image(1, "b.png"), image(2, "n.png")]}, ["n.png"],
+                     ["a.png", "b.png"], id="two images of one id"),
+        pytest.param({"images": [image(1, "a.png"), image(1, "a.png", width=61), image(2, "n.png")]}, ["n.png"],
+                     ["a.png", "a.png"], id="two sizes of one id"),
+        *(
+            pytest.param({"annotations": [digit(7), digit(2, key=2), digit(kind, key=2)]}, ["a.png"], ["n.png"],
+                         id=f"category {kind}")
+            for kind in (None, 77, "x", [1], True)
+        ),
+        *(
+            pytest.param({"annotations": [digit(7), entry]}, ["a.png"], ["an image that is not listed", "n.png"],
+                         id=f"annotation {entry}")
+            for entry in (None, "7", {})
+        ),
+        *(
+            pytest.param({"categories": [*NAMED, entry]}, ["a.png", "n.png"], listed, id=f"category {entry}")
+            for entry, listed in [
+                (None, ["entry 10 of 'categories'"]),
+                ({"id": None, "name": "door"}, ["door"]),
+                ({"id": 77, "name": None}, ["id 77 of 'categories'"]),
+                ({"id": 77}, ["id 77 of 'categories'"]),
+                ({"id": 5, "name": "5", "supercategory": "x"}, []),
+                ({"id": 5, "name": "6"}, ["5", "6"]),
+            ]
+        ),
+        pytest.param({"categories": [*NAMED, {"id": 7, "name": "8"}]}, ["n.png"], ["7", "8", "a.png"],
+                     id="two names of a category that is used"),
+        pytest.param({"categories": [*NAMED[:7], {"id": 7}]}, ["n.png"], ["id 7 of 'categories'", "a.png"],
+                     id="no name of a category that is used"),
+    ],
+)  # fmt: skip
+def test_one_bad_entry_of_coco_spoils_no_other(tmp_path, change, kept, listed):
+    pictures = open_source(coco(tmp_path, **change), quiet=True)
+    assert [record.image_id for record in pictures.records] == kept
+    assert sorted(problem.image_id for problem in pictures.problems) == sorted(listed)
 
 
 def test_ids_that_differ_in_their_kind_alone(tmp_path):
@@ -413,6 +507,16 @@ QUOTED = "names:\n" + "".join(f"  '{i}': '{9 - i}'\n" for i in range(10))
         pytest.param(
             {"labels/a.txt": "7 0.1 0.3 0.2 0.3 0.2 0.7 0.1 0.7\n2 .3 .3 .4 .3 .4 .7\n"}, [7, 2], id="polygons"
         ),
+        *(
+            pytest.param({"labels/a.txt": f"7 {polygon}\n2 .4 .5 .1 .4\n"}, [7, 2], id=f"polygon {polygon}")
+            for polygon in (
+                ".60 .60 .66 .60 .66 .70 .60 .70",
+                ".60 .70 .60 .60 .66 .60 .66 .70 .63 .71",
+                ".90 .10 .95 .10 .95 .30 .90 .30",
+                "0 0 .1 0 .1 1 0 1",
+                ".2 .2 .25 .2 .3 .25 .3 .4 .25 .45 .2 .45 .15 .4",
+            )
+        ),
         pytest.param({"labels/a.txt": LINES, "notes.json": NOTED}, [2, 7], id="classes of Label Studio"),
         pytest.param({"labels/a.txt": LINES, "labels/notes.json": NOTED}, [2, 7], id="those beside labels"),
         pytest.param({"labels/a.txt": LINES, "classes.txt": NINE_FIRST, "notes.json": "{"}, [2, 7], id="both of them"),
@@ -441,10 +545,91 @@ QUOTED = "names:\n" + "".join(f"  '{i}': '{9 - i}'\n" for i in range(10))
             id="names of macOS",
         ),
         pytest.param({"labels/a.txt": LINES, "data.yaml": QUOTED.encode("utf-8-sig")}, [2, 7], id="YAML with a mark"),
+        *(
+            pytest.param({"labels/a.txt": LINES, name: names}, [2, 7], id=name)
+            for name, names in [
+                *((f"../{name}", NINE_FIRST) for name in ("classes.txt", "obj.names", "_darknet.labels", "labels.txt")),
+                *((f"../../{name}", NINE_FIRST) for name in ("Classes.TXT", "x.names")),
+                *((name, QUOTED) for name in ("../house.yaml", "../../data.yaml", "../../x.yml")),
+                ("../notes.json", NOTED),
+            ]
+        ),
+        pytest.param(
+            {"labels/a.txt": LINES, "classes.txt": NINE_FIRST, "../../digits.names": "0\n1"},
+            [2, 7],
+            id="the nearest list",
+        ),
+        pytest.param(
+            {"labels/a.txt": LINES, "data.yaml": QUOTED, "../data.yaml": "names: ['0', '1']"},
+            [2, 7],
+            id="the nearest YAML",
+        ),
+        pytest.param(
+            {"labels/a.txt": LINES, "data.yaml": QUOTED, "digits.txt": "0\n1", "classes.csv": "7"},
+            [2, 7],
+            id="the surest",
+        ),
+        *(
+            pytest.param({"labels/a.txt": LINES, name: text}, [7, 2], id=f"{name} lists no classes")
+            for name, text in [
+                ("train.txt", "a\n2\n5\n7\n"),
+                ("val.txt", "0\n1\n2"),
+                ("../test-2.txt", "0\n1\n2"),
+                ("all.txt", "a\nn"),
+                ("sizes.txt", "7\n12\n300"),
+                ("../chart.yaml", "{{ template }}: ["),
+                ("../other/data.yaml", QUOTED),
+                ("hyp.yaml", "lr: 0.1"),
+            ]
+        ),
     ],
 )
 def test_yolo_that_can_be_read(tmp_path, files, digits):
-    assert found_in(yolo(tmp_path / "part", files)) == {"a.png": digits, "n.png": []}
+    assert found_in(yolo(tmp_path / "set" / "part", files)) == {"a.png": digits, "n.png": []}
+
+
+@pytest.mark.parametrize("listed", ["1\n2\n5\n7\n8\n", "1.png\n2.png\n"])
+@pytest.mark.parametrize("name", ["train.txt", "val.txt", "ImageSets/test.txt", "../train.txt"])
+def test_a_list_of_pictures_is_none_of_classes(tmp_path, listed, name):
+    folder = yolo(tmp_path / "part", {"labels/1.txt": LINES, "labels/2.txt": LINES, name: listed}, "1.png", "2.png")
+    assert found_in(folder) == {"1.png": [7, 2], "2.png": [7, 2], "n.png": []}
+
+
+@pytest.mark.parametrize("linked", ["part", "images and labels"])
+@pytest.mark.parametrize("beside", ["link", "target", "above the link", "above the target", "both"])
+def test_classes_beside_a_link_or_its_target(tmp_path, linked, beside):
+    there, here = tmp_path / "a" / "there", tmp_path / "b" / "here"
+    target, link = yolo(there / "part", {"labels/a.txt": LINES}), here / "part"
+    here.mkdir(parents=True)
+    if linked == "part":
+        link.symlink_to(target)
+    else:
+        link.mkdir()
+        for name in ("images", "labels"):
+            (link / name).symlink_to(target / name)
+    folder = {"link": here, "target": there, "above the link": here.parent, "above the target": there.parent}
+    for each in [folder[beside]] if beside in folder else [here, there]:
+        (each / "data.yaml").write_text(QUOTED)
+    assert found_in(link) == {"a.png": [2, 7], "n.png": []}
+    if beside == "both":
+        (here / "data.yaml").write_text("names: ['1']")
+        with pytest.raises(DatasetError, match="names other classes than"):
+            open_source(link)
+
+
+@pytest.mark.parametrize(
+    ("files", "pictures"),
+    [
+        pytest.param({"labels/train/a.txt": LINES}, ["test/a.png", "test/b.png"], id="no folder of labels"),
+        pytest.param({"labels/train/a.txt": LINES, "labels/test/z.npy": "?"}, ["test/a.png"], id="nothing in it"),
+        pytest.param({"labels/train/a.txt": LINES}, ["val/night/a.png"], id="deeper"),
+    ],
+)
+def test_a_part_without_labels_makes_no_negatives(tmp_path, files, pictures):
+    opened = open_source(yolo(tmp_path, files, "train/a.png", "train/b.png", *pictures), quiet=True)
+    assert {r.image_id: r.labels.tolist() for r in opened.records} == {
+        "train/a.png": [7, 2], "train/b.png": [], "n.png": []}  # fmt: skip
+    assert [(p.image_id, "has labels" in p.reason) for p in opened.problems] == [(name, True) for name in pictures]
 
 
 @pytest.mark.parametrize(
@@ -466,9 +651,24 @@ def test_yolo_that_can_be_read(tmp_path, files, digits):
         pytest.param({"labels/a.txt": "7 0,2 0,5 0,1 0,4"}, ["a.png"], id="decimal commas"),
         pytest.param({"labels/a.txt": "7 0.2 0.5 0.1 inf"}, ["a.png"], id="infinite"),
         pytest.param({"labels/a.txt": "7 0.2 0.5 0.2 0.5 0.2 0.7"}, ["a.png"], id="polygon without area"),
+        *(
+            pytest.param({"labels/a.txt": LINES + line}, ["a.png"], id=what)
+            for what, line in {
+                "score": "4 .7 .5 .1 .4 .93",
+                "track": "4 .7 .5 .1 .4 1",
+                "score and track": "4 .7 .5 .1 .4 .93 1",
+                "score and track as a decimal": "4 .7 .5 .1 .4 1.0 1.00",
+                "four key points": "4 .7 .5 .1 .4 .65 .3 .75 .3 .75 .7 .65 .7",
+                "two key points": "4 .7 .5 .1 .4 .7 .35 .71 .66",
+                "four key points, seen or not": "4 .7 .5 .1 .4 .65 .3 1 .75 .3 1 .75 .7 1 0 0 0",
+                "two key points, seen or not": "4 .7 .5 .1 .4 .7 .35 1 0 0 0",
+            }.items()
+        ),
         pytest.param({"labels/a.txt": "7 0.2 0.5 0.1 0.4\n2 0.2 0.5 0.1 0.4"}, ["a.png"], id="one box, two digits"),
         pytest.param({"labels/a.txt": b"\xff\xfe7"}, ["a.png"], id="no text"),
         pytest.param({"labels/a.txt": LINES, "classes.txt": "x\n\n2"}, ["a.png"], id="unknown class"),
+        pytest.param({"labels/a.txt": "1 .2 .5 .3 .4\n0 .6 .5 .1 .4", "data.yaml": "names: ['7', '10', '12']"},
+                     ["10", "a.png"], id="whole numbers"),
         pytest.param({"labels/a.txt": LINES, "classes.txt": "\n".join(["0", "1", "digit 2", *"3456789"])},
                      ["digit 2", "a.png"], id="may be a digit"),
         pytest.param({"labels/a.txt": "0 0.2 0.5 0.1 0.4", "classes.txt": "number\n1"},
@@ -501,6 +701,21 @@ def test_yolo_that_cannot_be_trusted(tmp_path, files, listed):
         ({"data.yaml": "names: [[a], [b]]"}, "lacks the names"),
         ({"data.yaml": "names: " + "[" * 1500}, "not YAML"),
         ({"data.yaml": "names: ['1']\nkpt_shape: [4, 2]"}, "key points"),
+        *(
+            ({name: text}, f"{name.rpartition('/')[2]}: may name the classes, which is not certain")
+            for name, text in [
+                ("digits.txt", NINE_FIRST),
+                ("digits.txt", "7\n2\nn"),
+                ("labels/obj.txt", NINE_FIRST),
+                ("image_names.txt", "7\n2\nn"),
+                ("my_classes.txt", "seven\ntwo"),
+                ("classes.csv", "9,0\n8,1"),
+                ("classes.json", "[9, 8]"),
+                ("label_map.pbtxt", "item {}"),
+                ("configs/data.yaml", QUOTED),
+                ("meta/house.yml", QUOTED),
+            ]
+        ),
         ({"labels/b.txt": LINES, "labels/c.txt": LINES}, None),
         ({"labels/labels.zip": b"PK"}, None),
         ({"labels/instances.json": "{}"}, None),
@@ -515,6 +730,21 @@ def test_yolo_that_is_refused(tmp_path, files, message):
     with pytest.raises(DatasetError, match=message) as error:
         open_source(folder)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "place"),
+    [
+        ("data.yaml", "names: ['1', '2']", "set/part/data.yaml"),
+        ("../classes.txt", "1\n2\n3", "set/classes.txt"),
+        ("../../obj.names", "1\n2\n3", "obj.names"),
+        ("README", "", "no file names them"),
+    ],
+)
+def test_what_lacks_a_class_is_named(tmp_path, name, text, place):
+    folder = yolo(tmp_path / "set" / "part", {"labels/a.txt": "12 .2 .5 .1 .4", name: text})
+    ((image_id, why),) = open_source(folder, quiet=True).problems
+    assert image_id == "a.png" and "there is no class 12" in why and place in why
 
 
 @pytest.mark.parametrize("what", ["folder", "pipe", "broken link", "link to itself", "link to no folder"])
@@ -560,16 +790,80 @@ def test_two_pictures_of_one_label_file_are_left_out(tmp_path):
     assert [record.image_id for record in pictures.records] == ["n.png"] and len(pictures.problems) == 2
 
 
+ROBOFLOW = "filename,width,height,class,xmin,ymin,xmax,ymax\nimg_1.jpg,60,40,7,5,5,13,25\n"
+
+
 @pytest.mark.parametrize(
-    "file", ["Labels/a.txt", "txt/a.png.txt", "labels.jsonl", "house.names", "gt.csv", "deep/a.XML"]
-)
-def test_annotations_that_are_not_understood_make_no_negatives(tmp_path, file):
-    (tmp_path / "Images").mkdir()
-    Image.new("RGB", (60, 40)).save(tmp_path / "Images" / "a.png")
-    (tmp_path / file).parent.mkdir(exist_ok=True)
-    (tmp_path / file).write_text("file,text\na.png,7\n")
-    with pytest.raises(DatasetError, match="not understood"):
+    ("file", "text"),
+    [
+        *((name, "file,text\nimg_1.jpg,7\n") for name in
+          ("Labels/img_1.txt", "txt/img_1.jpg.txt", "labels.jsonl", "house.names", "gt.csv", "deep/img_1.XML",
+           "labels.xlsx", "labels.parquet", "data.mdb", "label_map.pbtxt")),
+        ("_annotations.csv", ROBOFLOW),
+        ("deep/annotations.CSV", ROBOFLOW.replace("img", "/home/me/IMG")),
+        ("retina.csv", "img_1.jpg,20,22,35,52,7\n"),
+        ("no_pictures.csv", "20,22,35,52,7\n"),
+        ("via_export_csv.csv", 'filename,file_size,region_attributes\nimg_1.jpg,1,"{""digit"":""7""}"\n'),
+        ("metadata.csv", "file_name,text\nimg_1.jpg,72\n"),
+        ("train.csv", "id,label\nimg_1,72\nimg_2,14\n"),
+        ("windows.csv", "path;number\r\nC:\\me\\img_1.jpg;72\r\n"),
+        ("gt_img_1.txt", "377,117,463,117,465,130,378,130,72\n"),
+        ("GT IMG_1 final.txt", "seven"),
+        ("gt.txt", 'img_1.jpg, "72"\nimg_2.jpg, "14"\n'),
+        ("labels.txt", "img_1.jpg\t72\n"),
+        ("labels.txt", "img_1 72\nimg_2 14\n"),
+        ("labels.txt", "\n".join(f"img_{i} 7" for i in range(1, 9)).encode("utf-16")),
+        ("latin.txt", "img_1.jpg 7 caf\xe9".encode("latin-1")),
+        ("labels", "img_1.jpg 72\n"),
+        ("labels.tsv", "file\ttext\nimg_1.jpg\t72\n"),
+        ("Label.txt", 'img_1.jpg\t[{"transcription": "72", "points": [[1, 1]]}]\n'),
+        ("list.lst", "0\t72\t./img_1.jpg\n"),
+        ("labels/other_1.txt", "7 0.2 0.5 0.1 0.4\n"),
+        ("labels/other_1.txt", ""),
+        ("boxes/other_1.txt", "7 0.2 0.5 0.1 0.4\n"),
+        ("7/img_3.jpg", None),
+        ("train/Seven/img_3.jpg", None),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)  # fmt: skip
+@pytest.mark.parametrize("picture", ["img_1.jpg", "IMG_1.JPG"])
+def test_annotations_that_are_not_understood_make_no_negatives(tmp_path, file, text, picture):
+    for name in (f"Images/{picture}", "img_2.jpg", *([] if text is not None else [file])):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (60, 40)).save(tmp_path / name)
+    if text is not None:
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(DatasetError, match=r"not understood.*--format negatives"):
         open_source(tmp_path)
+
+
+def test_many_files_of_annotations_are_not_all_named(tmp_path):
+    for i in range(300):
+        (tmp_path / f"i{i}.json").write_text("{}")
+    with pytest.raises(DatasetError, match=r"found i0\.json, i1\.json and 298 more; name the file") as error:
+        open_source(tmp_path)
+    assert len(str(error.value)) < len(str(tmp_path)) + 200
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("README.txt", "Walls, taken in 2025.\n3 of them at night.\n"),
+        ("LICENSE", "Permission is granted to 1 person\n"),
+        ("manifest.csv", "file,source_repository,source_path\nimg_1.jpg,a/b,train/2.jpg\n"),
+        ("sources.tsv", "image\tlicense\turl\nimg_1.jpg\tCC0\thttps://example.org/img_1.jpg\n"),
+        ("Thumbs.db", "\0img_1.jpg"),
+        ("prices.csv", "paint,litres\nwhite,7\n"),
+        ("deep/img_3.jpg.md", "A wall."),
+    ],
+    ids=lambda value: value[:12],
+)
+def test_what_annotates_no_picture_leaves_them_negatives(tmp_path, file, text):
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_text(text)
+    Image.new("RGB", (60, 40)).save(tmp_path / "img_1.jpg")
+    assert found_in(tmp_path) == {"img_1.jpg": []}
 
 
 # --- the other formats
@@ -591,6 +885,12 @@ def test_annotations_that_are_not_understood_make_no_negatives(tmp_path, file):
         [{"numbers": [{"text": "42", "box": [5, 5, 1000, 1000]}]}],
         [{"text": "B", "boxes": [[5, 5, 13, 25], [15, 5, 23, 25]]}],
         [{"numbers": [{"text": "42", "box": [5, 5, 25, 25]}]}, {"numbers": []}],
+        [{"words": [], "numbers": [{"text": "42", "box": [5, 5, 25, 25]}]}],
+        [{"numbers": [{"text": "42", "box": [5, 5, 20, 20], "sure": "false"}]}],
+        [{"numbers": [{"text": "42", "box": [5, 5, 20, 20], "sure": None}]}],
+        [{"digits": "12A", "boxes": [[5, 5, 8, 20], [15, 5, 8, 20], [25, 5, 8, 20]]}],
+        [{"digits": "1-2", "boxes": [[5, 5, 8, 20], [15, 5, 8, 20], [25, 5, 8, 20]]}],
+        [{"digits": "", "boxes": []}],
     ],
     ids=lambda entries: json.dumps(entries)[:60],
 )
@@ -599,6 +899,108 @@ def test_annotated_that_cannot_be_trusted(tmp_path, entries):
     (tmp_path / "annotations.json").write_text(json.dumps([{"file": "a.png", **entry} for entry in entries]))
     pictures = open_source(tmp_path / "annotations.json", quiet=True)
     assert not pictures.records and {problem.image_id for problem in pictures.problems} == {"a.png"}
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason"),
+    [
+        ({}, "it has none of words, numbers, digits, text"),
+        ({"label": "7"}, "it has none of words, numbers, digits, text"),
+        ({"text": "7", "digits": "7"}, "it has digits and text"),
+        ({"text": 12}, "text must be a text, not 12"),
+        ({"text": None}, "text must be a text, not null"),
+        ({"text": "7"}, "boxes is missing"),
+        ({"text": "7", "boxes": 5}, "boxes must be a list, not 5"),
+        ({"text": "7", "boxes": [[1, 2, 3]]}, "a box must be four numbers, not [1, 2, 3]"),
+        ({"text": "7", "boxes": ["1234"]}, 'a box must be four numbers, not "1234"'),
+        ({"text": "7", "boxes": []}, "0 boxes for '7'"),
+        ({"text": "door", "boxes": [BOX]}, "1 box for 'door'"),
+        ({"digits": 12, "boxes": [BOX, BOX]}, "digits must be a text, not 12"),
+        ({"digits": [1, 2], "boxes": [BOX, BOX]}, "digits must be a text, not [1, 2]"),
+        ({"digits": "12", "boxes": [BOX]}, "1 box for '12'"),
+        ({"words": ["7"]}, 'words must be objects, not "7"'),
+        ({"words": [{"text": "7"}]}, "boxes is missing"),
+        ({"numbers": [{"text": 12, "box": BOX}]}, "text must be a text, not 12"),
+        ({"numbers": [{"text": "12"}]}, "box is missing"),
+        ({"numbers": [{"text": "12", "box": {"x": 1}}]}, 'a box must be four numbers, not {"x": 1}'),
+        ({"numbers": {str(i): i for i in range(99)}}, "numbers must be a list, not {"),
+    ],
+    ids=lambda value: json.dumps(value)[:60] if isinstance(value, dict) else "",
+)
+def test_what_is_wrong_with_an_entry_is_said(tmp_path, entry, reason):
+    coco(tmp_path)
+    (tmp_path / "annotations.json").write_text(json.dumps([{"file": "a.png", **entry}]))
+    ((name, why),) = open_source(tmp_path / "annotations.json", quiet=True).problems
+    assert name == "a.png" and why.startswith(f"malformed annotation ({reason}") and len(why) < 100
+
+
+@pytest.mark.parametrize("entry", [None, 7, "b.png", [], {}, {"text": "7"}, {"file": None}, {"file": 7}])
+@pytest.mark.parametrize("kind", ["annotations.json", "annotations.jsonl"])
+def test_one_bad_entry_spoils_no_other(tmp_path, entry, kind):
+    coco(tmp_path)
+    entries = [{"file": "a.png", "text": "7", "boxes": [[5, 5, 13, 25]]}, entry, {"file": "n.png", "numbers": []}]
+    lines = "\n".join(map(json.dumps, entries))
+    (tmp_path / kind).write_text(lines if kind.endswith("l") else json.dumps(entries))
+    pictures = open_source(tmp_path / kind, quiet=True)
+    assert [record.image_id for record in pictures.records] == ["a.png", "n.png"]
+    assert [problem.image_id for problem in pictures.problems] == ["entry 1"]
+
+
+@pytest.mark.parametrize("command", [["data", "convert", "--to", "coco"], ["data", "split"]])
+def test_letters_reach_no_file_that_has_none(tmp_path, command):
+    """What cannot be read back must not be written."""
+    coco(tmp_path)
+    boxes = [[5, 5, 8, 20], [15, 5, 8, 20], [25, 5, 8, 20]]
+    lines = [{"file": "a.png", "digits": "12A", "boxes": boxes}, {"file": "n.png", "digits": "123", "boxes": boxes}]
+    (tmp_path / "annotations.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    (tmp_path / "labels.json").unlink()
+    done = CliRunner().invoke(main, [*command, str(tmp_path), "--out", str(tmp_path / "out")])
+    assert done.exit_code == 0 and "a.png: malformed annotation (digits are '12A'" in done.stderr
+    parts = [open_source(file, quiet=True) for file in (tmp_path / "out").glob("*.json")]
+    assert [record.numbers for part in parts for record in part.records] == [("123",)]
+
+
+LINE = '{"file": "a.png", "text": "7", "boxes": [[5, 5, 13, 25]], "note": "NOTE"}\n'
+
+
+@pytest.mark.parametrize("mark", ["\u2028", "\u2029", "\x85"])
+def test_lines_of_json_end_where_json_says(tmp_path, mark):
+    coco(tmp_path)
+    text = LINE.replace("NOTE", mark) + LINE.replace("a.png", "n.png")
+    (tmp_path / "annotations.jsonl").write_text(text, encoding="utf-8")
+    assert found_in(tmp_path / "annotations.jsonl") == {"a.png": [7], "n.png": [7]}
+
+
+def test_lines_of_json_put_one_behind_the_other(tmp_path):
+    coco(tmp_path)
+    (tmp_path / "annotations.jsonl").write_text("\ufeff" + LINE + "\ufeff" + LINE.replace("a.png", "n.png"))
+    assert found_in(tmp_path / "annotations.jsonl") == {"a.png": [7], "n.png": [7]}
+
+
+@pytest.mark.parametrize("broken", ["{", '{"file": "b.png"', "\0", '{"file": "b", "file": "c"}', "[" * 9999])
+def test_the_line_that_is_no_json_is_named(tmp_path, broken):
+    coco(tmp_path)
+    (tmp_path / "annotations.jsonl").write_text(LINE + "\n" + broken)
+    with pytest.raises(DatasetError, match=r"annotations\.jsonl: line 3: not lines of JSON") as error:
+        open_source(tmp_path / "annotations.jsonl")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("rows", "line"),
+    [
+        ('a.png,"12\nn.png,13\nb.png,14"\nc.png,15\n', 4),
+        ('a.png,"12\nn.png,13\nb.png,14\n', 4),
+        ('"a.png,12\nn.png,13","14"\n', 3),
+        ('a.png,12,"five inches\nn.png,13,""', 3),
+        ('n.png,7\r\na.png,"1\r\n2"\r\n', 4),
+    ],
+)
+def test_rows_are_not_lost_in_a_quote(tmp_path, rows, line):
+    coco(tmp_path)
+    (tmp_path / "labels.csv").write_bytes(f"file,text,note\n{rows}".encode())
+    with pytest.raises(DatasetError, match=rf"labels\.csv: line {line}: its quotes go over several lines"):
+        open_source(tmp_path / "labels.csv")
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,24 @@ def test_plots_say_what_they_show(tmp_path):
     assert texts.count("numbers") == 2 and texts.count("digits") == 3 and texts.count("pictures") == 1
 
 
+@pytest.mark.parametrize(
+    ("records", "said"),
+    [
+        pytest.param([make_record("a", "a.png", (120, 80), LINE, [1, 4]), make_record("n", "n.png", (9, 9))],
+                     {"not known": 3}, id="YOLO"),
+        pytest.param([make_record("a", "a.png", (120, 80), numbers=["14"])], {"not known": 1, "no digit has a box": 3},
+                     id="crops"),
+        pytest.param([make_record("n", "n.png", (120, 80))], {"none": 5}, id="negatives"),
+        pytest.param([make_record("a", "a.png", (120, 80), LINE, [1, 4], ["14"])], {}, id="all known"),
+    ],
+)  # fmt: skip
+def test_plots_say_what_is_not_known(tmp_path, records, said):
+    Statistics.of(Pictures("some", records)).plot(tmp_path / "plots.svg", "some")
+    texts = re.findall("<!-- (.*?) -->", (tmp_path / "plots.svg").read_text())
+    counts = {text: texts.count(text) for text in ("not known", "no digit has a box", "none")}
+    assert {text: count for text, count in counts.items() if count} == said
+
+
 @pytest.mark.parametrize("title", ["a$b_\\foo$", "家番号", "two\nlines\x1b", "$", "x" * 400])
 def test_plots_are_titled_by_any_name(tmp_path, title, recwarn):
     Statistics.of(Pictures("none", [])).plot(tmp_path / "plots.png", title)

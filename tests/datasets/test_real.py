@@ -133,7 +133,7 @@ def test_lines_with_a_box_a_digit(tmp_path):
 
 
 def test_lines_that_are_no_json_are_refused(tmp_path):
-    with pytest.raises(DatasetError, match=r"annotations\.jsonl: not lines of JSON"):
+    with pytest.raises(DatasetError, match=r"annotations\.jsonl: line 2: not lines of JSON"):
         read_annotated(noted(tmp_path, "annotations.jsonl", "{}\n{"), quiet=True)
 
 

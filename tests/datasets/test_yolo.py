@@ -45,7 +45,6 @@ def test_where_labels_are(picture, labels):
 @pytest.mark.parametrize(
     ("labels", "digits"),
     [
-        (None, []),
         ("", []),
         ("\n  \n", []),
         ("4 0.5 0.5 0.2 0.5\n2 0.75 0.5 0.2 0.5", [4, 2]),
@@ -115,6 +114,13 @@ def test_a_malformed_line_leaves_its_picture_out(tmp_path, line, reason):
 def test_class_files_of_another_kind(tmp_path, files, message):
     with pytest.raises(DatasetError, match=message):
         read_yolo(folder_of(tmp_path, **files))
+
+
+@pytest.mark.parametrize("name", [NAME, "train/night/a.png"])
+def test_a_picture_without_labels_among_others_has_no_digits(tmp_path, name):
+    folder_of(tmp_path, None, name)
+    folder_of(tmp_path, "7 0.5 0.5 0.2 0.5", str(PurePosixPath(name).with_name("b.png")))
+    assert [record.labels.tolist() for record in read_yolo(tmp_path).records] == [[], [7]]
 
 
 def test_another_layout(tmp_path):

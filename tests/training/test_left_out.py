@@ -13,6 +13,7 @@ from digits.cli import main
 from digits.datasets.items import part_of
 from digits.nn.weights import load_weights
 from digits.training.data import load_sources
+from digits.training.left_out import LeftOut, sentences
 
 CONFIG = """
 kind = "recognizer"
@@ -60,6 +61,38 @@ def damaged(crops, tmp_path):
     lines = [f"{line.partition(',')[0]},12345678" if long in line else line for line in labels]
     (tmp_path / "crops" / "labels.csv").write_text("\n".join(lines))
     return {cut: "damaged", gone: "missing", long: "nothing that a recognizer can learn from"}, {watched: "damaged"}
+
+
+def test_reasons_are_counted():
+    reasons = {"a.png": "damaged", "b.png": "b.txt, line 3: there is no class 12", "c.png": "damaged",
+               "d.png": "d.txt, line 11: there is no class 7", "e.png": "damaged", "f.png": "is 3x4, annotated as 5x6",
+               "g.png": "its labels may be in 'g.txt' or 'G.txt'", "h.png": "picture missing"}  # fmt: skip
+    entries = [LeftOut("data.train.0 x", *each) for each in reasons.items()] + [LeftOut("y", "a.png", "damaged")]
+    assert sentences(entries) == [
+        "data.train.0 x: 8 left out, such as a.png (damaged, as 2 others), b.png (b.txt, line 3: there is no class 12, "
+        "as 1 other), f.png (is 3x4, annotated as 5x6), and 2 for other reasons",
+        "y: 1 left out, such as a.png (damaged)",
+    ]
+
+
+def test_a_run_needs_numbers_to_learn_from(damaged, tmp_path):
+    """Neither those that are damaged, nor those of which the reading is not known, are some."""
+    labels = tmp_path / "crops" / "labels.csv"
+    names = [line.partition(",")[0] for line in labels.read_text().splitlines()[1:]]
+    wanted = [name for name in names if part_of(name) == "train"]
+    for name in wanted:
+        if (tmp_path / "crops" / "images" / name).exists():
+            damage(tmp_path / "crops" / "images" / name)
+    wall = next(name for name in (f"wall-{i}.png" for i in range(99)) if part_of(name) == "train")
+    cv2.imwrite(str(tmp_path / "crops" / "images" / wall), np.zeros((40, 60, 3), np.uint8))
+    labels.write_text(labels.read_text() + f"\n{wall},\n")
+    (tmp_path / "run.toml").write_text(CONFIG.format(workers=0))
+    done = run(
+        "recognizer", "--config", tmp_path / "run.toml", "--set", f"data.root={tmp_path}", "--out", tmp_path / "r"
+    )
+    assert done.exit_code == 2 and "crops: no picture with a number is left to learn from" in done.stderr
+    assert f"{len(wanted)} left out, such as" in done.stderr and "others)" in done.stderr and "missing" in done.stderr
+    assert not (tmp_path / "r").exists()
 
 
 @pytest.mark.parametrize("workers", [0, 2])

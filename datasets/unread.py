@@ -1,0 +1,94 @@
+"""Files that seem to annotate pictures in a form that is not read: pictures beside them are no negatives.
+
+What is refused wrongly costs its user an option, and what is believed wrongly makes negatives of house numbers.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from digits.core.alphabet import DIGITS
+from digits.core.formats import SUFFIXES, is_picture_name
+from digits.datasets.crops import has_texts
+
+_FORMATS = (
+    *(".json", ".jsonl", ".ndjson", ".xml", ".yaml", ".yml", ".names", ".pbtxt", ".mat", ".pkl", ".pickle"),
+    *(".xls", ".xlsx", ".ods", ".parquet", ".feather", ".arrow", ".h5", ".hdf5", ".npy", ".npz"),
+    *(".tfrecord", ".tfrecords", ".record", ".mdb", ".sqlite"),
+)
+_TEXTS = (".csv", ".tsv", ".tab", ".txt", ".lst", ".list", ".dat", "")
+_HEAD = 2**20  # bytes: who annotates pictures names one of them that early
+LABEL_FOLDERS = ("labels", "annotations")  # what folders are called
+# of a table that says nothing of what its pictures show, such as where they come from
+_HARMLESS = re.compile(
+    r"(?:(?:file|image|picture|photo|original|source|repository|path|url|link|id|licen[cs]e|author|credit|date|year"
+    r"|sha256|sha1|md5|hash|size|width|height|bytes|split|part)(?:[ _-]?(?:name|path|url|id|repository))*)"
+)
+_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?"
+_BOX = re.compile(rf"\s*(?:{_NUMBER}[,;\s]+){{3}}{_NUMBER}", re.IGNORECASE)  # a line that begins with four numbers
+_PICTURE = re.compile(
+    rf"[^\n,;\t|\"'<>=:/\\]*(?:{'|'.join(map(re.escape, sorted(SUFFIXES, key=len, reverse=True)))})(?![a-z0-9])",
+    re.IGNORECASE,
+)
+_CLASS_FOLDERS = (*DIGITS, "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+
+
+class PictureNames:
+    """What the pictures of a folder are called, in small letters."""
+
+    def __init__(self, pictures: Iterable[Path]):
+        names = [path.name.lower() for path in pictures]
+        self._stems = {name.rpartition(".")[0] or name for name in names}
+        self._all = {*names, *self._stems}
+
+    def annotated_by(self, file: Path) -> bool:
+        """Whether a file that is no picture seems to say what one of the pictures, or others, show."""
+        suffix = file.suffix.lower()
+        if suffix in _FORMATS:
+            return True
+        if suffix not in _TEXTS or is_picture_name(file.name):
+            return False
+        if suffix == ".txt" and (file.parent.name.lower() in LABEL_FOLDERS or self._in_name(file.stem.lower())):
+            return True
+        return has_texts(file) or self._in_text(_text(file))
+
+    def _in_name(self, name: str) -> bool:
+        """Whether a name holds that of a picture, as gt_img_1 holds img_1."""
+        parts = re.split(r"([^a-z0-9]+)", name)
+        spans = {"".join(parts[i:j]) for i in range(0, len(parts), 2) for j in range(i + 1, len(parts) + 1, 2)}
+        return bool(spans & self._all)
+
+    def _in_text(self, text: str) -> bool:
+        lines = [line for line in text.split("\n") if line.strip()]
+        if not lines:
+            return False
+        columns = [cell.strip(" \"'").lower() for cell in re.split(r"[,;\t]", lines[0])]
+        if all(map(_HARMLESS.fullmatch, columns)):
+            return False
+        first = [re.split(r"[,;|\s]", line.strip().strip("\"'"), maxsplit=1)[0].strip("\"'").lower() for line in lines]
+        begun = sum(cell in self._stems for cell in first)
+        if _BOX.match(lines[0]) or begun > 1 or begun == len(lines):
+            return True
+        named = (match.strip().lower() for match in _PICTURE.findall(text))
+        return any(name in self._all or name.split()[-1] in self._all for name in named)
+
+
+def _text(file: Path) -> str:
+    """How a file begins, whatever its encoding; nothing if it cannot be read, or is no text."""
+    try:
+        with file.open("rb") as stream:
+            data = stream.read(_HEAD)
+    except OSError:
+        return ""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16", "replace")
+    return "" if b"\0" in data else data.decode("utf-8-sig", "replace").replace("\r", "\n")
+
+
+def class_folder(folder: Path, pictures: Iterable[Path]) -> Path | None:
+    """A folder below `folder` that is called after a digit and holds some of its pictures; None if there is none."""
+    within = (path.parent for path in pictures if path.parent != folder)
+    return next((parent for parent in within if parent.name.lower() in _CLASS_FOLDERS), None)
