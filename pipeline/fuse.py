@@ -92,11 +92,12 @@ def _check_number(name: str, value: float, least: float, most: float) -> None:
         raise ValueError(f"{name}: a number from {least} to {most} expected, got {reprlib.repr(value)}")
 
 
-def fuse(close: Transcription, evidence: np.ndarray, fusion: Fusion) -> Transcription:
+def fuse(close: Transcription, with_room: Transcription, evidence: np.ndarray, fusion: Fusion) -> Transcription:
     """The recogniser's reading, updated by what the detector saw: a product of experts.
 
     evidence: (N, 10) detector scores of every digit at each place. The detector's count raises its own length; where
-    that length is assumed, its classes weigh on each digit.
+    that length is assumed, its classes weigh on each digit. The letter behind the digits is read with room, since the
+    detector finds digits alone.
     """
     n = len(evidence)
     length, positions = close.distribution.length.copy(), close.distribution.positions.copy()
@@ -108,7 +109,7 @@ def fuse(close: Transcription, evidence: np.ndarray, fusion: Fusion) -> Transcri
         belief = np.exp(length[n])
         positions[:n] += fusion.digit_weight * belief * opinion
         positions -= np.logaddexp.reduce(positions, axis=1, keepdims=True)
-    return Transcription.of(Distribution(length, positions, close.distribution.suffix), close.flags)
+    return Transcription.of(Distribution(length, positions, with_room.distribution.suffix), close.flags)
 
 
 def features(seen: Sequence[TranscribedRegion], fused: Sequence[Transcription]) -> np.ndarray:

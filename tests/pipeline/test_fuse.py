@@ -48,32 +48,32 @@ FUSION = Fusion(digit_weight=0.6, length_weight=1.5)
 
 def test_agreement_raises_confidence():
     alone = opinion("42")
-    fused = fuse(alone, evidence("42"), FUSION)
+    fused = fuse(alone, alone, evidence("42"), FUSION)
     assert fused.text == "42" and fused.confidence > alone.confidence
 
 
 def test_a_doubtful_digit_is_settled_by_the_detector():
     alone = opinion("17", sure=0.9)
     alone.distribution.positions[1] = np.log([0.02, 0.46, 0.02, 0.02, 0.02, 0.02, 0.02, 0.38, 0.02, 0.02])
-    assert fuse(alone, evidence("17"), Fusion(digit_weight=0, length_weight=0)).text == "11"
-    assert fuse(alone, evidence("17"), FUSION).text == "17"
+    assert fuse(alone, alone, evidence("17"), Fusion(digit_weight=0, length_weight=0)).text == "11"
+    assert fuse(alone, alone, evidence("17"), FUSION).text == "17"
 
 
 def test_a_doubtful_length_is_settled_by_the_detector():
     alone = opinion("261", sure=0.9)
     alone.distribution.length[:] = np.log(np.array([0.01, 0.01, 0.43, 0.52, 0.01, 0.01, 0.01]))
-    assert fuse(alone, evidence("26"), FUSION).text == "26"
+    assert fuse(alone, alone, evidence("26"), FUSION).text == "26"
 
 
 def test_a_sure_recogniser_is_not_overruled():
-    assert fuse(opinion("261", sure=0.999), evidence("26"), FUSION).text == "261"
-    assert fuse(opinion("", sure=0.999), evidence("0"), FUSION).text == ""
+    assert fuse(opinion("261", sure=0.999), opinion("261", sure=0.999), evidence("26"), FUSION).text == "261"
+    assert fuse(opinion("", sure=0.999), opinion("", sure=0.999), evidence("0"), FUSION).text == ""
 
 
 def test_results_are_distributions_and_inputs_stay():
     alone = opinion("305")
     before = alone.distribution.length.copy(), alone.distribution.positions.copy()
-    fused = fuse(alone, evidence("305"), FUSION)
+    fused = fuse(alone, alone, evidence("305"), FUSION)
     assert np.exp(fused.distribution.length).sum() == pytest.approx(1)
     assert np.exp(fused.distribution.positions).sum(1) == pytest.approx(np.ones(6))
     assert (alone.distribution.length == before[0]).all() and (alone.distribution.positions == before[1]).all()
@@ -81,7 +81,7 @@ def test_results_are_distributions_and_inputs_stay():
 
 def test_without_weight_the_recogniser_speaks_alone():
     alone = opinion("305")
-    fused = fuse(alone, evidence("999"), Fusion(digit_weight=0, length_weight=0))
+    fused = fuse(alone, alone, evidence("999"), Fusion(digit_weight=0, length_weight=0))
     assert alike(fused, alone)
 
 
@@ -90,7 +90,7 @@ def test_the_detectors_count_and_classes_weigh_as_much_as_told(text):
     """Log odds of lengths and of digits move by the weights; digits as far as that length is believed in."""
     alone, seen, n = opinion("305", 0.7), evidence(text), len(text)
     seen[:, 8] = 0.3
-    fused = fuse(alone, seen, FUSION)
+    fused = fuse(alone, alone, seen, FUSION)
     others = np.arange(7) != n
     before, after = alone.distribution.length, fused.distribution.length
     gained = (after[n] - after) - (before[n] - before)
@@ -105,7 +105,7 @@ def test_the_detectors_count_and_classes_weigh_as_much_as_told(text):
 @pytest.mark.parametrize("count", [0, 7, 9])
 def test_a_count_that_no_number_has_changes_nothing(count):
     alone = opinion("305")
-    fused = fuse(alone, evidence("1" * count).reshape(-1, 10), FUSION)
+    fused = fuse(alone, alone, evidence("1" * count).reshape(-1, 10), FUSION)
     assert alike(fused, alone)
 
 
