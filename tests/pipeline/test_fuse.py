@@ -9,6 +9,7 @@ from digits import Distribution, WeightsError
 from digits.pipeline.fuse import FEATURES, Fusion, TranscribedRegion, confidence, features, fuse, same_place
 from digits.pipeline.merge import NumberRegion
 from digits.recognizer import Transcription
+from digits.recognizer.heads import FLAGS, SUFFIXES
 
 
 def opinion(text: str, sure: float = 0.6, length: int | None = None) -> Transcription:
@@ -318,3 +319,22 @@ def test_a_calibration_may_come_out_of_a_pipe(tmp_path):
     writer.start()
     assert Fusion.load(path) == Fusion(**SOUND)
     writer.join()
+
+
+def test_heads_for_letters_give_features():
+    length, digit = np.log([0.01, 0.01, 0.98]), np.log(np.full((2, 10), 0.01) + 0.9 * np.eye(10)[[4, 2]])
+    suffix = np.log(np.where(np.array(SUFFIXES) == "C", 0.73, 0.01))
+    flags = dict.fromkeys(FLAGS, 0.1) | {"right": 0.9, "slash": 0.8}
+    plain = Transcription.of(Distribution(length, digit))
+    lettered = Transcription.of(Distribution(length, digit, suffix), flags)
+    place = region(evidence("42"))
+    for with_room, expected in {
+        plain: {"suffix": 0, "ends": 0, "letters": 0, "mark": 0, "turned": 0},
+        lettered: {"suffix": np.log(73 / 27), "ends": np.log(9), "letters": -np.log(9), "mark": np.log(4),
+                   "turned": -np.log(9)},
+    }.items():  # fmt: skip
+        seen = TranscribedRegion(place, plain, with_room)
+        fused = fuse(plain, with_room, place.evidence, FUSION)
+        assert fused.text == ("42" if with_room is plain else "42C")
+        row = dict(zip(FEATURES, features([seen], [fused])[0], strict=True))
+        assert {name: row[name] for name in expected} == pytest.approx(expected, abs=1e-6)

@@ -13,7 +13,7 @@ from PIL import Image
 
 import digits
 from digits import Detections, Distribution, ImageError, Reader, Transcription
-from digits.pipeline.fuse import Fusion
+from digits.pipeline.fuse import FEATURES, Fusion
 from digits.recognizer.decode import log_softmax
 
 
@@ -320,7 +320,7 @@ def test_observations_are_all_that_was_seen():
     scores = [each.region.score for each in observations[len(kept) :]]
     assert scores == sorted(scores, reverse=True)
     for each in observations:
-        assert each.features.shape == (8,) and 0 < each.confidence < 1
+        assert each.features.shape == (len(FEATURES),) and 0 < each.confidence < 1
         assert each.fused.text == each.close.text == each.with_room.text
         if each.reading:
             assert (each.reading.text, each.reading.confidence) == (each.fused.text, each.confidence)
