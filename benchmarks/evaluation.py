@@ -32,9 +32,9 @@ def made_up(count: int) -> list[Record]:
     records = []
     for i in range(count):
         length = 0 if i % 5 == 0 else int(rng.integers(1, 6))
-        tall = rng.uniform(12, 80)
-        left, top = rng.uniform(0, SIZE[0] - length * tall * 0.6), rng.uniform(0, SIZE[1] - tall)
-        boxes = [[left + k * 0.6 * tall, top, left + (k * 0.6 + 0.5) * tall, top + tall] for k in range(length)]
+        height = rng.uniform(12, 80)
+        left, top = rng.uniform(0, SIZE[0] - length * height * 0.6), rng.uniform(0, SIZE[1] - height)
+        boxes = [[left + k * 0.6 * height, top, left + (k * 0.6 + 0.5) * height, top + height] for k in range(length)]
         labels = rng.integers(0, 10, length).tolist()
         numbers = ["".join(map(str, labels))] if length else []
         picture = Path("numbered.png" if numbers else "bare.png")  # what shows digits is no negative under another id

@@ -1,5 +1,5 @@
-"""What readers are measured on: whole photographs, and those without a number that neither training nor calibration
-saw.
+"""The pictures that readers are measured on: whole photographs, and the test part of those without a number, which
+neither training nor calibration saw.
 """
 
 from __future__ import annotations
@@ -8,18 +8,39 @@ import json
 import zlib
 from pathlib import Path
 
-from digits.datasets.pictures import read_negatives
+from digits.core.alphabet import digits_of
+from digits.datasets.pictures import Record, make_record, read_negatives
+from digits.datasets.real import split_evenly
 
 NEGATIVES = 200
 
 
 def photographs(folder: Path) -> list[dict]:
-    """The records of `wild/`, their numbers of digits alone: a letter behind one (502C) is asked of no reader."""
+    """The entries of `wild/`, with the digits of their numbers: no reader is asked for the letter of 502C."""
     records = json.loads((folder / "annotations.json").read_text())
     for record in records:
         for number in record["numbers"]:
-            number["text"] = "".join(char for char in number["text"] if char.isdigit())
+            number["text"] = digits_of(number["text"])
     return records
+
+
+def records(folder: Path) -> list[Record]:
+    """The same as records, for `digits.evaluation`."""
+    made = []
+    for entry in photographs(folder):
+        numbers = [(number["text"], split_evenly(number["text"], number["box"])) for number in entry["numbers"]]
+        made.append(
+            make_record(
+                entry["file"],
+                folder / "images" / entry["file"],
+                (0, 0),
+                [box for _, boxes in numbers for box in boxes],
+                [int(digit) for text, _ in numbers for digit in text],
+                [text for text, _ in numbers],
+                shared_out=True,
+            )
+        )
+    return made
 
 
 def unseen(folder: Path) -> list[Path]:
@@ -28,8 +49,8 @@ def unseen(folder: Path) -> list[Path]:
 
 
 def negatives(data: Path) -> list[Path]:
-    """Streets, walls and doors, NEGATIVES of them."""
-    # in the order of a hash: the names are sorted by where the pictures came from
+    """NEGATIVES photographs of streets, walls and doors."""
+    # ordered by a hash, because names are grouped by the origin of the pictures
     return sorted(unseen(data / "negatives"), key=lambda path: zlib.crc32(path.name.encode()))[:NEGATIVES]
 
 

@@ -44,12 +44,12 @@ def filling(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)[:height, :width].copy()
 
 
-def put(rng: np.random.Generator, canvas: np.ndarray, photo: np.ndarray, number: dict, tall: float) -> None:
-    """Draw a photograph somewhere into a larger picture, so that the digits of its number are `tall` pixels high.
+def put(rng: np.random.Generator, canvas: np.ndarray, photo: np.ndarray, number: dict, pixels: float) -> None:
+    """Draw a photograph somewhere into a larger picture, so that the digits of its number are `pixels` high.
 
     Of a photograph that is too large for it then, the part around the number is drawn.
     """
-    scale = tall / digit_height(number)
+    scale = pixels / digit_height(number)
     cut = []
     for start, end, whole, room in zip(
         *np.reshape(number["box"], (2, 2)), photo.shape[1::-1], canvas.shape[1::-1], strict=True

@@ -1,10 +1,10 @@
-"""Prints the first table of README.md here and the figures of MODEL_CARD.md, measured on the real data in one run.
+"""Measures on real data, in one run, and prints the first table of README.md here and the figures of MODEL_CARD.md.
 
     python benchmarks/measure.py --data DATA
 
 DATA needs wild/ (annotations.json, images/), svhn_test_grey/ (labels.csv, images/), negatives/ and
-icdar2003/text_without_digits/. The first two are only ever measured on; of the others, the test part is used, which
-neither training nor calibration saw.
+icdar2003/text_without_digits/. The first two are used for measuring only; of the others, the test part is used, which
+neither training nor calibration saw. Whole photographs are scored as `digits evaluate pipeline` scores them.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ from rich.progress import track
 
 import digits
 from digits.core.backend import BACKENDS, resolve_backend
-from digits.core.boxes import is_stacked
-from digits.datasets.pictures import list_pictures
-from digits.datasets.real import split_evenly
-from digits.metrics import coverage_at_accuracy, judge, precision_recall_f1
+from digits.datasets.pictures import Record, list_pictures
+from digits.evaluation import pipeline
+from digits.evaluation.predictions import PipelineAnswer
+from digits.evaluation.run import read_photographs
+from digits.metrics import coverage_at_accuracy
 from digits.pipeline.fuse import Fusion
 
 PROGRESS = Console(stderr=True)
@@ -35,38 +36,30 @@ PROGRESS = Console(stderr=True)
 
 def wild(reader: digits.Reader, folder: Path, failures: Path | None) -> dict[str, str]:
     """First readings and end-to-end precision and recall on whole photographs."""
-    records = held_out.photographs(folder)
-    first = vertical = stacked = answered = read = read_right = found = numbers = 0
-    paths = [folder / "images" / record["file"] for record in records]
-    scenes = reader.read_all(paths, skip_errors=True)
-    for record, path in track(list(zip(records, paths, strict=True)), "wild", console=PROGRESS):
-        scene = next(scenes)
-        truths = record["numbers"]
-        numbers += len(truths)
-        if isinstance(scene, digits.ImageError):
-            continue
-        answered += 1
-        right = scene.text in [t["text"] for t in truths]
-        first += right
-        tall = any(is_stacked(split_evenly(t["text"], t["box"])) for t in truths)
-        stacked += tall
-        vertical += tall and right
-        sure = [r for r in scene.readings if r.status == "read"]
-        read += len(sure)
-        texts, told = [t["text"] for t in truths], [r.text for r in sure]
-        read_right += sum(text in texts for text in told)
-        found += judge(texts, [t["box"] for t in truths], told, [r.box for r in sure]).numbers.count("right")
-        if failures and not right:
-            said = scene.text or "none"
-            scene.render().convert("RGB").save(failures / f"{path.stem}_is_{truths[0]['text']}_said_{said}.jpg")
-    _, _, f1 = precision_recall_f1(found, read, numbers)
+    records = held_out.records(folder)
+    found = track(read_photographs(reader, records), "wild", len(records), console=PROGRESS)
+    answers = {fields["image_id"]: PipelineAnswer.model_validate(fields) for fields in found}
+    measures = pipeline.score(records, answers, []).measures
+    right = {record.image_id: pipeline.first_right(record, answers[record.image_id]) for record in records}
+    stacked = [right[r.image_id] for r in records if any(number.stacked for number in pipeline.numbers_of(r))]
+    read = [reading.text in r.numbers for r in records for reading in pipeline.accepted(answers[r.image_id])]
+    if failures:
+        save_failures(reader, [record for record in records if not right[record.image_id]], failures)
     return {
-        "wild: photographs answered": f"{answered} of {len(records)}",
-        "wild: first reading right": f"{first} of {len(records)}",
-        "wild: ... of the stacked ones": f"{vertical} of {stacked}",
-        "wild: readings with status read that are right": f"{read_right} of {read}",
-        "wild: end-to-end F1 (text, IoU 0.5, read)": f"{f1:.3f}",
+        "wild: photographs answered": f"{len(records) - measures['photographs']['not opened']} of {len(records)}",
+        "wild: first reading right": f"{sum(right.values())} of {len(records)}",
+        "wild: ... of the stacked ones": f"{sum(stacked)} of {len(stacked)}",
+        "wild: readings with status read that are right": f"{sum(read)} of {len(read)}",
+        "wild: end-to-end F1 (text, IoU 0.5, read)": f"{measures['end_to_end']['read']['f1']:.3f}",
     }
+
+
+def save_failures(reader: digits.Reader, records: list[Record], folder: Path) -> None:
+    """Save photographs with their readings drawn on them; those that cannot be opened are left out."""
+    for record, scene in zip(records, reader.read_all((r.path for r in records), skip_errors=True), strict=True):
+        if isinstance(scene, digits.Scene):
+            name = f"{record.path.stem}_is_{record.numbers[0]}_read_{scene.text or 'none'}.jpg"
+            scene.render().convert("RGB").save(folder / name)
 
 
 def grey(reader: digits.Reader, folder: Path) -> dict[str, str]:

@@ -21,24 +21,24 @@ from digits.core.errors import DigitsError, reason
 from digits.core.resources import shipped, weights_header
 from digits.core.text import printable
 
-logging.getLogger("digits").addHandler(logging.NullHandler())  # commands list what was left out themselves
+logging.getLogger("digits").addHandler(logging.NullHandler())  # commands report left out entries themselves
 
 _KINDS = "detector", "recognizer"
 _TERMS = "terms: code Apache-2.0; weights for research and non-commercial use only, see the project's MODEL_CARD.md"
 
 
 class _Digits(click.Group):
-    """Ends every command as documented: errors on one line and code 2, as with bad usage, and 130 after Ctrl-C.
+    """Gives all commands the documented exit codes: 2 for errors, printed on one line, and 130 after Ctrl-C.
 
-    So it does where a package is missing: the plain install reads and no more. A command that needs another extra than
-    "train" names it in `ctx.meta["extra"]`.
+    A missing package is such an error: the plain install can only read. A command that needs another extra than "train"
+    names it in `ctx.meta["extra"]`.
     """
 
     def main(self, *arguments: Any, **options: Any) -> Any:
         prepare_streams()
         try:
             return super().main(*arguments, **options)
-        except Exception:  # a fault of ours; Python's code 1 would say that there is no number
+        except Exception:  # a bug; Python's exit code 1 would mean that there is no number
             traceback.print_exc()
             sys.exit(2)
 
@@ -50,7 +50,7 @@ class _Digits(click.Group):
             raise
         except DigitsError as error:
             raise failure(str(error)) from error
-        except OSError as error:  # a full disk, a folder that is not ours: nothing that a traceback would help with
+        except OSError as error:  # a full disk, missing permissions: a traceback would not help
             raise failure(f"{error.filename}: {reason(error)}" if error.filename else reason(error)) from error
         except MemoryError:
             raise failure("not enough memory") from None

@@ -1,4 +1,4 @@
-"""`python -m digits.cli`, for launchers that start modules, as torchrun does."""
+"""`python -m digits.cli`, for launchers that start modules, such as torchrun."""
 
 from digits.cli import main
 

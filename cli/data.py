@@ -1,4 +1,4 @@
-"""`digits data`: brings examples in, makes more, and looks at them."""
+"""`digits data`: downloads, draws, converts and shows annotated pictures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from digits.cli.output import INTERRUPTED, failure
 from digits.cli.sources import list_problems, open_pictures, source_options
 from digits.core.text import plural, printable
 
-_BACKGROUND_BYTES = 2_000_000_000  # they are held in memory
+_BACKGROUND_BYTES = 2_000_000_000  # memory for backgrounds
 
 _quiet = click.option("--quiet", is_flag=True, help="No progress bar, no notes on stderr.")
 _out_folder = click.option(
@@ -24,7 +24,7 @@ _out_folder = click.option(
 
 @click.group()
 def data() -> None:
-    """Read, convert, split, draw and look at annotated pictures.
+    """Read, convert, split, draw and show annotated pictures.
 
     \b
     A SOURCE is
@@ -34,7 +34,7 @@ def data() -> None:
       a YOLO folder (images/ and labels/)
       a folder of crops with labels.csv (file,text), or the .csv
       a folder with annotations.json and images/, as this project's own data
-      a folder of pictures, taken for negatives
+      a folder of pictures, which are taken as negatives
     """
 
 
@@ -52,10 +52,12 @@ def data() -> None:
     show_default=True,
     help="May be given several times; extra has 202,353 pictures, 2 GB.",
 )
-@click.option("--url", metavar="URL", help="Another place that has the archives. [default: the official one]")
+@click.option("--url", metavar="URL", help="Another location of the archives. [default: the official one]")
 @_quiet
 def download(name, out, parts, url, quiet):
-    """Fetch a public data set, going on where it broke off.
+    """Download a public data set.
+
+    Called again, an interrupted download continues.
 
     \b
     Example:
@@ -76,16 +78,16 @@ def download(name, out, parts, url, quiet):
     "--backgrounds",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Photographs without numbers to hang them in. [default: walls drawn from nothing]",
+    help="Photographs without numbers, as backgrounds. [default: drawn walls]",
 )
 @click.option("--fonts", type=click.Path(path_type=Path), metavar="DIR", help="[default: those of the system]")
 @click.option("--layout", type=click.Path(path_type=Path), metavar="FILE",
-              help="What real numbers measure, see digits data layout. [default: SVHN's]")  # fmt: skip
+              help="Statistics of real numbers, see digits data layout. [default: SVHN's]")  # fmt: skip
 @click.option("--size", type=(click.IntRange(64), click.IntRange(64)), default=(640, 480), show_default=True,
               metavar="W H", help="Of scenes, pixels.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--workers", type=click.IntRange(0), default=1, show_default=True,
-              help="Processes that draw; they do not change what is drawn.")  # fmt: skip
+              help="Number of processes; the pictures do not depend on it.")  # fmt: skip
 @_quiet
 def synthesize(kind, count, out, backgrounds, fonts, layout, size, seed, workers, quiet):
     """Draw house numbers, as scenes or as crops.
@@ -108,7 +110,7 @@ def synthesize(kind, count, out, backgrounds, fonts, layout, size, seed, workers
     from digits.datasets.synthesis.fonts import load_typefaces
     from digits.datasets.synthesis.layout import Layout, svhn_layout
 
-    # a process each core is the way to use them all; and OpenCV's threads would not outlive the fork of a worker
+    # worker processes use the cores; and OpenCV's threads do not exist in forked workers
     cv2.setNumThreads(1)
     check_unused(out)
     with Console(stderr=True, quiet=quiet).status("opening fonts and backgrounds"):
@@ -154,10 +156,10 @@ def _backgrounds(folder: Path | None, long_side: int, seed: int, quiet: bool) ->
 @data.command()
 @source_options
 @click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), default="stats.png", show_default=True,
-              metavar="FILE", help="Where the plots go: .png, .svg or .pdf.")  # fmt: skip
+              metavar="FILE", help="File for the plots: .png, .svg or .pdf.")  # fmt: skip
 @_quiet
 def stats(source, format_, images, annotations_only, plot, quiet):
-    """Count what is in a SOURCE: a table on stdout, plots in a file.
+    """Print statistics of a SOURCE, and save plots of them.
 
     \b
     Example:
@@ -182,9 +184,11 @@ def stats(source, format_, images, annotations_only, plot, quiet):
 @source_options
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), default="preview.png", show_default=True,
               metavar="FILE")  # fmt: skip
-@click.option("--count", type=click.IntRange(1), default=48, show_default=True, metavar="N", help="Of pictures.")
-@click.option("--height", type=click.IntRange(16, 2000), default=160, show_default=True, help="Of each, pixels.")
-@click.option("--seed", type=click.IntRange(0), help="Which pictures. [default: spread evenly]")
+@click.option("--count", type=click.IntRange(1), default=48, show_default=True, metavar="N", help="Number of pictures.")
+@click.option(
+    "--height", type=click.IntRange(16, 2000), default=160, show_default=True, help="Height of each picture, pixels."
+)
+@click.option("--seed", type=click.IntRange(0), help="Seed to choose pictures at random. [default: evenly spread]")
 @_quiet
 def preview(source, format_, images, annotations_only, out, count, height, seed, quiet):
     """Save a contact sheet of a SOURCE, with boxes and labels.
@@ -196,7 +200,7 @@ def preview(source, format_, images, annotations_only, out, count, height, seed,
     import numpy as np
 
     from digits.core.errors import DatasetError
-    from digits.core.progress import shown
+    from digits.core.progress import progress
     from digits.datasets.contact import contact_sheet
     from digits.datasets.files import write_picture
 
@@ -210,7 +214,7 @@ def preview(source, format_, images, annotations_only, out, count, height, seed,
         chosen = np.linspace(0, len(pictures) - 1, count).astype(int)
     else:
         chosen = np.random.default_rng(seed).choice(len(pictures), count, replace=False)
-    samples = pictures.readable(shown(chosen.tolist(), "opening", count, quiet))
+    samples = pictures.readable(progress(chosen.tolist(), "opening", count, quiet))
     write_picture(out, contact_sheet(samples, height))
     click.echo(out)
     if not quiet:
@@ -227,8 +231,8 @@ def convert(source, format_, images, annotations_only, to, out, quiet):
 
     \b
     coco   images/ and instances.json; keeps everything
-    yolo   images/, labels/ and data.yaml; loses which digits make a number
-    crops  every number cut out, and labels.csv; loses the boxes
+    yolo   images/, labels/ and data.yaml; loses which digits belong to one number
+    crops  a crop of every number, and labels.csv; loses the boxes
 
     \b
     Example:
@@ -248,7 +252,7 @@ def convert(source, format_, images, annotations_only, to, out, quiet):
 @data.command()
 @source_options
 @click.option("--by", type=click.Choice(["id", "number"]), default="id", show_default=True,
-              help="What must not be torn apart: a picture, or all pictures of one number.")  # fmt: skip
+              help="What is never split: a picture, or all pictures of one number.")  # fmt: skip
 @_out_folder
 @_quiet
 def split(source, format_, images, annotations_only, by, out, quiet):
@@ -277,9 +281,9 @@ def split(source, format_, images, annotations_only, by, out, quiet):
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, metavar="FILE")
 @_quiet
 def layout(source, format_, images, annotations_only, out, quiet):
-    """Measure how the numbers of a SOURCE are laid out.
+    """Measure the layout of the numbers of a SOURCE.
 
-    digits data synthesize --layout draws numbers that are laid out so.
+    digits data synthesize --layout draws numbers with this layout.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""`digits evaluate`: measures models, compares them, and answers blind test sets."""
+"""`digits evaluate`: evaluates models, compares them, and predicts blind test sets."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _threads = click.option(
 
 
 def _chain(command):
-    """The options that say what reads whole photographs."""
+    """The options with the weights and the calibration of the whole chain."""
     for option in (
         click.option("--calibration", type=_FILE, metavar="FILE", help=f"Of these weights. {_SHIPS}"),
         click.option("--recognizer", type=_FILE, metavar="FILE", help=f"Weights. {_SHIPS}"),
@@ -36,12 +36,12 @@ def _chain(command):
 
 
 def _measured(command):
-    """What every evaluation takes: what to measure on, and where the report goes."""
+    """The options of every evaluation: its data, and the folder of the report."""
     for option in (
         _quiet,
-        click.option("--out", type=_DIR, required=True, metavar="REPORT", help="Folder, new or to go on with."),
-        click.option("--predictions", type=_FILE, metavar="FILE", help="Score these answers, and run no model."),
-        click.option("--limit", type=click.IntRange(1), metavar="N", help="So many pictures, evenly spread."),
+        click.option("--out", type=_DIR, required=True, metavar="REPORT", help="Folder, new or to be continued."),
+        click.option("--predictions", type=_FILE, metavar="FILE", help="Score these predictions instead of a model."),
+        click.option("--limit", type=click.IntRange(1), metavar="N", help="Number of pictures, evenly spread."),
         click.option("--part", type=click.Choice(["train", "validation", "test", "all"]), default="all",
                      show_default=True, help="Of the pictures, by the hash of their ids."),
         source_options,
@@ -52,14 +52,14 @@ def _measured(command):
 
 _threshold_from = click.option(
     "--threshold-from", "thresholds", multiple=True, type=_DIR, metavar="REPORT",
-    help="Also cover with the threshold that this report, on validation data, has chosen for 98 % accuracy.",
+    help="Also apply the threshold for 98 % accuracy of this report, on validation data.",
 )  # fmt: skip
 
 
 def _report(
     kind, load, weights, source, format_, images, annotations_only, part, limit, predictions, out, quiet, thresholds=()
 ):
-    """Evaluate what `load` loads, by the files `weights` where they are given, or the predictions."""
+    """Evaluate the model that `load` returns, or the predictions. weights: the files given for the model, or None."""
     from digits.evaluation.evaluate import evaluate, measurable, threshold_of
 
     if annotations_only and not predictions:
@@ -73,7 +73,7 @@ def _report(
     if not quiet:
         list_problems(pictures)
     for report in thresholds:
-        threshold_of(report, kind)  # said before the models are loaded
+        threshold_of(report, kind)  # its errors come before the models are loaded
     result = evaluate(kind, pictures, out, predictions or load(), thresholds_of=thresholds, quiet=quiet)
     click.echo(out / "report.html")
     if result.unopened and not quiet:
@@ -100,8 +100,8 @@ def _load_reader(detector, recognizer, calibration, device, threads):
 def evaluate() -> None:
     """Measure detector, recogniser or the whole chain; compare two.
 
-    A report is a folder: report.html opens from disk, report.md and report.json say the same, predictions.jsonl holds
-    every answer. An evaluation that was interrupted goes on when it is called again.
+    A report is a folder: report.html opens from disk, report.md and report.json have the same content,
+    predictions.jsonl contains all predictions. An interrupted evaluation goes on when it is called again.
 
     \b
       digits evaluate pipeline DATA/wild --out reports/wild
@@ -117,11 +117,11 @@ def evaluate() -> None:
 @_device
 @_threads
 def detector(weights, device, threads, **measured):
-    """Measure how digits are found.
+    """Evaluate a detector of digits.
 
     COCO average precision, recall of proposals and number regions, false alarms.
 
-    SOURCE holds pictures with digit boxes, and negatives if there are some: see digits data.
+    SOURCE has pictures with digit boxes, and possibly negatives: see digits data.
 
     \b
     Examples:
@@ -146,11 +146,11 @@ def detector(weights, device, threads, **measured):
 @_device
 @_threads
 def recognizer(weights, device, threads, **measured):
-    """Measure how numbers are read that are already cut out.
+    """Evaluate a recogniser on cropped numbers.
 
     Exact, length and digit accuracy, coverage, calibration.
 
-    SOURCE holds crops, or pictures with digit boxes, from which numbers are cut as the reader would.
+    SOURCE has crops, or pictures with digit boxes, from which numbers are cropped as by the reader.
 
     \b
     Examples:
@@ -175,11 +175,11 @@ def recognizer(weights, device, threads, **measured):
 @_device
 @_threads
 def pipeline(detector, recognizer, calibration, device, threads, **measured):
-    """Measure the whole chain, from photograph to number.
+    """Evaluate the whole chain, from photograph to number.
 
-    What is right, misread, missed and made up.
+    Right, misread, missed and invented numbers.
 
-    SOURCE holds photographs with numbers and their boxes, or without any.
+    SOURCE has photographs with numbers and their boxes, or without numbers.
 
     \b
     Examples:
@@ -200,16 +200,16 @@ def pipeline(detector, recognizer, calibration, device, threads, **measured):
 @click.argument("a", type=_DIR)
 @click.argument("b", type=_DIR)
 @click.option("--margin", default=0.01, show_default=True, type=SHARE,
-              help="Differences up to this make no odds.")  # fmt: skip
+              help="Differences up to this count as equivalent.")  # fmt: skip
 @click.option("--rounds", default=2000, show_default=True, type=click.IntRange(100), help="Of the bootstrap.")
 @click.option("--seed", default=0, show_default=True, help="Of the bootstrap.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a figure, a line each.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per figure and line.")
 @_quiet
 def compare(a, b, margin, rounds, seed, as_json, quiet):
-    """Say of every figure whether report B is better than A.
+    """Compare report B with report A, figure by figure.
 
-    Both are on the same pictures. The interval is that of the paired bootstrap, 95 %; p is of McNemar's exact test. A
-    verdict of `open` says that these pictures are too few to tell.
+    Both must be on the same pictures. The interval is the 95 % interval of the paired bootstrap; p is that of McNemar's
+    exact test. The verdict `open` means that there are too few pictures to decide.
 
     \b
     Example:
@@ -224,20 +224,20 @@ def compare(a, b, margin, rounds, seed, as_json, quiet):
 
 @evaluate.command()
 @click.option("--order", type=_FILE, required=True, metavar="FILE", help="test_metadata.pkl, or instances_test.json.")
-@click.option("--images", type=_DIR, metavar="DIR", help="Where the pictures are, if not beside FILE.")
-@click.option("--out", type=_FILE, required=True, metavar="FILE", help="Where the numbers go.")
+@click.option("--images", type=_DIR, metavar="DIR", help="Folder of the pictures, if not beside FILE.")
+@click.option("--out", type=_FILE, required=True, metavar="FILE", help="File for the numbers.")
 @click.option("--number-format", "format_", type=click.Choice(["digits", "mila"]), default="digits", show_default=True,
-              help="digits: 042, a line left empty for none. mila: 42.0, and -1.0 for none.")  # fmt: skip
+              help="digits: 042, and an empty line for no number. mila: 42.0, and -1.0 for no number.")  # fmt: skip
 @_chain
 @_device
 @_threads
 @_quiet
 @click.pass_context
 def predict(ctx, order, images, out, format_, detector, recognizer, calibration, device, threads, quiet):
-    """Answer a blind test set.
+    """Predict the numbers of a blind test set.
 
-    Writes the number of each picture, one a line, in the order given. The list may hold labels; they are not looked at.
-    A number is always given if there is any, however unsure.
+    Writes the number of each picture, one per line, in the order of the list. Labels in the list are ignored. The best
+    number is written even if it is unsure.
 
     \b
     Examples:
@@ -247,7 +247,7 @@ def predict(ctx, order, images, out, format_, detector, recognizer, calibration,
     from digits.evaluation.blind import order_of
     from digits.evaluation.blind import predict as run
 
-    order_of(order)  # before the models are loaded
+    order_of(order)  # its errors come before the models are loaded
     reader = _load_reader(detector, recognizer, calibration, device, threads)
     failed = run(reader, order, out, images, format=format_, quiet=quiet)
     click.echo(out)

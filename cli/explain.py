@@ -15,7 +15,7 @@ _SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 
 def _target(photo: str, out: Path | None) -> Path:
-    """Where the picture goes; click.UsageError if it cannot go there."""
+    """The path of the picture; click.UsageError if it cannot be written there."""
     target = out or Path(f"{Path(photo).stem}-explained.png")
     if target.suffix.lower() not in _SUFFIXES:
         raise click.UsageError(f"--out {target}: a picture's name ends with {', '.join(_SUFFIXES)}")
@@ -33,15 +33,15 @@ Examples:
   digits explain photo.jpg --out why.jpg --passes 100
   digits explain photo.jpg --json > why.json
 
-Ends with 0 if a number was read, 1 if none was or all are unsure, 2 if the photograph could not be used."""
+Exit code: 0 if a number was read, 1 if none was or all are unsure, 2 if the photograph could not be used."""
 )
 @click.argument("photo")
 @click.option(
     "--out", type=_FILE, metavar="FILE", help="The picture, PNG, JPEG or WebP. [default: PHOTO-explained.png]"
 )
-@click.option("--passes", default=30, show_default=True, type=click.IntRange(1, 10_000), help="With dropout at work.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of what is dropped.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of lines.")
+@click.option("--passes", default=30, show_default=True, type=click.IntRange(1, 10_000), help="Passes with dropout.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the dropout.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
 @click.option("--detector", type=_WEIGHTS, metavar="FILE", help="Weights of your own. [default: what ships]")
 @click.option("--recognizer", type=_WEIGHTS, metavar="FILE", help="Weights of your own. [default: what ships]")
 @click.option(
@@ -53,12 +53,11 @@ Ends with 0 if a number was read, 1 if none was or all are unsure, 2 if the phot
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
 @click.pass_context
 def explain(ctx, photo, out, passes, seed, as_json, detector, recognizer, calibration, device):
-    """Show why a photograph is read as it is.
+    """Explain how a photograph is read.
 
-    Writes a picture: where in PHOTO the detector saw digits, and for each number what spoke for its length and for each
-    of its digits, as heat maps (Grad-CAM). Prints for each number how sure its reading stays while parts of the
-    recogniser are left out at random: mean and spread of its probability, and how many of the passes agree
-    (Monte-Carlo dropout).
+    Writes a picture with heat maps (Grad-CAM): of the detector over PHOTO, and of the recogniser for the length and for
+    each digit of each number. Prints the uncertainty of each reading by Monte-Carlo dropout: mean and standard
+    deviation of its probability, and how many of the passes agree.
 
     Needs Captum: pip install 'street-digits[explain]'.
     """

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from digits.core.images import Source
+    from digits.core.images import ImageSource
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
-_DRAWN = 6  # scenes that are compared on, if no photographs are named
-_RANGES = 64  # photographs that the ranges of 8-bit integers are measured on
+_DRAWN = 6  # drawn scenes for the comparison, if no photographs are given
+_RANGES = 64  # maximum number of photographs that the ranges of 8-bit integers are measured on
 
 
 @click.command()
@@ -28,7 +28,7 @@ _RANGES = 64  # photographs that the ranges of 8-bit integers are measured on
     type=click.Choice(["onnx", "int8"]),
     default="onnx",
     show_default=True,
-    help="As PyTorch computes, or convolutions in 8-bit integers.",
+    help="onnx: floating point. int8: convolutions in 8-bit integers.",
 )
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), required=True, metavar="DIR", help="New or empty folder."
@@ -39,25 +39,25 @@ _RANGES = 64  # photographs that the ranges of 8-bit integers are measured on
     "--ranges",
     type=click.Path(exists=True, path_type=Path),
     metavar="SOURCE",
-    help=f"Photographs that 8-bit integers are fitted to, {_RANGES} at most. [default: drawn scenes]",
+    help=f"Photographs to measure the ranges of 8-bit integers on, at most {_RANGES}. [default: drawn scenes]",
 )
 @click.option(
     "--check",
     type=click.Path(exists=True, path_type=Path),
     metavar="SOURCE",
-    help="Photographs to compare on: a file or a folder. [default: drawn scenes]",
+    help="Photographs for the comparison: a file or a folder. [default: drawn scenes]",
 )
 def export(format_, out, detector, recognizer, ranges, check):
-    """Write both networks for ONNX Runtime and compare with PyTorch.
+    """Export both networks to ONNX and compare them with PyTorch.
 
-    DIR gets detector.onnx and recognizer.onnx (opset 17, weights in half precision). Into the first goes a picture of
-    any size, RGB uint8 (height, width, 3), and suppressed boxes come out; into the second any number of crops,
-    (count, 48, 96, 3). Photographs are read with PyTorch and with ONNX Runtime, which must say the same: texts and
-    status, boxes within 0.5 pixels, confidence within 0.005.
+    Writes detector.onnx and recognizer.onnx (opset 17, weights in half precision) to DIR. The input of the detector is
+    a picture of any size, RGB uint8 (height, width, 3), its output are boxes after suppression; the input of the
+    recogniser is a batch of crops, (count, 48, 96, 3). Then photographs are read with PyTorch and with ONNX Runtime.
+    Texts and status must be equal, boxes within 0.5 pixels, confidences within 0.005.
 
-    With --format int8 it gets detector.int8.onnx and recognizer.int8.onnx, whose convolutions compute in 8-bit
-    integers: smaller, and up to twice as fast, but not quite the same. On how many photographs the same is read is
-    told. Take photographs like those that will be read for --ranges.
+    With --format int8, writes detector.int8.onnx and recognizer.int8.onnx, with convolutions in 8-bit integers: smaller
+    and up to twice as fast, but with small differences. The command prints on how many photographs the readings are
+    equal. For --ranges, use photographs similar to those that will be read.
 
     \b
     Examples:
@@ -66,34 +66,34 @@ def export(format_, out, detector, recognizer, ranges, check):
       digits export --format int8 --ranges photos/ --out exported
       digits read photo.jpg --detector exported/detector.onnx --recognizer exported/recognizer.onnx
     """
-    from digits.core.progress import shown
+    from digits.core.progress import progress
     from digits.datasets.export import whole_folder
     from digits.datasets.items import spread
     from digits.export.chain import agreement, compare, export_onnx, reader_of
 
     if ranges and format_ != "int8":
-        raise click.UsageError("--ranges: only --format int8 has any")
-    photographs: Sequence[Source] = _photographs("--check", check) if check else _drawn(_DRAWN)
+        raise click.UsageError("--ranges: is only for --format int8")
+    photographs: Sequence[ImageSource] = _photographs("--check", check) if check else _drawn(_DRAWN)
     fitted = None
     if format_ == "int8":
-        given: Sequence[Source] = _photographs("--ranges", ranges) if ranges else _drawn(_RANGES)
+        given: Sequence[ImageSource] = _photographs("--ranges", ranges) if ranges else _drawn(_RANGES)
         fitted = [given[i] for i in spread(_RANGES, len(given))]
     with whole_folder(out) as folder:
         files = export_onnx(folder, detector, recognizer, fitted)
         readers = reader_of(detector, recognizer, "torch"), reader_of(files[0], files[1], "auto")
-        compared: Iterable[Source] = shown(photographs, "comparing", len(photographs))
+        compared: Iterable[ImageSource] = progress(photographs, "comparing", len(photographs))
         if format_ == "int8":
             same, count = agreement(*readers, compared)
-            told = f"read alike: {same} of {count} pictures"
+            summary = f"read alike: {same} of {count} pictures"
         else:
             alike = compare(*readers, compared)
-            told = (
+            summary = (
                 f"read alike: {alike.readings} readings in {alike.photographs} pictures; boxes within {alike.box:.3f} "
                 f"pixels, confidence within {alike.confidence:.5f}"
             )
     for file in files:
         click.echo(out / file.name)
-    click.echo(told, err=True)
+    click.echo(summary, err=True)
 
 
 def _photographs(option: str, source: Path) -> list[Path]:
@@ -108,7 +108,7 @@ def _photographs(option: str, source: Path) -> list[Path]:
 
 
 def _drawn(count: int) -> list[np.ndarray]:
-    """Scenes on plain walls, in the typeface that ships: nothing else is needed to draw them. One wall is blank."""
+    """Scenes on plain walls, in the shipped typeface, so that no other data are needed; the first one is blank."""
     import numpy as np
 
     from digits.datasets.synthesis import Sources, Synthesizer

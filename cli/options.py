@@ -1,4 +1,4 @@
-"""Types of options that click lacks."""
+"""Option types that click lacks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import click
 
 
 class _Finite(click.FloatRange):
-    """A finite number in a range. click takes NaN for within any range: no comparison with it holds."""
+    """A finite number in a range. click accepts NaN for any range, since all comparisons with it are false."""
 
     def convert(self, value, param, ctx) -> float:
         number = super().convert(value, param, ctx)

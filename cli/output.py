@@ -1,7 +1,7 @@
-"""What commands print: lines that a terminal can be shown, on streams that may be closed, full or abandoned.
+"""Output of the commands: printable lines, on streams that may be closed, full or abandoned.
 
-A standard output that cannot be written to ends any command with code 2 and one line on stderr; one whose reader went
-away (`| head`) ends it quietly with 141, as SIGPIPE would. A standard error that cannot be written to ends nothing.
+If standard output cannot be written, the command ends with code 2 and one line on stderr; if its reader has gone
+(`| head`), it ends silently with code 141, as after SIGPIPE. If standard error cannot be written, the command goes on.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ ABANDONED = 141  # 128 + SIGPIPE
 
 
 def prepare_streams() -> None:
-    """Make the standard streams fail as said above, and write characters their encoding lacks as `\\u9580`."""
+    """Make the standard streams fail as described above, and escape characters that their encoding lacks, `\\u9580`."""
     for name, access in (("stdin", os.O_WRONLY), ("stdout", os.O_RDONLY), ("stderr", os.O_WRONLY)):
         if getattr(sys, name) is None:
-            # its number must not go to the next file that is opened; reading or writing here fails, but on stderr
+            # else the next file that is opened would get its number; reading or writing here fails, but on stderr
             number = os.open(os.devnull, access)
             stream = open(number, "r" if name == "stdin" else "w", closefd=False)  # noqa: SIM115 - until the end
             setattr(sys, name, stream)
@@ -36,8 +36,8 @@ def prepare_streams() -> None:
 
 
 def _guarded(stream: TextIO, kind: type[_Guarded]) -> TextIO:
-    """The same stream, as one of this kind; a terminal stays, for it is never full."""
-    if not isinstance(stream, io.TextIOWrapper):  # somebody else's, who wants it so
+    """The stream as one of this kind; a terminal is left as it is, since it is never full."""
+    if not isinstance(stream, io.TextIOWrapper):  # replaced by someone else
         return stream
     errors = "backslashreplace" if stream.errors in ("strict", "surrogateescape") else stream.errors
     try:
@@ -47,13 +47,13 @@ def _guarded(stream: TextIO, kind: type[_Guarded]) -> TextIO:
     if stream.isatty():
         stream.reconfigure(errors=errors)
         return stream
-    # click takes ASCII for a sign that no language was set up, and writes UTF-8
+    # like click, which takes ASCII for a missing locale, and writes UTF-8
     encoding = "utf-8" if codecs.lookup(stream.encoding).name == "ascii" else stream.encoding
     return kind(open(number, "wb", closefd=False), encoding, errors, line_buffering=True)
 
 
 class _Guarded(io.TextIOWrapper):
-    """A standard stream that fails once: what is left, and what comes after, goes nowhere."""
+    """A standard stream that fails only once: then everything written to it is discarded."""
 
     def write(self, text: str) -> int:
         self._try(super().write, text)
@@ -76,7 +76,7 @@ class _Guarded(io.TextIOWrapper):
 
 
 class _Results(_Guarded):
-    """Where results go. Without it, a command ends."""
+    """Standard output: if it fails, the command ends."""
 
     def failed(self, error: OSError) -> None:
         if error.errno == errno.EPIPE:
@@ -85,28 +85,28 @@ class _Results(_Guarded):
 
 
 class _Notes(_Guarded):
-    """Where notes go. Without it, a command goes on: its exit code says enough."""
+    """Standard error: if it fails, the command goes on; its exit code remains."""
 
     def failed(self, error: OSError) -> None:
         pass
 
 
 def failure(message: str, code: int = 2) -> click.ClickException:
-    """What ends a command with this code and this line on stderr."""
+    """An exception that ends a command with this exit code and this line on stderr."""
     ended = click.ClickException(printable(message))
     ended.exit_code = code  # type: ignore[misc] # a ClassVar to click, which reads it of the instance
     return ended
 
 
 def echo(line: str, err: bool = False) -> None:
-    """Print one line, whatever the names in it hold."""
+    """Print one line, with unprintable characters escaped."""
     click.echo(printable(line), err=err)
 
 
 def json_path(path: str, key: str = "path") -> dict[str, str]:
-    """A path as JSON members: `path`, and where it is not Unicode also `path_base64`, the bytes of it.
+    """A path as JSON members: `path`, and if it is not Unicode also `path_base64`, its bytes.
 
-    JSON has no lone surrogates: some parsers refuse them, some replace them.
+    Lone surrogates are invalid in JSON: some parsers refuse them, some replace them.
     """
     try:
         path.encode()

@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from digits.pipeline.reader import Reader
     from digits.pipeline.results import Scene
 
-_HANDFUL = 5  # photographs from which on a progress bar is worth showing
+_HANDFUL = 5  # minimum number of photographs for a progress bar
 
 
 @dataclass(frozen=True)
 class _Item:
-    """One thing to read: how it is called, what its annotated copy is named after, and why it cannot be read."""
+    """An input: its label in the output, the name for its annotated copy, and the error if it cannot be read."""
 
     label: str
     name: str
@@ -67,7 +67,7 @@ def _in_folder(folder: str) -> list[_Item]:
 
 
 def _matching(pattern: str) -> list[_Item]:
-    """The files that match, and the photographs in the folders that match, as where a shell expands the pattern."""
+    """The files that match a pattern, and the photographs in the folders that match, as if a shell expanded it."""
     from digits.core.folders import files_matching, only_pictures
 
     only_folders = pattern.endswith(("/", os.sep))
@@ -80,15 +80,15 @@ def _matching(pattern: str) -> list[_Item]:
 
 
 def _with_lost(items: list[_Item], lost: Iterable[Lost]) -> list[_Item]:
-    """Sorted, with what could not be looked into in its place."""
+    """The items together with lost files and folders, sorted."""
     items = items + [_Item(str(path), path.name, f"{path}: {reason}") for path, reason in lost]
     return sorted(items, key=lambda item: Path(item.label))
 
 
 def _results(reader: Reader, items: Iterable[_Item]) -> Iterator[Scene | ImageError]:
-    """What each item shows, a Scene, or why it cannot be read, an ImageError.
+    """The Scene of each item, or an ImageError.
 
-    Streams are read by themselves, in their turn: what comes before does not wait for them, and Ctrl-C ends the wait.
+    Streams are read one by one, in order: earlier items do not wait for them, and Ctrl-C ends the waiting.
     """
     from digits.core.errors import ImageError
 
@@ -115,20 +115,20 @@ def _read_stream(reader: Reader, label: str) -> Scene | ImageError:
 
 
 def _sentence(label: str, scene: Scene) -> str:
-    """The plain-text line of a photograph."""
-    from digits.pipeline.results import shown
+    """The output line of a photograph."""
+    from digits.pipeline.results import format_confidence
 
     if scene.status == "none":
         return f"{label}: no number found"
     if scene.status == "unsure":
         best = scene.readings[0]
-        return f"{label}: unsure, perhaps {best.text}  ({shown(best.confidence)})"
-    sure = [f"{r.text}  ({shown(r.confidence)})" for r in scene.readings if r.status == "read"]
-    return f"{label}: " + ", ".join(sure)
+        return f"{label}: unsure, perhaps {best.text}  ({format_confidence(best.confidence)})"
+    readings = [f"{r.text}  ({format_confidence(r.confidence)})" for r in scene.readings if r.status == "read"]
+    return f"{label}: " + ", ".join(readings)
 
 
 def _annotated_path(folder: Path, name: str, taken: set[str]) -> Path:
-    """Where the drawn-on copy goes: never twice to one place, never over a photograph that is read."""
+    """The path of the annotated copy: unique, and never that of an input."""
     path = folder / name
     if path.suffix.lower() not in (".jpg", ".jpeg", ".png"):
         path = path.with_name(path.name + ".png")
@@ -141,7 +141,7 @@ def _annotated_path(folder: Path, name: str, taken: set[str]) -> Path:
 
 
 def _progress(total: int, quiet: bool) -> Progress | None:
-    """A progress bar on stderr, or None where nobody would see it or few photographs are read."""
+    """A progress bar on stderr, or None if stderr is not a terminal or there are few photographs."""
     if quiet or total < _HANDFUL or not sys.stderr.isatty():
         return None
     from rich.console import Console
@@ -166,11 +166,11 @@ Examples:
   digits read 'street/*.jpg' --annotate drawn/
   camera-snapshot | digits read -
 
-Ends with 0 if a number was read, 1 if none was or all are unsure, 2 if an input could not be used or the output not be
-written, 130 after Ctrl-C, 141 if what reads the output went away."""
+Exit code: 0 if a number was read, 1 if none was or all are unsure, 2 if an input could not be used or the output not be
+written, 130 after Ctrl-C, 141 if the reader of the output has gone."""
 )
 @click.argument("inputs", nargs=-1, required=True, metavar="PHOTO...")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a photograph, a line each.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per photograph and line.")
 @click.option(
     "--annotate",
     type=click.Path(file_okay=False, path_type=Path),
@@ -181,7 +181,7 @@ written, 130 after Ctrl-C, 141 if what reads the output went away."""
     "--min-confidence",
     type=SHARE,
     metavar="P",
-    help="Below this a reading is unsure. [default: chosen on validation data]",
+    help="Readings below it are unsure. [default: chosen on validation data]",
 )
 @click.option(
     "--detector", type=click.Path(path_type=Path), metavar="FILE", help="Weights of your own. [default: what ships]"
@@ -201,25 +201,25 @@ written, 130 after Ctrl-C, 141 if what reads the output went away."""
     type=click.Choice(BACKENDS),
     default="auto",
     show_default=True,
-    help="What computes: PyTorch, on any device; ONNX Runtime, exactly so; or it in 8-bit integers, the fastest.",
+    help="torch (any device), onnx (CPU, float) or int8 (CPU, fastest).",
 )
 @click.option(
     "--effort",
     type=click.Choice(["quick", "normal", "thorough"]),
     default="normal",
     show_default=True,
-    help="How many passes to run. normal: ever closer ones, until a number is read; quick: likewise, but none over "
-    "tiles, where the smallest numbers are found; thorough: all of them, for small numbers beside large ones.",
+    help="normal: ever finer passes, until a number is read; quick: likewise, but without the pass over tiles, which "
+    "finds the smallest numbers; thorough: all passes, for small numbers beside large ones.",
 )
 @click.option(
     "--budget",
     type=SECONDS,
     metavar="SECONDS",
-    help="Of each photograph; after it no further pass is begun. The first pass is always run. [default: no limit]",
+    help="Time per photograph after which no further pass is begun; the first is always run. [default: no limit]",
 )
 @click.option("--threads", type=click.IntRange(1, MAX_THREADS), metavar="N", help="Processor threads. [default: all]")
 @click.option("--quiet", is_flag=True, help="No progress bar, no notes on stderr.")
-@click.option("--verbose", is_flag=True, help="On stderr: size, time and findings of each photograph.")
+@click.option("--verbose", is_flag=True, help="Print size, time and readings of each photograph on stderr.")
 @click.pass_context
 def read(
     ctx,
@@ -265,7 +265,7 @@ def read(
         budget=budget,
     )
     bar = _progress(len(items), quiet)
-    shared_screen = bar if sys.stdout.isatty() else None  # results must not be written into the bar
+    shared_screen = bar if sys.stdout.isatty() else None  # the bar is hidden while results are written
     taken = {os.path.realpath(item.label) for item in items if os.path.exists(item.label)}
     any_read, any_undrawn, unread = False, False, 0
 
@@ -282,7 +282,7 @@ def read(
             for item, result in zip(items, _results(reader, items), strict=True):
                 if isinstance(result, ImageError):
                     unread += 1
-                    # in JSON the error stands in the photograph's place; in text it must not mix with results
+                    # JSON output has errors in place of results; text output has them on stderr
                     failed = {**json_path(item.label), "error": printable(str(result))}
                     emit(json.dumps(failed) if as_json else f"Error: {result}", err=not as_json)
                 else:

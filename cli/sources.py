@@ -1,4 +1,4 @@
-"""How commands name a source of pictures, open it, and say what of it was left out."""
+"""Options of commands for a source of pictures, and reports of its left out entries."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ format_option = click.option(
 
 
 def source_options(command):
-    """The argument and the options that say what is read."""
+    """The argument and the options that name a source."""
     for option in (
         click.option("--annotations-only", is_flag=True, help="The pictures need not be there."),
-        click.option("--images", type=click.Path(path_type=Path), metavar="DIR", help="Where the pictures are."),
+        click.option("--images", type=click.Path(path_type=Path), metavar="DIR", help="Folder of the pictures."),
         format_option,
         click.argument("source", type=click.Path(path_type=Path)),
     ):
@@ -36,14 +36,14 @@ def open_pictures(source: Path, format_: str | None, images: Path | None, annota
 
 
 def list_problems(pictures, most: int = 10) -> None:
-    """What was left out of pictures, counted and listed on stderr."""
+    """Print on stderr how many entries of the pictures were left out, and list them."""
     list_entries(pictures.problems, most)
     if not len(pictures) and any("missing" in reason for _, reason in pictures.problems):
-        click.echo("say with --images where the pictures are, or --annotations-only to do without", err=True)
+        click.echo("name the folder of the pictures with --images, or use --annotations-only", err=True)
 
 
 def list_entries(problems, most: int = 10) -> None:
-    """Entries that were left out, counted and listed on stderr."""
+    """Print on stderr how many entries were left out, and list up to `most` of them."""
     if problems:
         click.echo(f"{plural(len(problems), 'entry', 'entries')} left out:", err=True)
     for image_id, reason in problems[:most]:

@@ -1,4 +1,4 @@
-"""`digits train`: makes weights, and what is needed for making them."""
+"""`digits train`: trains, searches, mines and calibrates."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 _DIR = click.Path(file_okay=False, path_type=Path)
 
 _set = click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change the configuration, as stages.0.rate=1e-3."
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change the configuration: stages.0.rate=1e-3.",
 )
 _quiet = click.option("--quiet", is_flag=True, help="No progress bar, no notes on stderr.")
 _threads = click.option(
@@ -37,7 +41,7 @@ def _prepare(threads: int | None) -> None:
     import cv2
     import torch
 
-    cv2.setNumThreads(1)  # samples are drawn in worker processes, one core each
+    cv2.setNumThreads(1)  # worker processes, one per core, make the samples
     if threads:
         torch.set_num_threads(threads)
 
@@ -46,9 +50,9 @@ def _prepare(threads: int | None) -> None:
 def train() -> None:
     """Train detector or recogniser, and calibrate the two together.
 
-    What is trained, from which data and how, is said in a TOML file; ready ones are in configs/ of the project, and
-    training/README.md explains their keys. A run has a folder of its own. It can be stopped or killed at any moment and
-    goes on with --resume as if nothing had happened.
+    A TOML file configures model, data and training; there are examples in configs/ of the project, and
+    training/README.md explains their keys. A run has a folder of its own. It can be stopped or killed at any time, and
+    continues with --resume as if it had not been interrupted.
 
     \b
       digits train recognizer --config configs/smoke.toml --set data.root=DATA --out runs/smoke
@@ -61,10 +65,10 @@ def train() -> None:
 def _trainer(kind: str, summary: str):
     """The command that trains a model of this kind."""
 
-    @click.option("--config", "path", type=_FILE, metavar="FILE", help="TOML. [with --resume: that of the run]")
+    @click.option("--config", "path", type=_FILE, metavar="FILE", help="TOML file. [with --resume: that of the run]")
     @_set
     @click.option("--out", type=_DIR, required=True, metavar="RUN", help="Folder of the run, new or to be resumed.")
-    @click.option("--resume", is_flag=True, help="Go on from the newest checkpoint in RUN.")
+    @click.option("--resume", is_flag=True, help="Continue from the last checkpoint in RUN.")
     @_quiet
     def command(path: Path | None, settings: tuple[str, ...], out: Path, resume: bool, quiet: bool) -> None:
         from digits.core.errors import ConfigError
@@ -73,7 +77,7 @@ def _trainer(kind: str, summary: str):
         from digits.training.run import train as run
 
         if path is None and not resume:
-            raise click.UsageError("say with --config what to train; ready ones are in configs/ of the project")
+            raise click.UsageError("give a configuration with --config; there are examples in configs/ of the project")
         if path is None and not (out / CONFIG).is_file():
             raise ConfigError(f"{out}: no run to resume, there is no {CONFIG}")
         config = load_config(path or out / CONFIG, settings)
@@ -117,17 +121,23 @@ _trainer(
 @click.option("--detector", "weights", type=_FILE, metavar="FILE", help="[default: what ships]")
 @click.option("--part", type=click.Choice(["train", "validation", "test", "all"]), default="train", show_default=True,
               help="Of the pictures, by the hash of their ids.")  # fmt: skip
-@click.option("--limit", type=click.IntRange(1), metavar="N", help="Look through so many pictures of each source.")
-@click.option("--keep", default=1000, show_default=True, type=click.IntRange(1), help="Of the worst false alarms.")
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Number of pictures of each source. [default: all]")
+@click.option(
+    "--keep",
+    default=1000,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Number of worst alarms to keep.",
+)
 @_threads
 @click.option("--out", type=_DIR, required=True, metavar="DIR", help="Folder to write, new or empty.")
 @_quiet
 def mine(sources, format_, weights, part, limit, keep, threads, out, quiet):
-    """Find what a detector takes for numbers where there are none.
+    """Find false alarms of a detector.
 
-    The next training learns from it. SOURCES are folders of pictures, or any other source that has pictures without
-    numbers. Writes DIR/windows/, to be a source of a detector's configuration, and DIR/crops/, its `mined` negatives of
-    a recogniser.
+    They are hard negatives for the next training. SOURCES are folders of pictures, or other sources with pictures
+    without numbers. Writes DIR/windows/, a source for the configuration of a detector, and DIR/crops/, the `mined`
+    negatives for that of a recogniser.
 
     \b
     Example:
@@ -157,9 +167,9 @@ def mine(sources, format_, weights, part, limit, keep, threads, out, quiet):
 @train.command()
 @click.argument("runs", nargs=-1, required=True, type=_DIR)
 @click.option("--out", type=_FILE, default="training.png", show_default=True, metavar="FILE",
-              help="Where the plot goes: .png, .svg or .pdf.")  # fmt: skip
+              help="File for the plot: .png, .svg or .pdf.")  # fmt: skip
 def plot(runs, out):
-    """Draw the curves of RUNS, one or several to compare.
+    """Plot the curves of one run, or of several for comparison.
 
     \b
     Example:
@@ -173,40 +183,42 @@ def plot(runs, out):
 
 @train.command()
 @click.argument("configs", nargs=-1, required=True, type=_FILE)
-@click.option("--vary", multiple=True, metavar="KEY=A|B|…", help="Train with each; several make all combinations.")
+@click.option(
+    "--vary", multiple=True, metavar="KEY=A|B|…", help="Train with each value; with several, all combinations."
+)
 @_set
-@click.option("--out", type=_DIR, required=True, metavar="DIR", help="A folder a run, and the comparison.")
+@click.option("--out", type=_DIR, required=True, metavar="DIR", help="Folder for the runs and the comparison.")
 @_quiet
 def grid(configs, vary, settings, out, quiet):
     """Train a set of configurations and compare them.
 
-    Accuracy, size and speed are compared, in comparison.md and comparison.png. Called again, it goes on where it was
-    stopped: what is finished stays.
+    Compares accuracy, size and speed, in comparison.md and comparison.png. Called again, it continues; finished runs
+    are kept.
 
     \b
     Examples:
       digits train grid a.toml b.toml --set data.root=DATA --out runs/grid
       digits train grid a.toml --set data.root=DATA --vary 'model.backbone=lenet|resnet18' --vary 'seed=1|2' --out grid
     """
-    from digits.training.grid import plan, train_grid
+    from digits.training.search import plan, train_grid
 
     train_grid(_task_of, plan(configs, vary, settings), out, quiet)
     click.echo((out / "comparison.md").read_text(), nl=False)
 
 
 @train.command()
-@click.option("--config", "path", type=_FILE, required=True, metavar="FILE", help="What every trial starts from.")
-@click.option("--space", type=_FILE, required=True, metavar="FILE", help="TOML: a table for each key, see above.")
-@click.option("--trials", type=click.IntRange(1), default=20, show_default=True, help="In all, those there included.")
+@click.option("--config", "path", type=_FILE, required=True, metavar="FILE", help="Configuration that the trials vary.")
+@click.option("--space", type=_FILE, required=True, metavar="FILE", help="TOML with a table for each key, see above.")
+@click.option("--trials", type=click.IntRange(1), default=20, show_default=True, help="Trials, existing ones included.")
 @_set
-@click.option("--out", type=_DIR, required=True, metavar="DIR", help="A folder a trial, study.db and best.toml.")
+@click.option("--out", type=_DIR, required=True, metavar="DIR", help="Folder for the trials, study.db and best.toml.")
 @_quiet
 @click.pass_context
 def search(ctx, path, space, trials, settings, out, quiet):
-    """Search for good settings with Optuna. Trials that lag behind are ended early; called again, it goes on.
+    """Search for good settings with Optuna. Bad trials are ended early; called again, the search continues.
 
     \b
-    The space says what each key may be:
+    The space has a table for each key with its values:
       ["stages.0.rate"]
       low = 1e-4
       high = 1e-2
@@ -233,13 +245,13 @@ def search(ctx, path, space, trials, settings, out, quiet):
 @click.argument("kind", type=click.Choice(["detector", "recognizer"]))
 @click.argument("first", type=_FILE)
 @click.argument("second", type=_FILE)
-@click.option("--share", default=0.5, show_default=True, type=SHARE, help="Of the second.")
+@click.option("--share", default=0.5, show_default=True, type=SHARE, help="Weight of the second file.")
 @click.option("--out", type=_FILE, required=True, metavar="FILE", help="Weights to write.")
 def average(kind, first, second, share, out):
     """Write the mean of two weights files.
 
-    That of a network that was trained on, SECOND, and of what it started from, FIRST, often does better than either,
-    since less is forgotten.
+    The mean of a fine-tuned network, SECOND, and the one that it started from, FIRST, is often better than either,
+    since it forgets less.
 
     \b
     Example:
@@ -255,20 +267,20 @@ def average(kind, first, second, share, out):
 
 @train.command()
 @click.option("--data", type=click.Path(path_type=Path), required=True, metavar="DIR",
-              help="Folder with negatives/ and, if there, campus/, icdar2003/, iiit5k/.")  # fmt: skip
+              help="Folder with negatives/ and optionally campus/, icdar2003/, iiit5k/.")  # fmt: skip
 @click.option("--fonts", type=click.Path(path_type=Path), metavar="DIR", help="Folder of fonts.")
 @click.option("--detector", "detector_weights", type=_FILE, metavar="FILE")
 @click.option("--recognizer", "recognizer_weights", type=_FILE, metavar="FILE")
 @click.option("--precision", default=0.95, show_default=True, type=SHARE,
-              help="Share of the readings called `read` that must be right on validation data.")  # fmt: skip
+              help="Required precision of readings with status `read` on validation data.")  # fmt: skip
 @_threads
-@click.option("--composed", default=400, show_default=True, type=click.IntRange(1), help="Scenes to draw.")
+@click.option("--composed", default=400, show_default=True, type=click.IntRange(1), help="Number of scenes to draw.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, metavar="FILE",
               help="calibration.json")  # fmt: skip
 def calibrate(data, fonts, detector_weights, recognizer_weights, precision, threads, composed, out):
-    """Fit how the two are weighed, and when a reading is unsure.
+    """Fit fusion weights and the threshold of `unsure`.
 
-    On validation data: how the opinions of detector and recogniser are weighed, and the threshold of `unsure`.
+    On validation data: the weights with which detector and recogniser are fused, and the threshold.
 
     \b
     Example:

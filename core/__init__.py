@@ -1,7 +1,7 @@
-"""What every part stands on: errors, pictures, boxes, text, ONNX files."""
+"""Shared foundations: errors, images, boxes, text, ONNX models."""
 
 import os
 
-# From 1.29 on ONNX Runtime tells its maker over the network what it is used for, unless this is set before it is
-# imported. Nobody was asked; and a forked process, which lacks the thread that does it, would wait for it at its end.
+# From version 1.29 on, ONNX Runtime sends telemetry unless this is set before it is imported. Users did not agree to
+# that; and a forked process, which lacks the sending thread, would wait for it forever when it ends.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

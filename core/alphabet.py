@@ -1,6 +1,6 @@
-"""The characters that house numbers are made of, and how they are put together.
+"""The characters of house numbers and how they are combined.
 
-A label, in annotations and in networks, is a place in `CHARACTERS`: 0 to 9 are the digits themselves.
+A label, in annotations and in networks, is an index into `CHARACTERS`: 0 to 9 are the digits themselves.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ import re
 
 DIGITS = "0123456789"
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-MARKS = "/-"  # between the members of a range or a fraction
-OTHER = "."  # stands for every other mark: points, colons
+MARKS = "-/"  # between the two parts of a range or a fraction
+OTHER = "."  # any other mark: points, colons
 CHARACTERS = DIGITS + LETTERS + MARKS + OTHER
 MAX_DIGITS = 6
 
@@ -21,7 +21,7 @@ _NUMBER = re.compile(rf"{_MEMBER}(?:[{MARKS}]{_MEMBER})?")
 
 
 def is_digits(text: str) -> bool:
-    """Whether a text is made of digits alone, one or more; "²" and "٣" are none.
+    """Whether a text consists of one or more ASCII digits.
 
     >>> [is_digits(text) for text in ("007", "12B", "²", "")]
     [True, False, False, False]
@@ -30,7 +30,7 @@ def is_digits(text: str) -> bool:
 
 
 def digits_of(text: str) -> str:
-    """The digits of a text, without what stands between and beside them.
+    """The digits of a text, without all other characters.
 
     >>> digits_of("12-14"), digits_of("ROOM 5B")
     ('1214', '5')
@@ -57,7 +57,7 @@ def members_of(text: str) -> tuple[str, ...]:
 
 
 def is_house_number(text: str) -> bool:
-    """Whether a text can be one: one to six digits and at most a letter, or two such members joined by - or /.
+    """Whether a text is a house number: one to six digits and at most one letter, or two of these joined by - or /.
 
     >>> [is_house_number(text) for text in ("1428", "12B", "12-14", "12/3", "B12", "1234567", "12--14", "")]
     [True, True, True, True, False, False, False, False]

@@ -1,4 +1,4 @@
-"""What computes the networks: PyTorch, from .safetensors, or ONNX Runtime, from .onnx, whole or in 8-bit integers."""
+"""Backends of the networks: PyTorch for .safetensors files, ONNX Runtime for .onnx files (float or 8-bit integers)."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ from digits.core.resources import shipped
 
 BACKENDS = ("auto", "torch", "onnx", "int8")
 SUFFIXES = {"torch": ".safetensors", "onnx": ".onnx", "int8": ".int8.onnx"}
-# Threads, at most: one a core, but so many anywhere, for settings that go from one machine to another. They are a third
-# slower on two cores than two are; thousands freeze a machine.
+# At least 64, so that a setting works on every machine: on two cores, 64 threads are a third slower than two. Thousands
+# would freeze a machine.
 MAX_THREADS = max(64, os.cpu_count() or 1)
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:[0-9]+)?")
 
 
 def check_threads(threads: int | None) -> None:
-    """Raises ValueError unless it is a whole number from 1 to MAX_THREADS, or None."""
+    """Raises ValueError unless `threads` is an integer from 1 to MAX_THREADS, or None."""
     whole = isinstance(threads, Integral) and not isinstance(threads, bool)
     if threads is not None and not (whole and 1 <= threads <= MAX_THREADS):
         raise ValueError(f"threads must be a whole number from 1 to {MAX_THREADS}, got {threads!r}")
 
 
 def check_device(name: str) -> None:
-    """Raises DeviceError if this is no device's name. Whether the device is there, PyTorch knows, see `nn.device`."""
+    """Raises DeviceError if `name` is not the name of a device; `nn.device` checks that the device exists."""
     if not isinstance(name, str) or not _DEVICE.fullmatch(name):
         raise DeviceError(f"{name}: not a device; use auto, cpu, cuda, cuda:N or mps")
 
 
 def resolve_backend(backend: str, kind: str, weights: str | Path | None, device: str) -> tuple[str, Path]:
-    """ "torch", "onnx" or "int8", and the weights file that it loads.
+    """The backend, "torch", "onnx" or "int8", and the weights file that it loads.
 
-    kind: "detector" or "recognizer". weights: a file, whose suffix then decides, or None for what ships. `auto` takes
-    ONNX Runtime and 8-bit integers, the fastest on a processor, unless `device` names another.
+    backend: `auto` chooses by the suffix of `weights`; for the shipped weights, "int8" on a CPU, where it is fastest,
+    else "torch". kind: "detector" or "recognizer". weights: a file, or None for the shipped one.
 
-    Raises DeviceError for an unknown backend or device, or one that does not compute on the other; WeightsError if
+    Raises DeviceError for an unknown backend or device, or if the backend does not run on the device; WeightsError if
     the backend does not load such files.
     """
     check_device(device)
@@ -55,7 +55,7 @@ def resolve_backend(backend: str, kind: str, weights: str | Path | None, device:
     elif _backend_of(weights) != backend:
         raise WeightsError(f"{weights}: the backend {backend} loads {SUFFIXES[backend]} files")
     if backend != "torch" and device not in ("auto", "cpu"):
-        raise DeviceError(f"{device}: ONNX Runtime computes on the processor here; use the backend torch")
+        raise DeviceError(f"{device}: ONNX Runtime runs on the CPU only here; use the backend torch")
     return backend, Path(weights)
 
 
@@ -68,7 +68,7 @@ def _backend_of(weights: str | Path) -> str:
 
 
 def _has_driver() -> bool:
-    """Whether there is a driver of CUDA devices."""
+    """Whether a CUDA driver is installed."""
     try:
         ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
     except OSError:
@@ -77,8 +77,8 @@ def _has_driver() -> bool:
 
 
 def _not_installed(name: str | None, device: str) -> DeviceError:
-    """What to say where PyTorch, or a package that it needs, is not installed. If the device is not there either, only
-    that: then nobody need install anything."""
+    """The error if PyTorch, or a package that it needs, is missing. If the device is missing, too, only that is said:
+    installing packages would not help."""
     if device == "mps" and sys.platform != "darwin":
         return DeviceError("mps: no Apple GPU here; use cpu or auto")
     if device.startswith("cuda") and not _has_driver():
@@ -87,11 +87,11 @@ def _not_installed(name: str | None, device: str) -> DeviceError:
     return DeviceError(f"{asks} needs {name}, which is not installed: pip install 'street-digits[train]'")
 
 
-class Backed(ABC):
-    """A predictor over a network that either backend computes: two classes, with the same methods.
+class BasePredictor(ABC):
+    """Base class of the predictors: opens a network with one of the backends.
 
-    kind: "detector" or "recognizer". exported_network: the class for ONNX Runtime. backend: the one in use. header: of
-    the weights.
+    kind: "detector" or "recognizer". exported_network: the class for ONNX Runtime, with the same methods as the one for
+    PyTorch. backend: the one in use. header: that of the weights.
     """
 
     kind: ClassVar[str]
@@ -100,7 +100,7 @@ class Backed(ABC):
     @staticmethod
     @abstractmethod
     def eager_network() -> Callable[..., Any]:
-        """The class for PyTorch, which is imported here and not before: it need not be installed."""
+        """The class for PyTorch; imports it here, since PyTorch need not be installed."""
 
     def __init__(self, weights: str | Path | None, device: str, backend: str, threads: int | None):
         check_threads(threads)
@@ -119,15 +119,15 @@ class Backed(ABC):
 
     @property
     def eager(self) -> Any:
-        """The network in PyTorch: to look into, not to change. Raises DeviceError if the backend is another."""
+        """The PyTorch network, read-only. Raises DeviceError for other backends."""
         if self.backend != "torch":
-            raise DeviceError(f"the backend {self.backend} shows nothing of the network; use the backend torch")
+            raise DeviceError(f"the backend {self.backend} gives no access to the network; use the backend torch")
         return self._network
 
     def __getstate__(self) -> dict[str, Any]:
-        """For other processes: they open the weights themselves."""
+        """Without the network: another process opens the weights itself."""
         return {name: value for name, value in vars(self).items() if name not in ("_network", "header")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        Backed.__init__(self, *self._opened_with)
+        BasePredictor.__init__(self, *self._opened_with)

@@ -1,4 +1,4 @@
-"""Batches of pictures, as they are handed to the two predictors."""
+"""Checks of the images given to the two predictors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from digits.core.errors import ImageError
 
 
 def check_picture(image: np.ndarray, name: str) -> np.ndarray:
-    """The same picture; ImageError, which calls it by its name, unless it is RGB uint8 (H, W, 3) with pixels."""
+    """The same image; ImageError, with its name, unless it is RGB uint8 (H, W, 3) and not empty."""
     if not isinstance(image, np.ndarray):
         raise ImageError(f"{name}: RGB uint8 (H, W, 3) expected, got {type(image).__name__}")
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
@@ -19,7 +19,7 @@ def check_picture(image: np.ndarray, name: str) -> np.ndarray:
 
 
 def check_batch(images: Iterable[np.ndarray], name: str) -> list[np.ndarray]:
-    """The same pictures as a list. Raises ImageError if one is none, saying which: "images[3]: …"."""
+    """The same images as a list. Raises ImageError for an invalid one, with its index: "images[3]: …"."""
     if isinstance(images, np.ndarray) and images.ndim == 3:
         raise ImageError(f"{name}: a list of pictures expected, got one picture")
     try:

@@ -1,4 +1,4 @@
-"""What boxes of digits say about the number they make. Boxes are (N, 4), `[x1, y1, x2, y2]` in pixels."""
+"""Geometry of the digit boxes of a number. Boxes are (N, 4), `[x1, y1, x2, y2]` in pixels."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 def is_stacked(boxes: np.ndarray) -> bool:
     """Whether digits stand one above the other rather than side by side.
 
-    Those of a row that climbs steeply do not: neighbours in a stack hardly overlap in height.
+    A steeply climbing row is not a stack: neighbours in a stack hardly overlap in height.
 
     >>> is_stacked(np.array([[0, 0, 5, 10], [0, 12, 5, 22]]))
     True
@@ -29,7 +29,7 @@ def is_stacked(boxes: np.ndarray) -> bool:
 
 
 def reading_order(boxes: np.ndarray) -> np.ndarray:
-    """Indices (N,) that put the digits of one number in order: left to right, a stack top to bottom.
+    """Indices (N,) that sort the digits of a number: left to right, or in a stack top to bottom.
 
     >>> reading_order(np.array([[20, 0, 25, 10], [10, 0, 15, 10]])).tolist()
     [1, 0]
@@ -51,12 +51,13 @@ def cut_region(image: np.ndarray, box: Sequence[float] | np.ndarray) -> np.ndarr
     return image[y1:y2, x1:x2]
 
 
-def shares(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """How much `box` has in common with each of `boxes` (N, 4), as a share (N,) of the smaller of the two.
+def intersection_over_smaller(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """Intersection of `box` with each of `boxes` (N, 4), over the area of the smaller of the two, float (N,).
 
-    >>> shares(np.array([0, 0, 10, 10]), np.array([[5, 0, 25, 10], [20, 0, 30, 10], [2, 2, 4, 4]])).tolist()
+    >>> others = np.array([[5, 0, 25, 10], [20, 0, 30, 10], [2, 2, 4, 4]])
+    >>> intersection_over_smaller(np.array([0, 0, 10, 10]), others).tolist()
     [0.5, 0.0, 1.0]
     """
-    common = (np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])).clip(0).prod(1)
+    intersection = (np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])).clip(0).prod(1)
     smaller = np.minimum((box[2:] - box[:2]).prod(), (boxes[:, 2:] - boxes[:, :2]).prod(1))
-    return common / np.maximum(smaller, 1e-9)
+    return intersection / np.maximum(smaller, 1e-9)

@@ -1,4 +1,4 @@
-"""Boxes and labels on pictures: seen on any background, legible at any size, over none of what they point at."""
+"""Draws boxes and labels: visible on any background, legible at any size, and without covering the boxes."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from PIL import Image, ImageDraw, ImageFont
 Box = Sequence[float]
 Colour = tuple[int, int, int]
 
-# Told apart by colour-blind people, too (Okabe and Ito 2008)
+# Distinguishable for colour-blind people, too (Okabe and Ito 2008)
 BLUE, ORANGE, GREEN, VERMILLION = (0, 114, 178), (230, 159, 0), (0, 158, 115), (213, 94, 0)
 SKY, YELLOW, PINK = (86, 180, 233), (240, 228, 66), (204, 121, 167)
 BLACK, WHITE = (0, 0, 0), (255, 255, 255)
 
-LEGIBLE = 12  # pixels: the smallest type
+LEGIBLE = 12  # pixels: the smallest font size
 
 
 def type_size(size: tuple[int, int]) -> int:
-    """Of labels on a picture of this size (width, height), pixels: the same share of every picture, but never tiny."""
+    """The font size of labels, pixels, for a picture (width, height): in proportion to it, at least LEGIBLE."""
     return max(LEGIBLE, round(math.sqrt(size[0] * size[1]) / 35))
 
 
 def grown(box: Box, by: float) -> tuple[float, ...]:
-    """A box with so many pixels more on every side."""
+    """A box enlarged by `by` pixels on every side."""
     return box[0] - by, box[1] - by, box[2] + by, box[3] + by
 
 
 def outline(picture: Image.Image, box: Box, width: int, colour: Colour, dashed: bool = False) -> None:
-    """Draw a line around a box, xyxy, and around that a white one, so that it shows on a wall of its own colour.
+    """Draw a line around a box, xyxy, with a white line around it, visible on a wall of the same colour.
 
-    Both are `width` pixels wide and lie outside the box as far as the picture reaches; nothing of a box beyond it.
+    Both are `width` pixels wide and lie outside the box, as far as the picture reaches. A box outside it is not drawn.
     """
     right, bottom = picture.width - 1, picture.height - 1
     if box[0] > right or box[1] > bottom or box[2] < 0 or box[3] < 0:
@@ -56,7 +56,7 @@ def outline(picture: Image.Image, box: Box, width: int, colour: Colour, dashed: 
 
 
 class Label:
-    """A text on a ground of its colour. size: width and height, pixels."""
+    """A text on a coloured rectangle. size: its width and height, pixels."""
 
     def __init__(self, text: str, type_size: int, ground: Colour, ink: Colour):
         self.text, self.ground, self.ink = text, ground, ink
@@ -67,15 +67,16 @@ class Label:
         self.size = math.ceil(right - left) + 2 * self.pad, math.ceil(bottom - top) + 2 * self.pad
 
     def draw(self, picture: Image.Image, x: int, y: int) -> None:
-        """With its upper left corner there."""
+        """Draw it with its upper left corner at (x, y)."""
         draw = ImageDraw.Draw(picture)
         draw.rectangle((x, y, x + self.size[0] - 1, y + self.size[1] - 1), fill=self.ground)
         draw.text((x + self.pad - self.left, y + self.pad - self.top), self.text, fill=self.ink, font=self.font)
 
     def place(self, box: Box, taken: Sequence[Box], room: tuple[int, int]) -> tuple[int, int] | None:
-        """Where it stands by a box, xyxy: above, below, to the right or left, or a little farther off.
+        """The upper left corner for a label of a box, xyxy: above, below, right or left of it, or a little farther off.
 
-        It lies within a picture of the size `room` and over none of the boxes `taken`; None if there is no such place.
+        The label lies within a picture of the size `room` and overlaps none of the boxes `taken`; None if that is
+        impossible.
         """
         wide, high = self.size
         if wide > room[0] or high > room[1]:
@@ -91,33 +92,33 @@ class Label:
         return None
 
     def covers(self, x: int, y: int) -> Box:
-        """The box, xyxy, that it takes up with its upper left corner there."""
+        """The box, xyxy, that it covers with its upper left corner at (x, y)."""
         return x, y, x + self.size[0] - 1, y + self.size[1] - 1
 
 
 def with_labels(
     picture: Image.Image, labels: Sequence[tuple[Label, Box]], taken: Sequence[Box], strip: bool
 ) -> Image.Image:
-    """Draw labels by their boxes, over none of those nor of `taken`.
+    """Draw labels next to their boxes, so that they cover neither these nor `taken`.
 
-    strip: those for which there is no place stand in a strip that is added below the picture; otherwise they are left
-    out. Returns the picture, which is the same one unless there is a strip.
+    strip: write labels without room into a strip added below the picture; otherwise leave them out. Returns the
+    picture: the same one, or a new one with the strip.
     """
-    taken, homeless = [*taken, *(box for _, box in labels)], []
+    taken, unplaced = [*taken, *(box for _, box in labels)], []
     for label, box in labels:
-        spot = label.place(box, taken, picture.size)
-        if spot is None:
-            homeless.append(label)
+        corner = label.place(box, taken, picture.size)
+        if corner is None:
+            unplaced.append(label)
         else:
-            label.draw(picture, *spot)
-            taken.append(label.covers(*spot))
-    if not homeless or not strip:
+            label.draw(picture, *corner)
+            taken.append(label.covers(*corner))
+    if not unplaced or not strip:
         return picture
-    size = max(picture.width, *(label.size[0] for label in homeless)), sum(label.size[1] for label in homeless)
+    size = max(picture.width, *(label.size[0] for label in unplaced)), sum(label.size[1] for label in unplaced)
     longer = Image.new("RGB", (size[0], picture.height + size[1]), WHITE)
     longer.paste(picture, (0, 0))
     y = picture.height
-    for label in homeless:
+    for label in unplaced:
         label.draw(longer, 0, y)
         y += label.size[1]
     return longer

@@ -1,4 +1,4 @@
-"""What lies below a folder: found whole, or said to be lost."""
+"""Finds all files below a folder, and reports what could not be read."""
 
 from __future__ import annotations
 
@@ -16,34 +16,33 @@ _APPLE_DOUBLE = b"\x00\x05\x16\x07"
 
 
 class Lost(NamedTuple):
-    """A folder or file that could not be looked into, and why."""
+    """A folder or file that could not be read, and why."""
 
     path: Path
     reason: str
 
 
 def files_below(folder: str | os.PathLike) -> tuple[list[Path], list[Lost]]:
-    """Every file below a folder, and what may hide some; both sorted.
+    """All files below a folder, and what could not be read; both sorted.
 
-    Hidden files and folders count. Links are followed, unless they lead back to a folder that they lie in; each folder
-    is looked into once, under its own name rather than that of a link. Lost are folders that may not be entered, links
-    that lead nowhere, and what is called as pictures are but is no file. The `._a.jpg` that macOS leaves beside `a.jpg`
-    is no picture, and left out.
+    Hidden files and folders are included. Links are followed, unless they lead back to a folder that contains them;
+    each folder is read once, under its own name rather than a link's. Lost are unreadable folders, broken links, and
+    what is named like a picture but is not a file. The `._a.jpg` that macOS writes beside `a.jpg` is left out.
     """
     return _walk(Path(folder), lambda _: True)
 
 
 def pictures_below(folder: str | os.PathLike) -> tuple[list[Path], list[Lost]]:
-    """As `files_below`, but of the files only pictures, see `only_pictures`."""
+    """Like `files_below`, but only pictures, see `only_pictures`."""
     files, lost = files_below(folder)
     pictures, unread = only_pictures(files)
     return pictures, sorted([*lost, *unread])
 
 
 def only_pictures(files: Iterable[Path]) -> tuple[list[Path], list[Lost]]:
-    """Of some files those called as pictures are, and those that begin so and have no suffix of another format.
+    """The pictures among `files`: by suffix, or by their first bytes where the suffix is none of another format.
 
-    Lost are photographs in formats that are not read, and what may be a picture but cannot be opened. "door 12.5" and
+    Lost are photographs in formats that cannot be read, and what may be a picture but cannot be opened. "door 12.5" and
     "door.jpg (1)" have no suffix of another format: it would be of letters alone.
     """
     pictures, lost = [], []
@@ -59,10 +58,10 @@ def only_pictures(files: Iterable[Path]) -> tuple[list[Path], list[Lost]]:
 
 
 def files_matching(pattern: str) -> tuple[list[Path], list[Lost]]:
-    """The files that a glob pattern matches, where `**` is any number of folders, and what may hide some; both sorted.
+    """The files that a glob pattern matches (`**`: any number of folders), and what could not be read; both sorted.
 
-    Only those folders are looked into in which something may match, as `files_below` does. As in a shell, what begins
-    with a dot is matched by what begins with a dot.
+    Folders are read as by `files_below`, but only those that may contain a match. As in a shell, names that begin with
+    a dot are matched only by patterns that begin with a dot.
     """
     parts = Path(pattern).parts
     fixed = next((i for i, part in enumerate(parts) if has_magic(part)), len(parts))
@@ -77,7 +76,7 @@ def files_matching(pattern: str) -> tuple[list[Path], list[Lost]]:
 
 
 def _matches(parts: tuple[str, ...], pattern: tuple[str, ...], partly: bool = False) -> bool:
-    """Whether the parts of a path match a pattern, or `partly`: whether those of something below it may."""
+    """Whether the components of a path match a pattern; with `partly`, whether those of a path below it may."""
     if not parts:
         return partly or all(each == "**" for each in pattern)
     if not pattern:

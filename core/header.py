@@ -1,4 +1,4 @@
-"""The header of a weights file: JSON that says what the file is. The same in both formats, .safetensors and .onnx."""
+"""The JSON header of weights files, .safetensors and .onnx alike."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 from digits.core.errors import WeightsError, reason
 from digits.core.text import parse_json
 
-KEY = "digits"  # of the metadata, where the header stands
+KEY = "digits"  # of the header in the file's metadata
 KINDS = ("detector", "recognizer")
 
 
 def existing(path: str | Path) -> Path:
-    """The path of a weights file; WeightsError if nothing is there, or no file. A pipe would be waited for."""
+    """The path of a weights file; WeightsError if it is missing or not a regular file (reading a pipe could block)."""
     path = Path(path)
     try:
         mode = path.stat().st_mode
@@ -28,8 +28,10 @@ def existing(path: str | Path) -> Path:
 
 
 def parse_header(path: Path, text: str | None, kind: str, fields: Iterable[str] = ()) -> dict:
-    """The header that stands in a file's metadata as `text`. WeightsError if it has none, lacks one of the `fields`,
-    or is of another kind."""
+    """The header of a file, from `text` in its metadata.
+
+    Raises WeightsError if there is none, it lacks one of the `fields`, or it is of another kind.
+    """
     try:
         header = parse_json(text or "null")
     except (ValueError, RecursionError) as error:

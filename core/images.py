@@ -1,4 +1,4 @@
-"""Loading photographs: one function, whatever they come as."""
+"""Loads photographs from paths, bytes, file objects, PIL images and arrays."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import BinaryIO, cast
 
 import numpy as np
 from PIL import BmpImagePlugin, Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin  # noqa: F401 - for Image.OPEN
-from PIL.Image import core as pillow_core  # type: ignore[attr-defined] # no public name, but all that has these functions
+from PIL.Image import core as pillow_core  # type: ignore[attr-defined] # not public, but nothing else has these functions
 
 from digits.core.batch import check_picture
 from digits.core.errors import ImageError, reason
@@ -24,20 +24,21 @@ from digits.core.formats import FORMATS, HEAD, begins_a_picture
 from digits.core.metadata import orientation_of, strip_metadata
 from digits.core.streams import is_stream, read_stream
 
-# Where an application has set up no logging, Python prints what libraries log. What is wrong is said by ImageError.
+# Without this, Python prints Pillow's warnings if the application has not configured logging. Errors are ImageErrors.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
-# Pillow's memory comes in blocks of 16 MB, of which the C library keeps many, for each thread; these it gives back.
+# Of Pillow's usual blocks of 16 MB, the C library keeps many per thread; larger ones are returned to the system.
 pillow_core.set_block_size(1 << 26)
 
-Source = str | os.PathLike | bytes | BinaryIO | Image.Image | np.ndarray
+ImageSource = str | os.PathLike | bytes | BinaryIO | Image.Image | np.ndarray
 
-# A bit over the 100 megapixels that are promised to work. They take up to 0.9 GB, progressive JPEG and animations 1.4.
+# A little more than the documented limit of 100 megapixels, which need up to 0.9 GB; progressive JPEGs and animations
+# 1.4.
 MAX_PIXELS = 120_000_000
 
 _BROKEN = "damaged or truncated"
-_STRIP = 512  # rows converted at a time
+_STRIP = 512  # rows that are converted at a time
 
-# EXIF orientation -> how to turn the stored array upright
+# EXIF orientation -> function that turns the stored array upright
 _UPRIGHT = {
     2: lambda a: a[:, ::-1],
     3: lambda a: a[::-1, ::-1],
@@ -49,16 +50,16 @@ _UPRIGHT = {
 }
 
 
-def load_image(source: Source, name: str | None = None) -> np.ndarray:
+def load_image(source: ImageSource, name: str | None = None) -> np.ndarray:
     """A photograph as RGB uint8 (H, W, 3), upright by its EXIF orientation, contiguous.
 
     source: path, encoded bytes, binary file object, PIL image, or RGB uint8 array (H, W, 3), which is passed through.
-    A file object is read from its beginning. name: what messages call it; the path by default. Alpha is composited on
-    white, 16-bit and floating-point samples are scaled to 8 bit, CMYK, grey, palette and 1-bit pictures are converted,
-    of several frames the first is taken. Metadata may be damaged; the orientation counts where it can be read.
+    A file object is read from its beginning. name: for error messages, by default the path. Alpha is composited on
+    white, 16-bit and floating-point samples are scaled to 8 bit, CMYK, grey, palette and 1-bit pictures are converted;
+    of several frames the first is taken. Damaged metadata are ignored, but the orientation is used if it can be read.
 
-    Raises ImageError, naming the photograph, for anything that cannot be read whole: missing, empty, truncated,
-    foreign, larger than MAX_PIXELS, or no picture at all.
+    Raises ImageError, with the name, for what cannot be read completely: missing, empty, truncated, of another format,
+    larger than MAX_PIXELS, or not an image.
     """
     with open_image(source, name) as picture:
         return picture.load()
@@ -66,10 +67,11 @@ def load_image(source: Source, name: str | None = None) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Picture:
-    """A photograph whose header is read.
+    """An opened photograph, of which only the header is read.
 
-    size: (width, height), upright. decoded: the same of what `load` gives, which may be smaller. orientation: that of
-    EXIF, 1 to 8, by which it is turned. load: gives its pixels, see `load_image`; once, and while it is open.
+    size: (width, height), upright. decoded: the size of what `load` returns, which may be smaller. orientation: of
+    EXIF, 1 to 8, by which it is turned upright. load: returns the pixels, see `load_image`; only once, while it is
+    open.
     """
 
     size: tuple[int, int]
@@ -79,11 +81,11 @@ class Picture:
 
 
 @contextmanager
-def open_image(source: Source, name: str | None = None, enough: int | None = None) -> Iterator[Picture]:
-    """A photograph whose pixels are decoded when they are asked for. Arguments and errors are those of `load_image`.
+def open_image(source: ImageSource, name: str | None = None, enough: int | None = None) -> Iterator[Picture]:
+    """Open a photograph without decoding its pixels. Arguments and errors are those of `load_image`.
 
-    enough: pixels of the longer side. Of a JPEG that has at least twice as many, no more than needed is decoded: a half
-    of each side, a quarter or an eighth.
+    enough: pixels of the longer side that suffice. A JPEG with at least twice as many is decoded at a half, a quarter
+    or an eighth of its size.
     """
     with _refused("image", "cannot be read"):
         name = name or source_name(source)
@@ -98,16 +100,16 @@ def open_image(source: Source, name: str | None = None, enough: int | None = Non
         yield picture
 
 
-def source_name(source: Source) -> str:
-    """What messages call a source that was given no name: its path or file name where it has one."""
+def source_name(source: ImageSource) -> str:
+    """The name of a source in messages: its path or file name, if it has one, else "image"."""
     if isinstance(source, (str, os.PathLike)):
         return os.fsdecode(source) or "''"
-    names = (getattr(source, key, None) for key in ("name", "filename"))  # numbers are those of open files
+    names = (getattr(source, key, None) for key in ("name", "filename"))  # an open file may have a number as name
     return next((os.fsdecode(name) for name in names if name and isinstance(name, (str, bytes, os.PathLike))), "image")
 
 
 def bytes_of(stream: BinaryIO, name: str) -> bytes:
-    """All that a binary file object holds, from its beginning where it can be rewound. Raises ImageError, naming it."""
+    """The whole content of a binary file object, from its beginning if it can be rewound. Raises ImageError."""
     with _refused(name, "cannot be read"):
         if isinstance(stream, io.TextIOBase):
             raise ImageError(f"{name}: is open as text; open it in binary mode")
@@ -130,7 +132,7 @@ def bytes_of(stream: BinaryIO, name: str) -> bytes:
 
 @contextmanager
 def _refused(name: str, what: str) -> Iterator[None]:
-    """Whatever goes wrong is an ImageError: decoders and file objects of others raise all kinds of errors."""
+    """Turns every error into an ImageError: decoders and foreign file objects raise all kinds of exceptions."""
     try:
         yield
     except ImageError:
@@ -141,7 +143,7 @@ def _refused(name: str, what: str) -> Iterator[None]:
         raise ImageError(f"{name}: {what} ({' '.join(str(error).split()) or type(error).__name__})") from error
 
 
-def _open(source: Source, name: str, held: ExitStack, enough: int | None) -> Picture:
+def _open(source: ImageSource, name: str, held: ExitStack, enough: int | None) -> Picture:
     if isinstance(source, np.ndarray):
         array = np.ascontiguousarray(check_picture(source, name))
         return Picture(array.shape[1::-1], array.shape[1::-1], 1, lambda: array)
@@ -166,7 +168,7 @@ def _open(source: Source, name: str, held: ExitStack, enough: int | None) -> Pic
 
 
 def _reduce(image: Image.Image, enough: int | None) -> tuple[int, int]:
-    """The size at which an image will be decoded, which of a JPEG may be smaller, see `open_image`."""
+    """Set a JPEG to be decoded smaller if possible, see `open_image`; returns the size that is decoded."""
     longest = max(image.size)
     if enough and isinstance(image, JpegImagePlugin.JpegImageFile) and longest >= 2 * enough:
         share = enough / longest
@@ -174,8 +176,8 @@ def _reduce(image: Image.Image, enough: int | None) -> tuple[int, int]:
     return image.size
 
 
-def _file(source: Source, name: str, held: ExitStack) -> BinaryIO:
-    """Seekable, at its beginning."""
+def _file(source: ImageSource, name: str, held: ExitStack) -> BinaryIO:
+    """The source as a seekable file, at its beginning."""
     if isinstance(source, (bytes, bytearray, memoryview)):
         return io.BytesIO(source)
     if not isinstance(source, (str, os.PathLike)):
@@ -186,7 +188,7 @@ def _file(source: Source, name: str, held: ExitStack) -> BinaryIO:
     if is_stream(source):
         return io.BytesIO(read_stream(source, name))
     try:
-        file = held.enter_context(open(source, "rb"))  # noqa: SIM115 - only opening it may fail so
+        file = held.enter_context(open(source, "rb"))  # noqa: SIM115 - only errors of opening are handled
     except OSError as error:
         raise ImageError(f"{name}: {reason(error)}") from None
     except ValueError as error:  # a path that no file can have
@@ -195,11 +197,11 @@ def _file(source: Source, name: str, held: ExitStack) -> BinaryIO:
 
 
 def _identify(file: BinaryIO, head: bytes, name: str) -> Image.Image:
-    """As Image.open does, but for its warnings of large pictures: those are judged by MAX_PIXELS."""
+    """Like Image.open, but without its warnings about large pictures, since MAX_PIXELS limits them."""
     for factory, accept in (Image.OPEN[kind] for kind in FORMATS if kind in Image.OPEN):
         if accept is not None and accept(head.ljust(16, b"\0")) is True:
             file.seek(0)
-            with suppress(SyntaxError):  # it only looked like this format
+            with suppress(SyntaxError):  # another format with such first bytes
                 return factory(file, "")
     raise ImageError(f"{name}: not a picture in a format known here{_hint(head)}")
 
@@ -211,15 +213,15 @@ def _hint(head: bytes) -> str:
 
 
 def _load(image: Image.Image, orientation: int | None, name: str, what: str, close: bool = False) -> np.ndarray:
-    """The pixels of an image, turned by an orientation, or if that is None by the image's own."""
+    """The pixels of an image, turned by `orientation`, or if that is None by the image's own."""
     with _refused(name, what):
         if image.format == "TIFF":
             _silence_libtiff()
-            if close:  # or else Pillow makes the room, and warns of how large it is
+            if close:  # allocated here, because Pillow would warn of large pictures
                 image.im = pillow_core.new(image.mode, image.size)
         image.load()
         upright = _upright_pixels(image, orientation or _own_orientation(image))
-        if close:  # or else it is in memory as long as it is open
+        if close:  # frees its memory
             image.close()
         return upright
 
@@ -234,13 +236,13 @@ def _own_orientation(image: Image.Image) -> int:
 
 @cache
 def _silence_libtiff() -> None:
-    """Lets it print no errors on the process's stderr, as Pillow does with its warnings: ImageError tells them."""
+    """Stop libtiff from printing errors on stderr (Pillow does so for warnings only); they are raised as ImageError."""
     if set_handler := _c_function(pillow_core, "TIFFSetErrorHandler", ctypes.c_void_p):
         set_handler(None)
 
 
 def _c_function(module: ModuleType, name: str, result: type) -> Callable | None:
-    """A function of the C library that an extension module is linked with; None if it is no library of its own."""
+    """A function of the C library that an extension module is linked with; None if it is not exported."""
     try:
         function = getattr(ctypes.CDLL(module.__file__), name)
     except (AttributeError, OSError):
@@ -265,7 +267,7 @@ def _webp_header(file: BinaryIO) -> tuple[tuple[int, int], bool]:
 
 
 def _load_webp(file: BinaryIO, size: tuple[int, int], transparent: bool, orientation: int, name: str) -> np.ndarray:
-    """Decoded straight to where Pillow can use it; its own decoder holds a picture five times over."""
+    """Decode into memory that Pillow can use; Pillow's own decoder keeps five copies of a picture."""
     from PIL import _webp
 
     with _refused(name, _BROKEN):
@@ -275,7 +277,7 @@ def _load_webp(file: BinaryIO, size: tuple[int, int], transparent: bool, orienta
         count = ctypes.c_size_t
         decode = _c_function(_webp, "WebPDecodeRGBAInto", ctypes.c_void_p)
         whole = decode and decode(data, count(len(data)), pixels.ctypes, count(pixels.nbytes), size[0] * 4)
-        if not whole:  # an animation, or damaged; or libwebp is hidden in Pillow
+        if not whole:  # an animation, a damaged file, or a Pillow that does not export libwebp
             pixels = _webp.WebPAnimDecoder(data).get_next()[0]
         mode = "RGBA" if transparent else "RGBX"
         image = Image.frombuffer(mode, size, pixels, "raw", mode, 0, 1)
@@ -283,13 +285,13 @@ def _load_webp(file: BinaryIO, size: tuple[int, int], transparent: bool, orienta
 
 
 def _upright_pixels(image: Image.Image, orientation: int) -> np.ndarray:
-    """RGB uint8 (H, W, 3) of a loaded image, turned.
+    """RGB uint8 (H, W, 3) of a loaded image, turned upright.
 
-    Converted in strips, straight to where they belong: a large photograph is never in memory a third time.
+    Converted in strips, in place: so there is no third copy of a large photograph in memory.
     """
     turned = orientation in (5, 6, 7, 8)
     upright = np.empty((*(image.size if turned else image.size[::-1]), 3), np.uint8)
-    back = {6: 8, 8: 6}.get(orientation, orientation)  # every other turn is its own inverse
+    back = {6: 8, 8: 6}.get(orientation, orientation)  # the others are their own inverse
     stored = _UPRIGHT.get(back, lambda array: array)(upright)
     deep = image.mode.startswith("I") or image.mode == "F"
     white = _full_scale(image) if deep else 0.0
@@ -313,7 +315,7 @@ def _rgb(image: Image.Image) -> np.ndarray:
 
 
 def _full_scale(image: Image.Image) -> float:
-    """The sample value that is white in a deep grey picture: that of its depth, or if brighter its brightest."""
+    """The white level of a deep grey picture: that of its bit depth, or its maximum if that is higher."""
     if image.mode.startswith("I;16"):
         return 65535.0
     strips = map(np.asarray, _strips(image))

@@ -1,4 +1,4 @@
-"""Public names that are imported when they are first used."""
+"""Public names that are imported on first use."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def lazy_names(package: str, names: Mapping[str, str]) -> tuple[Callable, Callable]:
-    """`__getattr__` and `__dir__` (PEP 562) of a package whose public names live in the modules given for them."""
+    """`__getattr__` and `__dir__` (PEP 562) of a package. names: the module of each public name."""
 
     def __getattr__(name: str) -> Any:
         if name in names:

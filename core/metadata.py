@@ -1,8 +1,8 @@
-"""Pictures without their metadata.
+"""Strips metadata from picture files.
 
-Pillow gives up on a picture when what is said about it is damaged: its EXIF, JFIF, XMP or ICC profile, a comment. Here
-the parts of a file that hold pixels are told from the rest, by a walk over its segments, and only they are decoded. The
-one thing that is wanted of the rest, the orientation, is taken where it can be read.
+Pillow refuses a picture if its metadata are damaged: EXIF, JFIF, XMP, ICC profile, comments. Here the segments of a
+file that hold pixels are found and only these are decoded. Of the metadata only the orientation is used, if it is
+readable.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from typing import BinaryIO, NamedTuple, cast
 
 _ORIENTATION, _XMP = 274, 700  # tags of TIFF and EXIF
 _XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([1-8])')
-_FAR = 1 << 62  # further than files are long, and not too far to be sought
-_MOST_TEXT = 1 << 20  # bytes that compressed text may unpack to
+_FAR = 1 << 62  # beyond the end of any file, but a valid offset
+_MOST_TEXT = 1 << 20  # limit of decompressed text, bytes
 
 _APP0, _APP1, _APP14, _APP15, _COM = 0xE0, 0xE1, 0xEE, 0xEF, 0xFE
 _SOS = 0xDA
-_LONGEST = 0xFFFF - 2  # bytes of a segment's content
+_LONGEST = 0xFFFF - 2  # limit of a segment's content, bytes
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _SEGMENTS = {*_FRAMES, 0xC4, 0xCC, *range(_SOS, _APP15 + 1), _COM}  # that have a length
 
@@ -34,7 +34,7 @@ _PNG_SAID = (b"eXIf", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"pHYs", b"tIME", b"bK
 _WEBP_PIXELS = (b"VP8X", b"ANIM", b"ANMF", b"ALPH", b"VP8 ", b"VP8L")
 _WEBP_FRAME = re.compile(rb"ALPH|VP8 ....(?=...\x9d\x01\x2a)|VP8L....(?=/)", re.DOTALL)
 
-# TIFF tags that say how the pixels are stored; of those in _SINGLE there is one value
+# TIFF tags that describe how pixels are stored; those in _SINGLE have a single value
 _SINGLE = {256, 257, 259, 262, 263, 266, 277, 278, 284, 292, 293, 317, 322, 323, 332, 512, 513, 514, 515, 531}
 _TIFF_PIXELS = {*_SINGLE, 258, 273, 279, 320, 324, 325, 338, 339, 347, 519, 520, 521, 529, 530, 532, 50674}
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
@@ -42,17 +42,17 @@ _INTEGERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 16: "Q"}
 
 
 class Stripped(NamedTuple):
-    """A picture without its metadata. file: seekable, reads from the original. orientation: 1 to 8, as of EXIF."""
+    """A picture without its metadata. file: seekable, reads from the original. orientation: 1 to 8, as in EXIF."""
 
     file: BinaryIO
     orientation: int
 
 
 def strip_metadata(file: BinaryIO) -> Stripped | None:
-    """The same picture without its metadata, of a JPEG, PNG, WebP or TIFF; None of another format.
+    """A JPEG, PNG, WebP or TIFF without its metadata; None for other formats.
 
-    file: seekable. Nothing is decoded, and no pixels are read. What is damaged beyond its metadata stays as it is, or
-    raises ValueError.
+    file: seekable. Pixels are neither decoded nor read. Other damage than in the metadata is kept, or raises
+    ValueError.
     """
     head = _at(file, 0, 16)
     for magic, walk in _FORMATS.items():
@@ -64,19 +64,19 @@ def strip_metadata(file: BinaryIO) -> Stripped | None:
 
 
 def orientation_of(exif: bytes, xmp: bytes = b"") -> int:
-    """1 to 8, as EXIF says it, or else XMP; 1 where neither can be read."""
+    """The orientation, 1 to 8, from EXIF, else from XMP; 1 if neither can be read."""
     while exif.startswith(b"Exif\0\0"):
         exif = exif[6:]
     file = io.BytesIO(exif)
     for entry in _directory(file, _Layout.of(exif)):
         if entry.tag == _ORIENTATION and 1 <= entry.first(file) <= 8:
             return entry.first(file)
-    said = _XMP_ORIENTATION.search(xmp)
-    return int(said[1]) if said else 1
+    match = _XMP_ORIENTATION.search(xmp)
+    return int(match[1]) if match else 1
 
 
 class _Walk:
-    """What is found on the way through a file. parts: bytes, or (start, end) in the file, to be put together."""
+    """A walk over the segments of a file. parts: what is kept, bytes or (start, end) in the file, in order."""
 
     def __init__(self, file: BinaryIO):
         self.file = file
@@ -95,7 +95,7 @@ class _Walk:
 
 
 class _Spliced(io.RawIOBase):
-    """A file to read that is put together of bytes and of stretches (start, end) of another."""
+    """A readable file that is composed of bytes and of ranges (start, end) of another file."""
 
     def __init__(self, file: BinaryIO, parts: list[bytes | tuple[int, int]]):
         self._file, self._parts, self._place = file, parts, 0
@@ -157,14 +157,14 @@ def _jpeg(picture: _Walk) -> None:
         elif _says_colours(marker, content):
             picture.parts.append(struct.pack(">BBH", 0xFF, marker, len(content) + 2) + content)
         elif marker == _APP1 and content.startswith(b"Exif\0\0"):
-            picture.exif += content[6:]  # more than one segment holds goes on in the next
+            picture.exif += content[6:]  # long EXIF data continue in the next segment
         elif marker == _APP1 and content.startswith(b"http://ns.adobe.com/xap/1.0/\0"):
             picture.xmp += content
         at = end
 
 
 def _says_colours(marker: int, content: bytes) -> bool:
-    """Whether a segment, sound in itself, decides how the components of a JPEG are to be taken."""
+    """Whether a valid segment defines the colour space of a JPEG."""
     jfif = marker == _APP0 and content.startswith(b"JFIF\0") and len(content) >= 14
     return jfif or (marker == _APP14 and content.startswith(b"Adobe") and len(content) >= 12)
 
@@ -180,7 +180,7 @@ def _past_filler(picture: _Walk, at: int) -> int:
 
 
 def _segment(picture: _Walk, at: int) -> tuple[int, int, int]:
-    """The marker of a JPEG's segment, where its content begins and where it ends; zeros if none is there."""
+    """Marker, start and end of the content of a JPEG's segment at an offset; zeros if there is none."""
     head = picture.read(at, 64)
     fill = max(0, len(head) - len(head.lstrip(b"\xff")) - 1)
     marker, size = head[fill + 1 : fill + 2], head[fill + 2 : fill + 4]
@@ -196,13 +196,13 @@ def _follows(picture: _Walk, at: int) -> bool:
 
 
 def _header_after(picture: _Walk, start: int, end: int) -> int:
-    """Where a JPEG goes on after a segment from `start` that does not end at `end`, as it says; 0 if nowhere.
+    """The offset where a JPEG continues after a segment from `start` whose stated `end` is wrong; 0 if there is none.
 
-    That is where segments lead, each to the next, to the pixels of the largest frame: others are thumbnails.
+    From there, segments lead to the pixels of the largest frame; smaller frames are thumbnails.
     """
     tail = picture.read(max(0, picture.size - 64), 64).rstrip(b"\0")
     if end == picture.size or (end > picture.size and not tail.endswith(b"\xff\xd9")):
-        return 0  # the file is cut off, and what it holds of a picture is a thumbnail
+        return 0  # the file is truncated, and holds no more than a thumbnail
     data = picture.read(start, 1 << 17)
     place, best, largest = 0, 0, 0
     while found := re.compile(rb"\xff[\xc0-\xfe]").search(data, place):
@@ -217,7 +217,7 @@ def _header_after(picture: _Walk, start: int, end: int) -> int:
 
 
 def _frame_ahead(picture: _Walk, at: int) -> int:
-    """The area of the frame that comes before a JPEG's pixels, if segments lead there; else 0."""
+    """The area of the next frame of a JPEG, if valid segments lead to its pixels; else 0."""
     area = 0
     while True:
         marker, start, end = _segment(picture, at)
@@ -253,7 +253,7 @@ def _png(picture: _Walk) -> None:
 
 
 def _chunk_after(picture: _Walk, start: int) -> int:
-    """Where a PNG goes on after a chunk of wrong length: at a whole one that holds pixels; 0 if nowhere."""
+    """The offset of the next valid chunk with pixels after one of wrong length; 0 if there is none."""
     data = picture.read(start, picture.size)
     for found in re.finditer(rb"PLTE|tRNS|IDAT", data):
         at = max(0, found.start() - 4)
@@ -263,13 +263,13 @@ def _chunk_after(picture: _Walk, start: int) -> int:
 
 
 def _is_chunk(data: bytes) -> bool:
-    """Whether bytes are a chunk of a PNG and nothing else, by length and checksum."""
+    """Whether bytes are exactly one chunk of a PNG, by length and checksum."""
     size = int.from_bytes(data[:4], "big")
     return len(data) == size + 12 and zlib.crc32(data[4:-4]) == int.from_bytes(data[-4:], "big")
 
 
 def _png_text(kind: bytes, content: bytes) -> tuple[bytes, bytes]:
-    """Name and text of a PNG's chunk of text; no text if it is damaged."""
+    """Keyword and text of a PNG's text chunk; an empty text if it is damaged."""
     name, _, text = content.partition(b"\0")
     packed = kind == b"zTXt"
     if kind == b"iTXt":
@@ -283,7 +283,7 @@ def _png_text(kind: bytes, content: bytes) -> tuple[bytes, bytes]:
 
 
 def _unhex(profile: bytes) -> bytes:
-    """What a raw profile holds: a name and a length in two lines, then hexadecimal digits; nothing if damaged."""
+    """The bytes of a raw profile: name and length on two lines, then hexadecimal digits. Empty if it is damaged."""
     try:
         return bytes.fromhex(b"".join(profile.split(b"\n")[3:]).decode("ascii"))
     except ValueError:
@@ -313,7 +313,7 @@ def _webp(picture: _Walk) -> None:
 
 
 class _Layout(NamedTuple):
-    """How a TIFF, or EXIF, which is laid out as one, writes its numbers: order of bytes; 64 bit or 32; formats so."""
+    """How a TIFF (or EXIF, which has the same layout) stores numbers: byte order, 64-bit (big) or 32-bit offsets."""
 
     order: str
     big: bool
@@ -337,7 +337,7 @@ class _Layout(NamedTuple):
 
 @dataclass(frozen=True)
 class _Entry:
-    """Of a directory: a tag and its values, in `value` if they fit, else where that points to."""
+    """An entry of a directory: a tag and its values, stored in `value` if they fit, else where `value` points to."""
 
     tag: int
     kind: int
@@ -357,7 +357,7 @@ class _Entry:
         return self.layout.offset.unpack(self.value)[0]
 
     def first(self, file: BinaryIO) -> int:
-        """The first value, if it is an integer; else 0."""
+        """The first value if it is an integer, else 0."""
         if self.kind not in _INTEGERS or not self.count:
             return 0
         number = struct.Struct(self.layout.order + _INTEGERS[self.kind])
@@ -365,7 +365,7 @@ class _Entry:
         return number.unpack_from(data)[0] if len(data) >= number.size else 0
 
     def alone(self, file: BinaryIO) -> _Entry:
-        """With only its first value, an integer."""
+        """The same entry with only its first value, an integer."""
         value = struct.pack(self.layout.order + _INTEGERS[self.kind], self.first(file))
         return replace(self, count=1, value=value.ljust(len(self.value), b"\0"))
 
@@ -379,7 +379,7 @@ def _start_of_directory(file: BinaryIO, layout: _Layout) -> int:
 
 
 def _directory(file: BinaryIO, layout: _Layout) -> Iterator[_Entry]:
-    """The entries of a TIFF's first directory, as far as they are there."""
+    """The readable entries of a TIFF's first directory."""
     count = _at(file, _start_of_directory(file, layout), layout.length.size)
     if len(count) < layout.length.size:
         return
@@ -394,15 +394,15 @@ def _directory(file: BinaryIO, layout: _Layout) -> Iterator[_Entry]:
 
 
 def _tiff(picture: _Walk) -> None:
-    """Its first directory is replaced by one with only the tags that say how pixels are stored.
+    """Replace its first directory by one with only the tags that describe how pixels are stored.
 
-    Raises ValueError if they, or their values, lie outside the file.
+    Raises ValueError if these or their values lie outside the file.
     """
     layout = _Layout.of(picture.read(0, 4))
-    if layout.big and layout.order == ">":  # Pillow takes them for small ones, and warns of what it finds there
-        raise ValueError("BigTIFF of big-endian order is not read")
+    if layout.big and layout.order == ">":  # Pillow misreads them as classic TIFFs
+        raise ValueError("big-endian BigTIFF is not supported")
     kept: dict[int, bytes] = {}
-    room = picture.size  # no more is taken by values that do not overlap
+    room = picture.size  # values that do not overlap cannot take more
     for entry in _directory(picture.file, layout):
         if entry.tag == _ORIENTATION:
             value = struct.pack("<HHI", entry.tag, 3, 1) + struct.pack("<HH", entry.first(picture.file) & 0xFFFF, 0)
@@ -423,7 +423,7 @@ def _tiff(picture: _Walk) -> None:
         raise ValueError("its directory is cut off")
     directory = layout.length.pack(len(kept)) + b"".join(kept.values()) + bytes(layout.offset.size)
     picture.keep(0, start)
-    picture.parts.append(directory)  # no longer than it was, so that nothing else is moved
+    picture.parts.append(directory)  # not longer than before, so that no other data move
     picture.keep(min(start + len(directory), picture.size), picture.size)
 
 
@@ -431,5 +431,5 @@ _FORMATS = {
     rb"\xff\xd8\xff": _jpeg,
     rb"\x89PNG\r\n\x1a\n": _png,
     rb"RIFF....WEBP": _webp,
-    rb"II\*\0|MM\0\*|II\0\*|MM\*\0|II\+\0|MM\0\+": _tiff,  # two of them wrong, but read
+    rb"II\*\0|MM\0\*|II\0\*|MM\*\0|II\+\0|MM\0\+": _tiff,  # two of these are invalid, but are read
 }

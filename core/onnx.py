@@ -1,7 +1,6 @@
-"""Networks in ONNX Runtime: what `digits export` writes, opened and run. Needs no PyTorch.
+"""Opens and runs the ONNX models that `digits export` writes. Needs no PyTorch.
 
-The header, as that of a weights file (see `core.header`), stands in the model's metadata. At the end of the file stands
-the sha256 of all before it.
+The model's metadata contain the header (see `core.header`). The file ends with the sha256 of everything before it.
 """
 
 from __future__ import annotations
@@ -28,33 +27,33 @@ _DIGEST_KEY = b"digits.sha256"
 
 
 class Network:
-    """One network. Safe to be called from several threads, and after a fork.
+    """An ONNX model. Safe to be called from several threads, and after a fork.
 
-    path: an .onnx file of this kind. threads: that it computes with, by default one a processor core.
+    path: an .onnx file of this kind. threads: number of threads, by default one per CPU core.
 
-    header: kind, architecture, training and metrics, as the weights had them. Raises WeightsError if the file is
+    header: kind, architecture, training and metrics, copied from the weights. Raises WeightsError if the file is
     missing, damaged, or of another kind.
     """
 
     def __init__(self, path: str | Path, kind: str, threads: int | None = None):
         self._path, self._kind, self._threads = existing(path), kind, threads
-        self._model = _verified(self._path)  # kept for forked processes: the file may be another by then
+        self._model = _verified(self._path)  # kept for forked processes, since the file may change
         self.leave_session()
         self.header = parse_header(self._path, self._metadata().get(KEY), kind)
         self._input = self._opened().get_inputs()[0].name
         _networks.add(self)
 
     def run(self, array: np.ndarray) -> list[np.ndarray]:
-        """Its outputs for its one input."""
+        """The outputs for an input."""
         return self._opened().run(None, {self._input: array})
 
     def run_each(self, arrays: Iterable[np.ndarray]) -> Iterator[list[np.ndarray]]:
-        """Its outputs for each of some inputs, several at once: one small input does not keep two cores busy."""
+        """The outputs for each input, several in parallel: a single small one does not keep two cores busy."""
         self._opened()
         return self._pool.map(self.run, arrays) if self._pool else map(self.run, arrays)
 
     def leave_session(self) -> None:
-        """Begin without a session; the next call opens one."""
+        """Drop the session; the next call opens a new one."""
         self._session: onnxruntime.InferenceSession | None = None
         self._pool: ThreadPoolExecutor | None = None
         self._opening = threading.Lock()
@@ -74,18 +73,18 @@ class Network:
             return self._session
 
     def _open(self) -> onnxruntime.InferenceSession:
-        import onnxruntime  # here, since neither training nor the backend torch needs it
+        import onnxruntime  # imported here, since training and the backend torch do not need it
 
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3  # errors; they are raised too
+        options.log_severity_level = 3  # errors only; they are raised, too
         options.intra_op_num_threads = self._threads or 0
-        # threads that spin while they wait take the cores from whatever comes next: the other network, decoding
+        # threads that spin while waiting block the cores for the next step: the other network, or decoding
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        # work is dealt out in ever smaller shares: a thread that wakes late delays nothing
+        # work is split into ever smaller blocks, so that a late thread delays nothing
         options.add_session_config_entry("session.dynamic_block_base", "4")
         try:
             return onnxruntime.InferenceSession(self._model, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # ONNX Runtime has a dozen kinds with nothing else in common
+        except Exception as error:  # ONNX Runtime raises a dozen types without another common base
             raise WeightsError(f"{self._path}: not a readable ONNX model ({reason(error)})") from None
 
 
@@ -93,10 +92,10 @@ _networks: WeakSet[Network] = WeakSet()
 
 
 def _after_fork() -> None:
-    """In a forked process the threads of every session and pool are missing: whatever asks them waits for ever."""
+    """Drop all sessions in a forked process: their threads do not exist there, so calls would wait forever."""
     for network in _networks:
         if network._session is not None:
-            # it waits for its threads when it is destroyed, too, and at the latest Python's end would do that
+            # never destroyed: its destructor, too, would wait for these threads, at the latest when Python exits
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(network._session))
         network.leave_session()
 
@@ -106,22 +105,22 @@ if hasattr(os, "register_at_fork"):  # Windows does not fork
 
 
 def sealed(model: bytes) -> bytes:
-    """A serialised ONNX model with its sha256 at the end, which `Network` asks for."""
+    """A serialised ONNX model with its sha256 appended; `Network` checks it."""
     return model + _seal(model)
 
 
 def _seal(model: bytes | memoryview) -> bytes:
-    """One more entry of the metadata, with the sha256 of a serialised model: a protobuf message grows by appending."""
+    """Another metadata entry with the sha256 of a serialised model. Appended fields extend a protobuf message."""
     digest = hashlib.sha256(model).hexdigest().encode()
     entry = b"\x0a%c%b\x12%c%b" % (len(_DIGEST_KEY), _DIGEST_KEY, len(digest), digest)  # key and value
-    return b"\x72%c%b" % (len(entry), entry)  # of field 14, metadata_props
+    return b"\x72%c%b" % (len(entry), entry)  # field 14, metadata_props
 
 
-_SEAL = len(_seal(b""))  # bytes, always as many
+_SEAL = len(_seal(b""))  # bytes, constant
 
 
 def _verified(path: Path) -> bytes:
-    """The contents of a file written by `digits export`; WeightsError if they are not as they were written."""
+    """The content of a file written by `digits export`; WeightsError if its sha256 does not match."""
     try:
         model = path.read_bytes()
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Progress of long steps: a bar on stderr, where somebody watches it."""
+"""A progress bar on stderr."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.progress import track
 T = TypeVar("T")
 
 
-def shown(items: Iterable[T], what: str, total: int, quiet: bool = False) -> Iterable[T]:
-    """The same items, `total` of them, with a bar that says `what` is done; none if stderr is no terminal."""
+def progress(items: Iterable[T], what: str, total: int, quiet: bool = False) -> Iterable[T]:
+    """Iterate over `total` items and show a progress bar with the label `what`, if stderr is a terminal."""
     hidden = quiet or not sys.stderr.isatty()
     return track(items, what, total, console=Console(stderr=True), transient=True, disable=hidden)

@@ -1,4 +1,4 @@
-"""Files that ship inside this project's packages."""
+"""Files that ship in the packages of this project."""
 
 from __future__ import annotations
 

@@ -9,10 +9,10 @@ from threading import Thread
 
 
 def leave_to_the_parent(_: int) -> None:
-    """For DataLoader workers: the parent alone decides when they end, and if it is killed they end with it.
+    """For DataLoader workers: they end only when the parent ends them, or when the parent dies.
 
-    A signal to the whole group reaches them too, while the parent still wants their samples. Ctrl-C is the parent's
-    affair alone. Of SIGTERM the first is let pass; the next is the parent ending its workers.
+    A signal to the process group reaches the workers, too, while the parent still needs their samples. So they ignore
+    SIGINT and the first SIGTERM; a second one comes from the parent, to end its workers.
     """
 
     def let_pass(number: int, _: object) -> None:
@@ -24,7 +24,7 @@ def leave_to_the_parent(_: int) -> None:
 
 
 def _end_with_the_parent() -> None:
-    """PyTorch's own watch lets a worker end only once its samples are taken, and a killed parent takes none."""
+    """PyTorch's own watchdog ends a worker only after its samples are taken, which a killed parent never does."""
     if parent := parent_process():
         parent.join()
     os._exit(1)

@@ -1,4 +1,4 @@
-"""Photographs that come out of pipes and devices: they can be read once, may never come and may never end."""
+"""Reads photographs from pipes and devices, which can be read only once, may stay silent, and may never end."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import BinaryIO
 from digits.core.errors import ImageError, reason
 from digits.core.formats import HEAD, begins_a_picture
 
-MAX_BYTES = 500_000_000  # more than the largest picture that is read takes, uncompressed
+MAX_BYTES = 500_000_000  # more than the largest supported picture takes, uncompressed
 _PATIENCE = 3  # seconds that a pipe may be without a writer
 _CHUNK = 1 << 20
 
 
 def is_stream(path: str | os.PathLike) -> bool:
-    """Whether something other than a file or a folder is there: a pipe, a terminal, another device, a socket."""
+    """Whether a path is neither a regular file nor a folder: a pipe, a terminal, another device, a socket."""
     try:
         mode = os.stat(path).st_mode
     except (OSError, ValueError):
@@ -27,7 +27,7 @@ def is_stream(path: str | os.PathLike) -> bool:
 
 
 def read_stream(path: str | os.PathLike, name: str) -> bytes:
-    """All that comes out of a pipe or a device, as `read_to_end`.
+    """The whole content of a pipe or a device, see `read_to_end`.
 
     Raises ImageError if it cannot be opened, see `open_stream`.
     """
@@ -54,10 +54,10 @@ def open_stream(path: str | os.PathLike) -> Iterator[tuple[bytes, BinaryIO]]:
 
 
 def read_to_end(file: BinaryIO, name: str, head: bytes = b"") -> bytes:
-    """The bytes of a binary stream of which `head` was read already.
+    """The content of a binary stream, of which `head` has been read already.
 
-    If they begin as no picture does, what follows is left unread: it may have no end. Raises ImageError if the stream
-    breaks off, is empty, or longer than MAX_BYTES.
+    If it does not begin like a picture, the rest is not read, since it may be endless. Raises ImageError if the stream
+    fails, is empty, or is longer than MAX_BYTES.
     """
     data = bytearray(head)
     try:
@@ -75,8 +75,8 @@ def read_to_end(file: BinaryIO, name: str, head: bytes = b"") -> bytes:
 
 
 def _first(file: BinaryIO) -> bytes:
-    """What can be read at once of a stream opened without blocking, which from then on blocks."""
-    if not hasattr(select, "poll"):  # Windows, whose streams cannot be waited for
+    """The first chunk of a stream that was opened as non-blocking; it is made blocking afterwards."""
+    if not hasattr(select, "poll"):  # Windows, where streams cannot be polled
         return b""
     poller = select.poll()
     poller.register(file, select.POLLIN)

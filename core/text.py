@@ -1,4 +1,4 @@
-"""Text that comes from anywhere: files, whatever program has written them, and names, to be printed."""
+"""Reads text of any origin, and makes it printable."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from typing import Any
 from digits.core.streams import is_stream, open_stream
 
 _CHUNK = 1 << 20
-_LONGEST = 100_000_000  # bytes of text that come out of a pipe
-_JOINERS = "\u200c\u200d"  # words of some languages, and many emoji, are spelt with them
+_LONGEST = 100_000_000  # bytes of text that are read from a pipe
+_JOINERS = "\u200c\u200d"  # part of words in some languages, and of many emoji
 
 
 def read_text(path: str | Path) -> str:
-    """What a text file holds, with "\\n" line ends: in UTF-8, or in UTF-16 if it begins with the mark of that.
+    """The content of a text file, with "\\n" as line ends: UTF-16 if it begins with the byte-order mark of that, else
+    UTF-8.
 
-    A byte-order mark is no part of it. Raises OSError, or UnicodeDecodeError if it is neither. Of a pipe, see
-    `streams.open_stream`; of one that is longer than 100 MB, OSError is raised.
+    The byte-order mark is removed. Raises OSError, or UnicodeDecodeError if the encoding is neither. A pipe is read as
+    `streams.open_stream` says; OSError is raised if more than 100 MB come out of it.
     """
     data = _bytes(path)
     wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
@@ -40,12 +41,12 @@ def _bytes(path: str | Path) -> bytes:
 
 
 def plural(count: int, one: str, many: str) -> str:
-    """A count and what is counted, in the singular or the plural."""
+    """A count with its noun in the singular or the plural."""
     return f"{count} {one if count == 1 else many}"
 
 
 def parse_json(text: str) -> Any:
-    """What a JSON text says; ValueError if it is none, or gives a key twice, of which Python takes the last."""
+    """The value of a JSON text; ValueError if it is invalid or repeats a key (Python would take the last one)."""
     return json.loads(text, object_pairs_hook=_each_once)
 
 
@@ -53,12 +54,12 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         keys = [key for key, _ in pairs]
-        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} stands there twice")
+        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} is given twice")
     return found
 
 
 def printable(text: str) -> str:
-    """Text for one line of a terminal: what would move the cursor, end the line or turn its direction is escaped.
+    """A text for one line of a terminal: what moves the cursor, ends the line or changes its direction is escaped.
 
     >>> printable("door\\x1b[2J.jpg"), printable("caf\\udce9.jpg")
     ('door\\\\x1b[2J.jpg', 'caf\\\\xe9.jpg')
@@ -69,6 +70,6 @@ def printable(text: str) -> str:
 def _escaped(character: str) -> str:
     if character.isprintable() or character in _JOINERS or unicodedata.category(character) == "Zs":
         return character
-    if "\udc80" <= character <= "\udcff":  # how Python holds a byte of a name that is not Unicode
+    if "\udc80" <= character <= "\udcff":  # Python's representation of a byte that is not Unicode
         return f"\\x{ord(character) - 0xDC00:02x}"
     return character.encode("unicode_escape").decode()

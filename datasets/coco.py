@@ -19,7 +19,7 @@ import numpy as np
 from digits.core.alphabet import DIGITS, is_digits
 from digits.core.boxes import reading_order
 from digits.core.errors import DatasetError
-from digits.core.progress import shown
+from digits.core.progress import progress
 from digits.datasets.classes import Digit, repeats
 from digits.datasets.coco_entries import Annotated, annotated, is_number, listed
 from digits.datasets.files import picture_folder, picture_path, write_text
@@ -94,7 +94,7 @@ def read_coco(
     folder = picture_folder(path, images)
 
     images_seen = []
-    for key, image in shown(entries.usable.items(), "measuring pictures", len(entries.usable), quiet):
+    for key, image in progress(entries.usable.items(), "measuring pictures", len(entries.usable), quiet):
         try:
             images_seen.append(_seen(image, folder, found.get(key, Annotated()), annotations_only))
         except ValueError as error:

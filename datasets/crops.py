@@ -13,7 +13,7 @@ from pathlib import Path
 
 from digits.core.alphabet import is_digits
 from digits.core.errors import DatasetError, reason
-from digits.core.progress import shown
+from digits.core.progress import progress
 from digits.core.text import read_text
 from digits.datasets.files import picture_folder, picture_path, write_text
 from digits.datasets.pictures import Pictures, Problem, Record, make_record, picture_size
@@ -89,7 +89,7 @@ def read_crops(
     folder = picture_folder(path, images)
     records, problems = [], []
     rows = _rows(path)
-    for line, name, text in shown(rows, "measuring pictures", len(rows), quiet):
+    for line, name, text in progress(rows, "measuring pictures", len(rows), quiet):
         try:
             records.append(_crop(name, text, folder, annotations_only))
         except ValueError as error:

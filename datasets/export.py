@@ -14,7 +14,7 @@ import numpy as np
 
 from digits.core.boxes import cut_region, enclosing
 from digits.core.errors import DatasetError, reason
-from digits.core.progress import shown
+from digits.core.progress import progress
 from digits.datasets.coco import coco_document, write_json
 from digits.datasets.crops import write_crops
 from digits.datasets.items import part_of
@@ -102,7 +102,7 @@ def convert(pictures: Pictures, out: str | Path, to: str, *, copy: bool = True, 
             write_json(folder / ANNOTATIONS, coco_document(pictures.records, lambda r: names[r.image_id]))
         else:
             write_yolo(pictures.records, folder, lambda r: names[r.image_id])
-        for record in shown(pictures.records, "copying pictures", len(pictures), quiet) if copy else ():
+        for record in progress(pictures.records, "copying pictures", len(pictures), quiet) if copy else ():
             target = folder / "images" / names[record.image_id]
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
@@ -124,7 +124,7 @@ def _cut_crops(pictures: Pictures, folder: Path, quiet: bool) -> list[tuple[str,
     """
     folder.mkdir()
     rows: list[tuple[str, str]] = []
-    for sample in shown(pictures.readable(), "cutting numbers", len(pictures), quiet):
+    for sample in progress(pictures.readable(), "cutting numbers", len(pictures), quiet):
         if not sample.numbers:
             reason = "it is not known what its digits spell" if len(sample.boxes) else "shows no number"
             pictures.problems.append(Problem(sample.image_id, reason))

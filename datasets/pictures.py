@@ -17,7 +17,7 @@ from digits.core.alphabet import CHARACTERS, DIGITS
 from digits.core.errors import DatasetError, ImageError, reason
 from digits.core.folders import pictures_below
 from digits.core.images import load_image, open_image
-from digits.core.progress import shown
+from digits.core.progress import progress
 from digits.core.streams import is_stream
 from digits.core.text import parse_json, plural, printable, read_text
 from digits.datasets.items import Sample, by_number, check_digits, empty_boxes, part_of, spread
@@ -268,7 +268,7 @@ def read_negatives(folder: str | Path, quiet: bool = False) -> Pictures:
     """
     records = []
     found, problems = find_pictures(folder)
-    for path in shown(found, "measuring pictures", len(found), quiet):
+    for path in progress(found, "measuring pictures", len(found), quiet):
         image_id = path.relative_to(folder).as_posix()
         try:
             records.append(make_record(image_id, path, picture_size(path)))

@@ -21,7 +21,7 @@ import numpy as np
 
 from digits.core.alphabet import CHARACTERS, DIGITS, digits_of, is_digits, is_house_number
 from digits.core.errors import DatasetError, reason
-from digits.core.progress import shown
+from digits.core.progress import progress
 from digits.core.text import parse_json, plural, read_text
 from digits.datasets.files import picture_path
 from digits.datasets.pictures import Pictures, Problem, make_record, picture_size, read_json
@@ -186,7 +186,7 @@ def read_annotated(source: str | Path, quiet: bool = False, *, letters: bool = F
     entries = _read_lines(path) if path.suffix.lower() == ".jsonl" else read_json(path, list)
     if entries and not any(map(_is_entry, entries)):
         raise DatasetError(f"{path}: every entry must be an object with a file")
-    for place, entry in enumerate(shown(entries, "measuring pictures", len(entries), quiet)):
+    for place, entry in enumerate(progress(entries, "measuring pictures", len(entries), quiet)):
         if not _is_entry(entry):
             problems.append(Problem(f"entry {place}", f"an object with a file is expected, not {_short(entry)}"))
             continue

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from torch.utils.data import DataLoader, Dataset
 
-from digits.core.progress import shown
+from digits.core.progress import progress
 from digits.core.signals import leave_to_the_parent
 from digits.datasets.coco import coco_document, write_json
 from digits.datasets.crops import write_crops
@@ -63,7 +63,7 @@ def render(samples: Synthetic, out: str | Path, *, suffix: str, workers: int, qu
     with whole_folder(out) as folder:
         (folder / "images").mkdir()
         try:
-            for name, data, record in shown(loader, "drawing", len(samples), quiet):
+            for name, data, record in progress(loader, "drawing", len(samples), quiet):
                 (folder / "images" / name).write_bytes(data)
                 records.append(record)
         except KeyboardInterrupt:

@@ -117,12 +117,12 @@ class Statistics:
         heights.set(title="Height of digits", xlabel="height, pixels", ylabel="digits")
         aspects.set(title="Shape of digits", xlabel="width over height", ylabel="digits")
         if len(self.digits):
-            tall = self.digits[:, 1]
-            heights.hist(tall, bins=np.geomspace(0.9 * tall.min(), 1.1 * tall.max(), 40))
+            height = self.digits[:, 1]
+            heights.hist(height, bins=np.geomspace(0.9 * height.min(), 1.1 * height.max(), 40))
             heights.set_xscale("log")
             heights.xaxis.set_major_formatter(LogFormatter())
             heights.xaxis.set_minor_formatter(LogFormatter())
-            aspects.hist((self.digits[:, 0] / tall).clip(0, 2), bins=40)
+            aspects.hist((self.digits[:, 0] / height).clip(0, 2), bins=40)
         places.set(title="Where numbers are", xlim=(0, 1), ylim=(1, 0))
         places.set(xlabel="from the left, share of the width", ylabel="from the top, share of the height")
         if len(self.centres):

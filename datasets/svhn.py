@@ -24,7 +24,7 @@ from h5py import h5d, h5r, h5s, h5t
 from digits.core.boxes import reading_order
 from digits.core.errors import DatasetError, reason
 from digits.core.formats import is_picture_name
-from digits.core.progress import shown
+from digits.core.progress import progress
 from digits.datasets.pictures import LARGEST, Pictures, Problem, Record, mostly_outside, picture_size
 
 ANNOTATIONS = "digitStruct.mat"
@@ -95,7 +95,7 @@ def measure(folder: Path, names: Sequence[str], quiet: bool = False) -> np.ndarr
         except ValueError:
             return 0, 0
 
-    sizes = [size(name) for name in shown(names, "measuring pictures", len(names), quiet)]
+    sizes = [size(name) for name in progress(names, "measuring pictures", len(names), quiet)]
     return np.array(sizes, np.int32).reshape(-1, 2)
 
 
@@ -307,7 +307,7 @@ def _parse(path: Path, quiet: bool) -> Entries:
                 raise DatasetError(f"{path}: {len(names)} names for {len(boxes)} entries")
             numbers = _Numbers(file, content)
             rows = (_row(file, box, name, numbers) for box, name in zip(boxes, names, strict=True))
-            return collect(shown(rows, f"reading {path.name}", len(boxes), quiet))
+            return collect(progress(rows, f"reading {path.name}", len(boxes), quiet))
     except OSError as error:
         if error.errno and error.strerror:
             raise DatasetError(f"{path}: {error.strerror.lower()}") from None

@@ -21,7 +21,7 @@ from digits.core.alphabet import DIGITS
 from digits.core.errors import DatasetError
 from digits.core.folders import Lost, files_below
 from digits.core.formats import SUFFIXES
-from digits.core.progress import shown
+from digits.core.progress import progress
 from digits.datasets.classes import check_others, digit_classes, other_classes, repeats, without_repeats
 from digits.datasets.files import write_text
 from digits.datasets.pictures import Pictures, Problem, Record, find_pictures, make_record, picture_size
@@ -250,7 +250,7 @@ def read_yolo(folder: str | Path, quiet: bool = False) -> Pictures:
             if unknown
             else f"{folder / 'labels'}: holds no labels; an empty file for each picture says that it has no digits"
         )
-    for relative, picture in shown(found_pictures.items(), "measuring pictures", len(found_pictures), quiet):
+    for relative, picture in progress(found_pictures.items(), "measuring pictures", len(found_pictures), quiet):
         image_id = str(relative.relative_to("images"))
         try:
             size, file = picture_size(picture), labels.of(relative)

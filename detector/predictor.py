@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from digits.core.backend import Backed
+from digits.core.backend import BasePredictor
 from digits.core.batch import check_batch, check_picture
 from digits.core.resampling import resize
 from digits.detector.detections import Detections
@@ -41,7 +41,7 @@ def check_effort(effort: str) -> None:
         raise ValueError(f"effort must be one of {', '.join(EFFORTS)}, got {effort!r}")
 
 
-class Detector(Backed):
+class Detector(BasePredictor):
     """Finds digits.
 
     weights: a weights file, .safetensors or .onnx, or None for the one that ships. device: `auto`, `cpu`, `cuda`,

@@ -1,4 +1,4 @@
-"""Answers to blind test sets: one number a line, in the order that the test asks for."""
+"""Predictions for blind test sets: one number per line, in the order of the test set."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ FORMATS = ("digits", "mila")
 
 
 def order_of(path: str | Path) -> list[str]:
-    """The file names that a test set lists, in its order: a Mila pickle, or the images of a COCO file.
+    """The file names of a test set, in its order: from a Mila pickle, or from the images of a COCO file.
 
-    Whatever labels stand beside them are not looked at. Raises DatasetError if it is neither, or lists no picture.
+    Labels in it are ignored. Raises DatasetError if it is neither, or lists no picture.
     """
     path = Path(path)
     if path.suffix.lower() == ".json":
@@ -48,10 +48,10 @@ def order_of(path: str | Path) -> list[str]:
 
 
 def number_line(text: str, format: str) -> str:
-    """A number as a line, "" where none was read.
+    """A number, or "" if none was read, as a line of a format.
 
-    "digits" keeps leading zeros, and leaves a line empty; "mila" is the format of the Mila evaluations, a float with
-    one decimal, which cannot hold leading zeros, and -1.0 for none.
+    "digits" keeps leading zeros; no number is an empty line. "mila" is the format of the Mila evaluations: a float with
+    one decimal, without leading zeros; no number is -1.0.
 
     >>> [number_line(text, format) for text in ("042", "") for format in FORMATS]
     ['042', '42.0', '', '-1.0']
@@ -60,7 +60,7 @@ def number_line(text: str, format: str) -> str:
 
 
 def _answered(reader: Reader, records: Sequence[Record]) -> Iterator[dict]:
-    """As `read_photographs`; where nothing is found, what the whole picture says: an empty line is wrong anyway."""
+    """Like `read_photographs`, but if nothing is found, the whole picture is read: an empty line is wrong anyway."""
     for record, answer in zip(records, read_photographs(reader, records), strict=True):
         if not answer.get("error") and not answer["readings"]:
             image = load_image(record.path)
@@ -81,11 +81,11 @@ def predict(
     format: str = "digits",
     quiet: bool = False,
 ) -> list[str]:
-    """Write the number first read in each picture of a test set to `out`, a line each, see `number_line`.
+    """Write the first reading of each picture of a test set to `out`, one per line, see `number_line`.
 
-    images: the folder of the pictures, by default `images/` beside the list, else beside it. A run that was
-    interrupted is gone on with, from a hidden file beside `out`. Returns a message for each picture that could not be
-    opened; their lines are as if nothing was read.
+    images: the folder of the pictures, by default `images/` beside the list, else the folder of the list. An
+    interrupted run is resumed from a hidden file beside `out`. Returns a message for each picture that could not be
+    opened; its line is that of no number.
 
     Raises DatasetError if a picture is missing, before anything is read, or `out` cannot be written.
     """
@@ -97,7 +97,7 @@ def predict(
             f"{order}: {len(missing)} of its {len(names)} pictures are not in {folder}, such as {missing[0]}; "
             "say with --images where they are"
         )
-    # a picture may be listed twice: its place tells it apart
+    # a picture may be listed twice: the position makes ids unique
     records = [make_record(f"{place} {name}", folder / name, (0, 0)) for place, name in enumerate(names)]
     asked = hashlib.sha256(json.dumps([reader_model(reader).identity, names]).encode()).hexdigest()[:12]
     partial = out.with_name(f".{out.name}.{asked}.partial")

@@ -1,4 +1,4 @@
-"""Whether one model is better than another on the same pictures, from the reports of both."""
+"""Compares two models on the same pictures, from their reports."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from digits.core.errors import PredictionsError
-from digits.core.progress import shown
+from digits.core.progress import progress
 from digits.datasets.coco import read_coco
 from digits.datasets.pictures import Record
 from digits.evaluation import detector, pipeline, recognizer
@@ -30,12 +30,12 @@ from digits.metrics import (
 )
 from digits.metrics.significance import Interval, McNemar
 
-Figure = Callable[[np.ndarray], float]  # of pictures by their indices
+Figure = Callable[[np.ndarray], float]  # from indices of pictures to a value
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A figure of `count` pictures that is better when higher. right: bool (count,), where it is a share of them."""
+    """A figure over `count` pictures, the higher the better. right: bool (count,) if it is a share of the pictures."""
 
     name: str
     count: int
@@ -44,7 +44,7 @@ class Measure:
 
 
 class Comparison(NamedTuple):
-    """What two models come to, and whether b is better than a: "better", "equivalent", "worse", or "open"."""
+    """A figure of both models, and the verdict on b against a: "better", "equivalent", "worse" or "open"."""
 
     name: str
     pictures: int
@@ -61,7 +61,7 @@ class Comparison(NamedTuple):
 
 
 def markdown(comparisons: Iterable[Comparison]) -> str:
-    """A table of them, without a line's end."""
+    """The comparisons as a table, without a final line end."""
     header = ("figure", "pictures", "A", "B", "B − A, 95 %", "only A / only B", "p", "B is")
     lines = [row_of(header), row_of(["---"] * len(header))]
     for one in comparisons:
@@ -100,7 +100,7 @@ def _detector(records: Sequence[Record], answers: Mapping[str, DetectorAnswer]) 
 def _recognizer(records: Sequence[Record], answers: Mapping[str, RecognizerAnswer]) -> list[Measure]:
     numbers = recognizer.numbers_of(records, answers)
     ends = np.cumsum([len(record.numbers) for record in records if record.numbers])
-    # a picture is drawn with all its numbers: these are alike
+    # the bootstrap resamples whole pictures, since the numbers of a picture resemble each other
     members = np.split(np.arange(len(numbers.truths)), ends[:-1]) if len(ends) else []
     coverage = _coverage(numbers.right, numbers.confidence)
     if len(members) == len(numbers.truths):
@@ -120,13 +120,13 @@ def _pipeline(records: Sequence[Record], answers: Mapping[str, PipelineAnswer]) 
     first = np.array([pipeline.first_right(r, answers[r.image_id]) for r in numbered], bool)
     confidence = np.array([pipeline.first_confidence(answers[r.image_id]) for r in numbered], float)
     negatives = negatives_of(records, answers)
-    found = [pipeline.judged(record, pipeline.sure(answers[record.image_id])) for record in [*numbered, *negatives]]
+    found = [pipeline.judged(record, pipeline.accepted(answers[record.image_id])) for record in [*numbered, *negatives]]
     counts = np.array([(one.numbers.count("right"), len(one.readings), len(one.numbers)) for one in found])
     return [
         _share("first reading right", first),
         Measure("end-to-end F1", len(found), lambda chosen: precision_recall_f1(*counts[chosen].sum(0))[2]),
         _coverage(first, confidence),
-        _share("negatives without a number read", [not pipeline.sure(answers[r.image_id]) for r in negatives]),
+        _share("negatives without a number read", [not pipeline.accepted(answers[r.image_id]) for r in negatives]),
     ]
 
 
@@ -147,7 +147,7 @@ def _load(folder: Path) -> tuple[str, list[Record], dict[str, Answer]]:
 
 
 def _check_same(a: Path, b: Path, mine: Sequence[Record], others: Sequence[Record]) -> None:
-    """Raises PredictionsError unless both are of the same pictures with the same truth."""
+    """Raises PredictionsError unless both reports have the same pictures with the same truth."""
     known = {record.image_id: record for record in others}
     for record in mine:
         other = known.pop(record.image_id, None)
@@ -166,10 +166,10 @@ def _check_same(a: Path, b: Path, mine: Sequence[Record], others: Sequence[Recor
 def compare(
     a: str | Path, b: str | Path, *, margin: float = 0.01, rounds: int = 2000, seed: int = 0, quiet: bool = False
 ) -> list[Comparison]:
-    """Compare the reports of two models, folders that `evaluate` wrote, on every figure that is better when higher.
+    """Compare two report folders written by `evaluate`, by every figure that is the better the higher it is.
 
-    margin: differences up to this are equivalent. rounds, seed: of the paired bootstrap. Raises PredictionsError if the
-    reports are not of the same kind and pictures.
+    margin: differences up to it count as equivalent. rounds, seed: of the paired bootstrap. Raises PredictionsError if
+    the reports are not of the same kind and pictures.
     """
     a, b = Path(a), Path(b)
     kind, records, answers = _load(a)
@@ -177,13 +177,13 @@ def compare(
     if kind != other_kind:
         raise PredictionsError(f"{a} evaluates the {kind}, {b} the {other_kind}: there is nothing to compare")
     _check_same(a, b, records, others)
-    # a negative that one of them could not open says nothing of either
+    # a negative that only one of them could open is left out for both
     torn = {key for each in (answers, other_answers) for key, answer in each.items() if answer.error is not None}
     records = [r for r in records if len(r.labels) or r.numbers or r.image_id not in torn]
     both = (_MEASURES[kind](records, each) for each in (answers, other_answers))
     pairs = [(one, other) for one, other in zip(*both, strict=True) if one.count]
     made = []
-    for one, other in shown(pairs, "comparing", len(pairs), quiet):
+    for one, other in progress(pairs, "comparing", len(pairs), quiet):
         interval = paired_bootstrap(one.figure, other.figure, one.count, rounds=rounds, seed=seed)
         test = None if one.right is None else mcnemar(one.right, other.right)
         found = verdict(interval, one.count, margin, test.p if test else None)

@@ -1,4 +1,4 @@
-"""Scores a detector: digits, number regions, proposals, and what it finds where there is nothing."""
+"""Scores a detector: digits, number regions, proposals, and false alarms in negatives."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from digits.evaluation.result import (
     could_not_open,
     negatives_of,
     share_of,
+    subsampled,
     summarised,
-    thinned,
 )
 from digits.metrics import (
     all_digits_right,
@@ -34,7 +34,7 @@ from digits.metrics import (
     precision_recall_f1,
 )
 from digits.pipeline.merge import MIN_MEMBER, MIN_SEED, NumberRegion, merge
-from digits.pipeline.results import shown
+from digits.pipeline.results import format_confidence
 
 _IOU = 0.5
 _FOUND, _RIGHT = "digits found, right in class and place", "detected digits that are right in class and place"
@@ -51,18 +51,18 @@ _SUMMARY = ("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large", "AR_1", "
 
 
 def usable(record: Record) -> bool:
-    """Whether a detector can be measured on it: its digits have boxes, or there are none."""
+    """Whether a detector can be evaluated on a record: its digits have boxes, or it has no digits."""
     return len(record.boxes) > 0 or not record.numbers
 
 
 def regions_of(answer: DetectorAnswer, min_seed: float = MIN_SEED) -> list[NumberRegion]:
-    """The numbers that the detections make, faint digits included, best first; see `pipeline.merge`."""
+    """The number regions of the detections, best first; see `pipeline.merge`."""
     found = rows(answer.boxes).astype(np.float32), np.array(answer.scores, np.float32), np.array(answer.labels, int)
     return merge(*found, min_seed)
 
 
 def digits_of(regions: Sequence[NumberRegion]) -> tuple[np.ndarray, np.ndarray]:
-    """Boxes (N, 4) and labels (N,) of the digits in regions: of every place the digit with the best score."""
+    """Boxes (N, 4) and labels (N,) of the digits in regions, at each position that with the highest score."""
     boxes = np.concatenate([np.zeros((0, 4)), *(region.digit_boxes for region in regions)])
     labels = np.concatenate([np.zeros(0, int), *(region.evidence.argmax(1) for region in regions)])
     return boxes, labels
@@ -73,12 +73,12 @@ def _spelled(region: NumberRegion) -> str:
 
 
 def seed(region: NumberRegion) -> float:
-    """The score of a region's best digit, which decides whether it is one: see `merge.MIN_SEED`."""
+    """The score of a region's best digit, which must reach `merge.MIN_SEED`."""
     return float(region.evidence.max())
 
 
 def columns(records: Sequence[Record], answers: Mapping[str, DetectorAnswer]) -> tuple[list, ...]:
-    """Truth boxes, truth labels, boxes, scores and labels, one entry a picture, as `metrics.coco_scores` takes them."""
+    """True boxes, true labels, boxes, scores and labels, an entry per picture: arguments of `metrics.coco_scores`."""
     mine = [answers[record.image_id] for record in records]
     return (
         [record.boxes for record in records],
@@ -90,10 +90,10 @@ def columns(records: Sequence[Record], answers: Mapping[str, DetectorAnswer]) ->
 
 
 def score(records: Sequence[Record], answers: Mapping[str, DetectorAnswer]) -> Result:
-    """Figures of a detector. records: those that are `usable`, each with its answer.
+    """The figures of a detector. records: the `usable` ones, each with its answer.
 
-    Pictures whose boxes were shared out among the digits count for number regions only: where their digits are is not
-    known well enough. Digits and regions are judged at the threshold the reader has, `merge.MIN_SEED`.
+    Pictures with boxes of whole numbers count for number regions only, since the boxes of their digits are estimated.
+    Digits and regions are judged at the reader's threshold, `merge.MIN_SEED`.
     """
     regions = {record.image_id: regions_of(answers[record.image_id]) for record in records}
     unopened, negatives = could_not_open(records, answers), negatives_of(records, answers)
@@ -127,7 +127,7 @@ def score(records: Sequence[Record], answers: Mapping[str, DetectorAnswer]) -> R
         }
         measures["at_threshold"] = _at_threshold(exact, regions)
     measures["recall"] = _recalls(records, exact, answers, regions)
-    # fainter ones too, to show what a lower threshold would cost
+    # with lower scores, too, to show the effect of a lower threshold
     faint = [regions_of(answers[record.image_id], MIN_MEMBER) for record in negatives]
     alarms = [[seed(region) for region in found] for found in faint]
     a_picture, share = false_alarms(alarms, MIN_SEED)
@@ -137,9 +137,9 @@ def score(records: Sequence[Record], answers: Mapping[str, DetectorAnswer]) -> R
         "negatives with any": Share(share, len(negatives)),
     }
     thresholds, counts, shares = false_alarm_curve(alarms)
-    curves["false_alarms"] = thinned({"threshold": thresholds, "a negative": counts, "negatives with any": shares})
-    said, summary = summarised(_chief(measures, Share(len(unopened) / len(records), len(records))), _PHRASES)
-    return Result(said, summary, measures, curves, _failures(records, negatives, regions), unopened)
+    curves["false_alarms"] = subsampled({"threshold": thresholds, "a negative": counts, "negatives with any": shares})
+    sentence, summary = summarised(_chief(measures, Share(len(unopened) / len(records), len(records))), _PHRASES)
+    return Result(sentence, summary, measures, curves, _failures(records, negatives, regions), unopened)
 
 
 def _chief(measures: Mapping[str, dict], unopened: Share) -> dict[str, float]:
@@ -155,7 +155,7 @@ def _chief(measures: Mapping[str, dict], unopened: Share) -> dict[str, float]:
 
 
 def strictly_right(record: Record, regions: Sequence[NumberRegion]) -> bool:
-    """Whether all digits of a picture are found, in class and box, and no more."""
+    """Whether exactly the digits of a picture are found, in class and box."""
     return all_digits_right(record.boxes, record.labels, *digits_of(regions), _IOU)
 
 
@@ -211,7 +211,7 @@ def _recalls(
 def _failures(
     records: Sequence[Record], negatives: Sequence[Record], regions: Mapping[str, list[NumberRegion]]
 ) -> dict[str, list[Failure]]:
-    """False alarms in negatives, most sure first; numbers without a region, the largest first."""
+    """False alarms in negatives, highest score first; numbers without a region, the largest first."""
     alarms = [(seed(region), record, region) for record in negatives for region in regions[record.image_id]]
     alarms.sort(key=lambda alarm: -alarm[0])
     missed = []
@@ -224,8 +224,8 @@ def _failures(
     missed.sort(key=lambda pair: -pair[0])
     return {
         "false alarms": [
-            Failure(record, f"{_spelled(region)} {shown(sure)}", np.zeros((0, 4)), region.box[None])
-            for sure, record, region in alarms
+            Failure(record, f"{_spelled(region)} {format_confidence(score)}", np.zeros((0, 4)), region.box[None])
+            for score, record, region in alarms
         ],
         "missed numbers": [failure for _, failure in missed],
     }

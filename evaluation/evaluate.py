@@ -1,4 +1,4 @@
-"""From a source of pictures to a report: let the model answer, score the answers, write it down."""
+"""Evaluates a model on a source of pictures: predicts, scores and writes a report."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ _NEEDED = {
 def score(
     kind: str, records: Sequence[Record], answers: Mapping[str, Any], thresholds: Sequence[Threshold] = ()
 ) -> Result:
-    """The figures of a kind, "detector", "recognizer" or "pipeline"; see the modules of these names."""
+    """The figures of a "detector", "recognizer" or "pipeline"; see the modules with these names."""
     if kind == "detector":
         return detector.score(records, answers)
     return KINDS[kind].score(records, answers, thresholds)
 
 
 def threshold_of(report: str | Path, kind: str) -> Threshold:
-    """The threshold that an earlier report, on validation data, has chosen for coverage at 98 % accuracy.
+    """The threshold for 98 % accuracy of an earlier report, on validation data.
 
     Raises PredictionsError if there is no such report, it is of another kind, or no threshold reaches 98 %.
     """
@@ -54,7 +54,7 @@ def threshold_of(report: str | Path, kind: str) -> Threshold:
 
 
 def measurable(kind: str, pictures: Pictures) -> Pictures:
-    """Those that this kind can be measured on; the others become problems. DatasetError if none is left."""
+    """The pictures that this kind can be evaluated on; the others become problems. DatasetError if none is left."""
     records, problems = [], list(pictures.problems)
     for record in pictures.records:
         if not KINDS[kind].usable(record):
@@ -77,13 +77,13 @@ def evaluate(
     thresholds_of: Sequence[str | Path] = (),
     quiet: bool = False,
 ) -> Result:
-    """Measure on every picture that can be measured on, and write the report into the folder `out`.
+    """Evaluate on all measurable pictures, and write the report into the folder `out`.
 
-    model: what answers, or a file of predictions. Answers go into `out` one by one, so that an evaluation that was
-    interrupted is gone on with; one of another model or of other pictures in the same folder is refused.
-    thresholds_of: reports on other pictures, whose thresholds are applied too, see `threshold_of`.
+    model: a model, or a file of predictions. Predictions are written to `out` one by one, so that an interrupted
+    evaluation can be resumed; a folder with an evaluation of another model or of other pictures is refused.
+    thresholds_of: reports on other pictures, whose thresholds are applied, too, see `threshold_of`.
 
-    Raises DatasetError or PredictionsError if something in there cannot be used.
+    Raises DatasetError or PredictionsError if the pictures, predictions or reports cannot be used.
     """
     out = Path(out)
     pictures = measurable(kind, pictures)
@@ -126,7 +126,7 @@ def _digest(path: Path) -> str:
 
 
 def _read_run(folder: Path) -> dict:
-    """The identity of the evaluation in a folder."""
+    """What identifies the evaluation in a folder."""
     try:
         found = parse_json(read_text(folder / RUN))
     except (OSError, ValueError, RecursionError) as error:
@@ -142,14 +142,14 @@ def _threshold_for(identity: dict, report: str | Path) -> Threshold:
     other = _read_run(Path(report))
     if other.get("pictures") == identity["pictures"]:
         raise PredictionsError(f"{report}: is of these very pictures; a threshold chosen on others is needed")
-    # answers of other programs are known by their files only, and these differ
+    # predictions of other programs are identified by their files, which differ
     if other.get("model") != identity["model"] and "predictions" not in {**other.get("model", {}), **identity["model"]}:
         raise PredictionsError(f"{report}: is of another model, whose threshold says nothing here")
     return threshold
 
 
 def _claim(out: Path, identity: dict) -> None:
-    """Make the folder that of this evaluation; refuse one that is of another, or holds something else."""
+    """Reserve the folder for this evaluation; PredictionsError or DatasetError if it holds something else."""
     try:
         claimed = (out / RUN).is_file()
     except OSError as error:

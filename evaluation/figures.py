@@ -1,4 +1,4 @@
-"""The curves of an evaluation, as figures."""
+"""Plots the curves of an evaluation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from digits.core.alphabet import DIGITS
 Curve = Mapping[str, np.ndarray]
 _KINDS = {"digits": "place and digit", "localisation only": "place only"}
 _ALARMS = {"a negative": "count a picture", "negatives with any": "share of pictures with any"}
-_SMALL = 8  # type of counts
+_SMALL = 8  # font size of counts
 
 
 def _precision_recall(axes: Axes, curve: Curve) -> None:
@@ -58,7 +58,7 @@ def _reliability(axes: Axes, curve: Curve) -> None:
 
 def _confusion(axes: Axes, curve: Curve) -> None:
     table = np.stack([curve[name] for name in curve], 1)
-    off = table * (1 - np.eye(len(table)))  # the diagonal would drown what is confused
+    off = table * (1 - np.eye(len(table)))  # without the diagonal, which would dominate the colours
     shown = axes.imshow(off, cmap="Reds", vmin=0, vmax=max(1, off.max()))
     whole = MaxNLocator(integer=True)
     axes.figure.colorbar(shown, ax=axes, label="digits confused, count", shrink=0.8, ticks=whole)

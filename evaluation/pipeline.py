@@ -1,4 +1,4 @@
-"""Scores the whole chain: from a photograph to the number that is said."""
+"""Scores the whole chain, from a photograph to its readings."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from digits.evaluation.result import (
     grouped,
     negatives_of,
     share_of,
+    subsampled,
     summarised,
-    thinned,
 )
 from digits.metrics import (
     accuracy_coverage,
@@ -36,7 +36,7 @@ from digits.metrics import (
     reliability,
 )
 from digits.metrics.end_to_end import Judgement
-from digits.pipeline.results import shown
+from digits.pipeline.results import format_confidence
 
 _Judgements = Mapping[str, Sequence[Judgement]]  # of every record, by which readings count
 
@@ -54,9 +54,9 @@ _HEIGHT_NAMES = ("under 2 %", "2 to 5 %", "5 to 10 %", "10 to 20 %", "over 20 %"
 
 
 class Number(NamedTuple):
-    """A number of a photograph: its text, the box (4,) around it, whether it is stacked, and its digits' height.
+    """A number of a photograph: its text, the box (4,) around it, whether it is stacked, and its relative height.
 
-    share: the height of its digits as a share of the photograph's, nan if its size is not known.
+    share: height of its digits over that of the photograph; nan if the size of the photograph is unknown.
     """
 
     text: str
@@ -66,7 +66,7 @@ class Number(NamedTuple):
 
 
 def usable(record: Record) -> bool:
-    """Whether the chain can be measured on it: its numbers are known and have boxes, or there are no digits."""
+    """Whether the chain can be evaluated on a record: its numbers have texts and boxes, or it has no digits."""
     return bool(record.numbers) == bool(len(record.boxes))
 
 
@@ -84,22 +84,22 @@ def numbers_of(record: Record) -> list[Number]:
 
 
 def first_right(record: Record, answer: PipelineAnswer) -> bool:
-    """Whether what would be said first is a number of the photograph."""
+    """Whether the first reading is a number of the photograph."""
     return bool(answer.readings) and answer.readings[0].text in record.numbers
 
 
 def first_confidence(answer: PipelineAnswer) -> float:
-    """Confidence of what would be said first, -inf if nothing is."""
+    """Confidence of the first reading, -inf if there is none."""
     return answer.readings[0].confidence if answer.readings else -np.inf
 
 
-def sure(answer: PipelineAnswer) -> list[PhotoReading]:
+def accepted(answer: PipelineAnswer) -> list[PhotoReading]:
     """The readings of status `read`."""
     return [reading for reading in answer.readings if reading.status == "read"]
 
 
 def judged(record: Record, readings: Sequence[PhotoReading]) -> Judgement:
-    """The `Judgement` of these readings of a photograph."""
+    """Judge readings of a photograph, see `metrics.judge`."""
     numbers = numbers_of(record)
     return judge(
         [number.text for number in numbers],
@@ -110,27 +110,27 @@ def judged(record: Record, readings: Sequence[PhotoReading]) -> Judgement:
 
 
 def strictly_right(record: Record, answer: PipelineAnswer) -> bool:
-    """Whether the sure readings have all digits of the photograph, in class and box, and no more."""
-    found = [digit for reading in sure(answer) for digit in reading.digits]
+    """Whether the readings of status `read` have exactly the digits of the photograph, in class and box."""
+    found = [digit for reading in accepted(answer) for digit in reading.digits]
     return all_digits_right(record.boxes, record.labels, rows(d.box for d in found), [int(d.digit) for d in found])
 
 
 def score(records: Sequence[Record], answers: Mapping[str, PipelineAnswer], thresholds: Sequence[Threshold]) -> Result:
-    """Figures of the whole chain. records: those that are `usable`, each with its answer. thresholds: chosen elsewhere.
+    """The figures of the whole chain. records: the `usable` ones, each with its answer. thresholds: chosen elsewhere.
 
-    Readings of status `read` are what a user hears; the table `end_to_end` also says what all of them would come to.
+    Users get readings of status `read`; the table `end_to_end` has figures of all readings, too.
     """
     numbered = [record for record in records if record.numbers]
     unopened, negatives = could_not_open(records, answers), negatives_of(records, answers)
     firsts = _firsts(numbered, answers)
-    told = [reading for record in records for reading in answers[record.image_id].readings]
+    readings = [reading for record in records for reading in answers[record.image_id].readings]
     judgements = {
-        "read": [judged(record, sure(answers[record.image_id])) for record in records],
+        "read": [judged(record, accepted(answers[record.image_id])) for record in records],
         "read or unsure": [judged(record, answers[record.image_id].readings) for record in records],
     }
     outcomes = [outcome for found in judgements["read or unsure"] for outcome in found.readings]
-    told_right = np.array([outcome == "right" for outcome in outcomes], bool)
-    told_sure = np.array([reading.confidence for reading in told], float)
+    right = np.array([outcome == "right" for outcome in outcomes], bool)
+    confidence = np.array([reading.confidence for reading in readings], float)
     measures = {
         "photographs": {
             "with numbers": len(numbered),
@@ -148,10 +148,10 @@ def score(records: Sequence[Record], answers: Mapping[str, PipelineAnswer], thre
         "coverage_at_98_percent": coverage_table(firsts.right, firsts.confidence, thresholds),
         **_by_number(records, judgements, dict(zip((r.image_id for r in numbered), firsts.right, strict=True))),
         "calibration": {
-            "readings": len(told),
-            "expected calibration error": expected_calibration_error(told_right, told_sure),
+            "readings": len(readings),
+            "expected calibration error": expected_calibration_error(right, confidence),
         },
-        **_strict([*numbered, *negatives], answers, told),
+        **_strict([*numbered, *negatives], answers, readings),
         **_false_alarms(negatives, answers),
         **_speed(answers),
     }
@@ -159,12 +159,12 @@ def score(records: Sequence[Record], answers: Mapping[str, PipelineAnswer], thre
     alarms = [np.array([r.confidence for r in answers[record.image_id].readings]) for record in negatives]
     cut, counts, shares = false_alarm_curve(alarms)
     curves = {
-        "accuracy_coverage": thinned({"coverage": coverage, "accuracy": accuracy, "threshold": threshold}),
-        "reliability": reliability(told_right, told_sure)._asdict(),
-        "false_alarms": thinned({"threshold": cut, "a negative": counts, "negatives with any": shares}),
+        "accuracy_coverage": subsampled({"coverage": coverage, "accuracy": accuracy, "threshold": threshold}),
+        "reliability": reliability(right, confidence)._asdict(),
+        "false_alarms": subsampled({"threshold": cut, "a negative": counts, "negatives with any": shares}),
     }
-    said, summary = summarised(_chief(measures, Share(len(unopened) / len(records), len(records))), _PHRASES)
-    return Result(said, summary, measures, curves, _failures(records, answers, judgements), unopened)
+    sentence, summary = summarised(_chief(measures, Share(len(unopened) / len(records), len(records))), _PHRASES)
+    return Result(sentence, summary, measures, curves, _failures(records, answers, judgements), unopened)
 
 
 def _chief(measures: Mapping[str, dict], unopened: Share) -> dict[str, float]:
@@ -181,7 +181,7 @@ def _chief(measures: Mapping[str, dict], unopened: Share) -> dict[str, float]:
 
 
 class _Firsts(NamedTuple):
-    """What would be said first of each photograph with numbers: whether it is right, its confidence, whether `read`."""
+    """The first reading of each photograph with numbers: whether it is right, its confidence, whether it is `read`."""
 
     right: np.ndarray
     confidence: np.ndarray
@@ -189,18 +189,18 @@ class _Firsts(NamedTuple):
 
 
 def _firsts(numbered: Sequence[Record], answers: Mapping[str, PipelineAnswer]) -> _Firsts:
-    said = [answers[record.image_id] for record in numbered]
+    of_numbered = [answers[record.image_id] for record in numbered]
     return _Firsts(
-        np.array([first_right(*pair) for pair in zip(numbered, said, strict=True)], bool),
-        np.array([first_confidence(answer) for answer in said], float),
-        np.array([bool(answer.readings) and answer.readings[0].status == "read" for answer in said], bool),
+        np.array([first_right(*pair) for pair in zip(numbered, of_numbered, strict=True)], bool),
+        np.array([first_confidence(answer) for answer in of_numbered], float),
+        np.array([bool(answer.readings) and answer.readings[0].status == "read" for answer in of_numbered], bool),
     )
 
 
-def _strict(records: Sequence[Record], answers: Mapping[str, PipelineAnswer], told: Sequence[PhotoReading]) -> dict:
-    """Where digits have boxes of their own, on both sides."""
+def _strict(records: Sequence[Record], answers: Mapping[str, PipelineAnswer], readings: Sequence[PhotoReading]) -> dict:
+    """The strict criterion, for records and readings with a box for each digit."""
     exact = [record for record in records if not record.shared_out]
-    if not any(record.numbers for record in exact) or not all(len(r.digits) == len(r.text) for r in told):
+    if not any(record.numbers for record in exact) or not all(len(r.digits) == len(r.text) for r in readings):
         return {}
     right = [strictly_right(record, answers[record.image_id]) for record in exact]
     return {"strict": {"photographs": len(exact), "all digits and boxes right": share_of(right)}}
@@ -209,8 +209,8 @@ def _strict(records: Sequence[Record], answers: Mapping[str, PipelineAnswer], to
 def _false_alarms(negatives: Sequence[Record], answers: Mapping[str, PipelineAnswer]) -> dict:
     if not negatives:
         return {}
-    heard = [[reading.confidence for reading in sure(answers[record.image_id])] for record in negatives]
-    a_picture, share = false_alarms(heard, 0)
+    confidences = [[reading.confidence for reading in accepted(answers[record.image_id])] for record in negatives]
+    a_picture, share = false_alarms(confidences, 0)
     any_read = Share(share, len(negatives))
     return {"false_alarms": {"numbers read a negative": a_picture, "negatives with a number read": any_read}}
 
@@ -237,11 +237,11 @@ def _end_to_end(judgements: Sequence) -> dict[str, float]:
 
 
 def _by_number(records: Sequence[Record], judgements: _Judgements, first_of: Mapping[str, bool]) -> dict[str, dict]:
-    """Tables by height, orientation and length of the numbers. first_of: whether a photograph's first is right."""
+    """Tables by height, orientation and length of the numbers. first_of: whether the first reading is right, by id."""
     each = [
-        (number, read, told, first_of[record.image_id])
+        (number, read, read_or_unsure, first_of[record.image_id])
         for record, *found in zip(records, judgements["read"], judgements["read or unsure"], strict=True)
-        for number, read, told in zip(numbers_of(record), *(one.numbers for one in found), strict=True)
+        for number, read, read_or_unsure in zip(numbers_of(record), *(one.numbers for one in found), strict=True)
     ]
 
     def row(chosen: np.ndarray) -> dict:
@@ -268,22 +268,22 @@ def _by_number(records: Sequence[Record], judgements: _Judgements, first_of: Map
 def _failures(
     records: Sequence[Record], answers: Mapping[str, PipelineAnswer], judgements: _Judgements
 ) -> dict[str, list[Failure]]:
-    """Wrong readings that are said, most sure first; numbers that are not read, the largest first."""
+    """Wrong readings of status `read`, highest confidence first; numbers that are not read, the largest first."""
     wrong, lost = [], []
-    for record, heard, told in zip(records, judgements["read"], judgements["read or unsure"], strict=True):
+    for record, read, read_or_unsure in zip(records, judgements["read"], judgements["read or unsure"], strict=True):
         numbers = numbers_of(record)
         truth_boxes = np.array([number.box for number in numbers]).reshape(-1, 4)
         there = " ".join(record.numbers) or "none"
-        for reading, outcome in zip(sure(answers[record.image_id]), heard.readings, strict=True):
+        for reading, outcome in zip(accepted(answers[record.image_id]), read.readings, strict=True):
             if outcome in ("misread", "invented"):
-                caption = f"{there}, {outcome} {reading.text} {shown(reading.confidence)}"
+                caption = f"{there}, {outcome} {reading.text} {format_confidence(reading.confidence)}"
                 wrong.append((reading.confidence, Failure(record, caption, truth_boxes, rows([reading.box]))))
         readings = answers[record.image_id].readings
-        for number, outcome, best in zip(numbers, heard.numbers, told.numbers, strict=True):
+        for number, outcome, best in zip(numbers, read.numbers, read_or_unsure.numbers, strict=True):
             if outcome == "missed":
                 at = "unsure" if best == "right" else best
-                said = " ".join(reading.text for reading in readings[:3])
-                caption = f"{number.text}, {at}" + (f": {said}" if said and best != "right" else "")
+                texts = " ".join(reading.text for reading in readings[:3])
+                caption = f"{number.text}, {at}" + (f": {texts}" if texts and best != "right" else "")
                 boxes = rows(reading.box for reading in readings[:3])
                 lost.append((number.share, Failure(record, caption, number.box[None], boxes)))
     return {

@@ -1,14 +1,14 @@
-"""What a model answered, one JSON object a picture and line, so that it is scored apart from being run.
+"""Predictions of a model, one JSON object per picture and line. Scoring needs only these, not the model.
 
-Another program's answers are scored just the same. A line has `image_id`, that of the picture, and
+Predictions of other programs can be scored, too. A line has the `image_id` of the picture, and
 
-- of a detector    `boxes` [[x1, y1, x2, y2], …], `scores`, `labels` (0 to 9), of every digit found
-- of a recogniser  `readings` [{"text", "confidence"}, …], one a number of the picture, in their order; of a picture
-                   without numbers, one of the whole
-- of the pipeline  `readings` [{"text", "confidence", "box", "status"}, …], most likely house number first, as
-                   `digits read --json` prints them
+- for a detector    `boxes` [[x1, y1, x2, y2], …], `scores`, `labels` (0 to 9) of all detected digits
+- for a recogniser  `readings` [{"text", "confidence"}, …], one for each number of the picture, in their order; for a
+                    picture without numbers, one for the whole picture
+- for the pipeline  `readings` [{"text", "confidence", "box", "status"}, …], most likely house number first, as printed
+                    by `digits read --json`
 
-or instead `error`, if the picture could not be read. Coordinates are pixels of the upright picture.
+or else `error`, if the picture could not be read. Coordinates are pixels of the upright picture.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class _Strict(BaseModel):
 
 
 class Box(_Strict):
-    """A box as four numbers in a row."""
+    """A box, [x1, y1, x2, y2]."""
 
     x1: Coordinate
     y1: Coordinate
@@ -68,7 +68,7 @@ def rows(boxes: Iterable[Box]) -> np.ndarray:
 
 
 class _Answer(_Strict):
-    """What there is of every answer. `needed` are the fields without which it is none."""
+    """Base of the answers. needed: the fields that must be given if there is no `error`."""
 
     needed: ClassVar[tuple[str, ...]]
     image_id: str
@@ -84,11 +84,11 @@ class _Answer(_Strict):
         return self
 
     def check(self, record: Record) -> None:
-        """Raises ValueError if it cannot be an answer to this picture."""
+        """Raises ValueError if the answer does not fit the picture."""
 
 
 class DetectorAnswer(_Answer):
-    """Digits found. proposals: of each digit that is there, how well the best proposal overlaps it, by stage."""
+    """Detected digits. proposals: by stage, the IoU of each true digit with its best proposal."""
 
     needed = ("boxes", "scores", "labels")
     boxes: list[Box] = []
@@ -117,7 +117,7 @@ class CropReading(_Strict):
 
 
 class RecognizerAnswer(_Answer):
-    """One reading a number."""
+    """One reading per number."""
 
     needed = ("readings",)
     readings: list[CropReading] = []
@@ -135,7 +135,7 @@ class DigitBox(_Strict):
 
 
 class PhotoReading(_Strict):
-    """A number in a photograph. digits: where they are known."""
+    """A number in a photograph. digits: if they are known."""
 
     text: Number
     confidence: Probability
@@ -161,7 +161,7 @@ ANSWERS: dict[str, type[Answer]] = {
 
 
 def parse_line(line: str | bytes, kind: str) -> Answer:
-    """One line; ValueError, saying in short what is wrong with it, if it is no answer of this kind."""
+    """The answer in a line; ValueError, with a short reason, if it is not an answer of this kind."""
     plain = line.removeprefix("\ufeff") if isinstance(line, str) else line.removeprefix(codecs.BOM_UTF8)
     try:
         return ANSWERS[kind].model_validate_json(plain)
@@ -173,11 +173,10 @@ def parse_line(line: str | bytes, kind: str) -> Answer:
 
 
 def read_predictions(path: str | Path, kind: str, records: Sequence[Record]) -> dict[str, Any]:
-    """The answers of a file by the id of the picture, one for each of `records`.
+    """The answers of a file by image id, one for each of `records`.
 
-    kind: "detector", "recognizer" or "pipeline", of whose type they are. Raises PredictionsError, naming the line,
-    if one is malformed, answers a picture a second time or one that is not among the records; and if some have no
-    answer.
+    kind: "detector", "recognizer" or "pipeline". Raises PredictionsError, with the line number, if an answer is
+    malformed, repeats a picture, or is of a picture that is not among the records; and if a record has no answer.
     """
     wanted = {record.image_id: record for record in records}
     answers: dict[str, Any] = {}
@@ -209,5 +208,5 @@ def read_predictions(path: str | Path, kind: str, records: Sequence[Record]) -> 
 
 
 def answer_line(fields: Mapping) -> str:
-    """Fields of an answer as a line, with its end."""
+    """The fields of an answer as a line, with line end."""
     return json.dumps(fields, separators=(",", ":"), allow_nan=False) + "\n"

@@ -1,4 +1,4 @@
-"""Scores a recogniser: texts of numbers that were cut out by their true boxes."""
+"""Scores a recogniser on numbers that are cropped by their true boxes."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from digits.evaluation.result import (
     coverage_table,
     grouped,
     negatives_of,
+    subsampled,
     summarised,
-    thinned,
 )
 from digits.metrics import (
     accuracy_coverage,
@@ -36,7 +36,7 @@ from digits.metrics import (
     length_accuracy,
     reliability,
 )
-from digits.pipeline.results import shown
+from digits.pipeline.results import format_confidence
 
 _NOWHERE = np.zeros((0, 4))
 _EXACT, _KEPT = "numbers read exactly", "numbers that can be kept with 98 % accuracy"
@@ -50,9 +50,9 @@ _PHRASES = {
 
 
 class Numbers(NamedTuple):
-    """Every number of the pictures and what was read of it, N in all.
+    """All N numbers of the pictures with their readings.
 
-    boxes: of each number (1, 4), or (0, 4) in a crop. confidence: -inf where nothing was answered.
+    boxes: of each number (1, 4), or (0, 4) in a crop. confidence: -inf where there is no answer.
     """
 
     records: list[Record]
@@ -68,19 +68,19 @@ class Numbers(NamedTuple):
 
 
 def usable(record: Record) -> bool:
-    """Whether a recogniser can be measured on it: what its digits spell is known, or there are none."""
+    """Whether a recogniser can be evaluated on a record: its numbers are known, or it has no digits."""
     return bool(record.numbers) or not len(record.boxes)
 
 
 def numbers_of(records: Sequence[Record], answers: Mapping[str, RecognizerAnswer]) -> Numbers:
-    """Truths and readings of the pictures that show numbers. An answer "" says that there is none: it is one."""
+    """True texts and readings of the pictures with numbers. A reading "" means no number; it counts as an answer."""
     found = []
     for record in records:
         places = [enclosing(boxes)[None] for boxes in record.number_boxes()] or [_NOWHERE] * len(record.numbers)
-        said = [(reading.text, reading.confidence) for reading in answers[record.image_id].readings]
-        said = said if answers[record.image_id].error is None else [("", -np.inf)] * len(record.numbers)
+        readings = [(reading.text, reading.confidence) for reading in answers[record.image_id].readings]
+        readings = readings if answers[record.image_id].error is None else [("", -np.inf)] * len(record.numbers)
         if record.numbers:
-            each = zip(places, record.numbers, said, strict=True)
+            each = zip(places, record.numbers, readings, strict=True)
             found += [(record, place, truth, *reading) for place, truth, reading in each]
     columns = (list(column) for column in zip(*found, strict=True)) if found else ([] for _ in range(5))
     records, boxes, truths, texts, confidence = columns
@@ -90,7 +90,7 @@ def numbers_of(records: Sequence[Record], answers: Mapping[str, RecognizerAnswer
 def score(
     records: Sequence[Record], answers: Mapping[str, RecognizerAnswer], thresholds: Sequence[Threshold]
 ) -> Result:
-    """Figures of a recogniser. records: those that are `usable`, each with its answer. thresholds: chosen elsewhere."""
+    """The figures of a recogniser. records: the `usable` ones, each with its answer. thresholds: chosen elsewhere."""
     numbers = numbers_of(records, answers)
     truths, texts, right = numbers.truths, numbers.texts, numbers.right
     unopened, negatives = could_not_open(records, answers), negatives_of(records, answers)
@@ -113,17 +113,17 @@ def score(
         "by_class": _by_class(confusion),
     }
     if negatives:
-        told = [reading.text for record in negatives for reading in answers[record.image_id].readings]
-        empty = Share(sum(not text for text in told) / len(negatives), len(negatives))
+        texts_read = [reading.text for record in negatives for reading in answers[record.image_id].readings]
+        empty = Share(sum(not text for text in texts_read) / len(negatives), len(negatives))
         measures["crops_without_a_number"] = {"left empty": empty}
     coverage, accuracy, threshold = accuracy_coverage(right, numbers.confidence)
     curves = {
-        "accuracy_coverage": thinned({"coverage": coverage, "accuracy": accuracy, "threshold": threshold}),
+        "accuracy_coverage": subsampled({"coverage": coverage, "accuracy": accuracy, "threshold": threshold}),
         "reliability": reliability(right, numbers.confidence)._asdict(),
         "confusion": {name: confusion[:, i] for i, name in enumerate([*DIGITS, "nothing"])},
     }
-    said, summary = summarised(_chief(measures, Share(len(unopened) / len(records), len(records))), _PHRASES)
-    return Result(said, summary, measures, curves, _failures(numbers, negatives, answers), unopened)
+    sentence, summary = summarised(_chief(measures, Share(len(unopened) / len(records), len(records))), _PHRASES)
+    return Result(sentence, summary, measures, curves, _failures(numbers, negatives, answers), unopened)
 
 
 def _chief(measures: Mapping[str, dict], unopened: Share) -> dict[str, float]:
@@ -165,16 +165,21 @@ def _by_class(confusion: np.ndarray) -> dict[str, dict]:
 def _failures(
     numbers: Numbers, negatives: Sequence[Record], answers: Mapping[str, RecognizerAnswer]
 ) -> dict[str, list[Failure]]:
-    """Misread numbers, and numbers read where there are none; most sure first."""
+    """Misread numbers, and numbers read where there are none; highest confidence first."""
     wrong = [
-        (sure, Failure(record, f"{truth}, read {text or 'nothing'} {shown(max(sure, 0))}", box, _NOWHERE))
-        for record, box, truth, text, sure in zip(*numbers, strict=True)
+        (
+            confidence,
+            Failure(
+                record, f"{truth}, read {text or 'nothing'} {format_confidence(max(confidence, 0))}", box, _NOWHERE
+            ),
+        )
+        for record, box, truth, text, confidence in zip(*numbers, strict=True)
         if truth != text
     ]
     made_up = [
         (
             reading.confidence,
-            Failure(record, f"none, read {reading.text} {shown(reading.confidence)}", _NOWHERE, _NOWHERE),
+            Failure(record, f"none, read {reading.text} {format_confidence(reading.confidence)}", _NOWHERE, _NOWHERE),
         )
         for record in negatives
         for reading in answers[record.image_id].readings

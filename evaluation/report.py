@@ -1,4 +1,4 @@
-"""Writes an evaluation down: report.json, report.md, report.html, and pictures."""
+"""Writes the report of an evaluation: report.json, report.md, report.html, and pictures."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from digits.core.errors import PredictionsError, reason
-from digits.core.progress import shown
+from digits.core.progress import progress
 from digits.core.text import parse_json, read_text
 from digits.datasets.files import write_figure, write_picture, write_text
 from digits.evaluation.figures import DRAWN, draw
@@ -25,7 +25,7 @@ from digits.evaluation.sheets import failure_sheet
 REPORT = "report.json"
 _WORST = 40  # failures on a sheet
 _DIGEST = re.compile("[0-9a-f]{64}")
-# what is wider than a phone scrolls in its own box, so that the page never does
+# elements wider than a phone scroll in a box of their own, so that the page does not scroll sideways
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222;
   background: #fff; overflow-wrap: anywhere }
@@ -47,7 +47,7 @@ class _Table(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """A file beside the report, and what it shows. wide: whether it is to be seen in full size."""
+    """A picture file beside the report, with a caption. wide: show it in full size."""
 
     name: str
     caption: str
@@ -55,7 +55,7 @@ class Picture(NamedTuple):
 
 
 class Head(NamedTuple):
-    """What a report begins with: what was evaluated on what, in a line each, and the chief figures."""
+    """The head of a report: title, data, summary sentence and main figures."""
 
     title: str
     data: str
@@ -64,7 +64,7 @@ class Head(NamedTuple):
 
 
 def _text(value: object) -> str:
-    """A figure as it is printed.
+    """A figure as text.
 
     >>> _text(Share(0.5, 4)), _text(0.92341), _text(3), _text(float("nan")), _text(197.2)
     ('2 of 4 (50 %)', '0.9234', '3', '–', '197.2')
@@ -85,7 +85,7 @@ def _title(name: str) -> str:
 
 
 def _setting(value: object) -> str:
-    """One as it is printed: rounded, digests in short.
+    """A setting as text: numbers are rounded, digests shortened.
 
     >>> _setting({"weights": {"always": -3.8357723}, "threshold": 0.7431}), _setting("ab" * 32), _setting("auto")
     ('weights (always -3.84), threshold 0.743', 'abababababab…', 'auto')
@@ -106,7 +106,7 @@ def _pairs(title: str, figures: Mapping[str, object]) -> _Table:
 
 
 def tables(measures: Mapping[str, dict]) -> list[_Table]:
-    """Every section as a table; one figure a row, or where a section has rows of figures, a row each."""
+    """Each section as a table: a row for each figure, or for each row of figures."""
     made = []
     for name, section in measures.items():
         if all(isinstance(row, dict) for row in section.values()):
@@ -137,7 +137,7 @@ def row_of(cells: Iterable[str]) -> str:
 def html(
     head: Head, found: Iterable[_Table], pictures: Iterable[tuple[Picture, bytes]], settings: Mapping[str, str]
 ) -> str:
-    """One page with its pictures inside, which opens from disk, can be sent on, and fits a phone."""
+    """A single page with embedded pictures, which opens from disk and fits a phone."""
     parts = [
         '<!DOCTYPE html><html lang="en"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -161,12 +161,12 @@ def html(
 
 
 def _boxed(content: str, name: str) -> str:
-    """In a box that scrolls sideways by itself, by keyboard too."""
+    """Content in a box that scrolls sideways, also by keyboard."""
     return f'<div class="wide" role="region" tabindex="0" aria-label="{escape(name)}">{content}</div>'
 
 
 def plain(value: object) -> Any:
-    """As JSON has it: arrays as lists, and null for a number that is not finite."""
+    """A value for JSON: arrays become lists, numbers that are not finite None."""
     if isinstance(value, dict):
         return {key: plain(each) for key, each in value.items()}
     if isinstance(value, (np.ndarray, np.generic)):
@@ -179,24 +179,22 @@ def plain(value: object) -> Any:
 def write_report(out: Path, kind: str, about: dict[str, object], result: Result, quiet: bool = False) -> None:
     """Write the report into a folder; DatasetError if that fails.
 
-    kind: what was evaluated. about: what was run, and as "data" on what. Sheets show the worst failures whose pictures
-    can be opened.
+    kind: what was evaluated. about: the model's settings, and under "data" the data. Contact sheets show the worst
+    failures whose pictures can be opened.
     """
     pictures = []
     for name, curve in result.curves.items():
         if len(next(iter(curve.values()))):
             write_figure(out / f"{name}.png", draw(name, curve))
             pictures.append(Picture(f"{name}.png", DRAWN[name][0]))
-    for name, failures in shown(result.failures.items(), "drawing failures", len(result.failures), quiet):
+    for name, failures in progress(result.failures.items(), "drawing failures", len(result.failures), quiet):
         sheet = failure_sheet(failures[:_WORST])
         if sheet is not None:
             file = f"worst_{name.replace(' ', '_')}.png"  # a curve may have the same name
             write_picture(out / file, sheet)
             count = f"the {_WORST} worst of {len(failures)}" if len(failures) > _WORST else f"all {len(failures)}"
             pictures.append(
-                Picture(
-                    file, f"{_title(name)}, {count}: what is there in green, what was said in red, dashed.", wide=True
-                )
+                Picture(file, f"{_title(name)}, {count}: truth in green, answers in red, dashed.", wide=True)
             )
     found = tables(result.measures)
     head = Head(f"Evaluation of the {kind}", str(about["data"]), result.sentence, _pairs("Summary", result.summary))
@@ -204,7 +202,7 @@ def write_report(out: Path, kind: str, about: dict[str, object], result: Result,
     write_text(out / "report.md", markdown(head, found, pictures, settings))
     data = [(picture, (out / picture.name).read_bytes()) for picture in pictures]
     write_text(out / "report.html", html(head, found, data, settings))
-    # last, since a folder with it is a whole report
+    # written last: it marks a report as complete
     content = {
         "kind": kind,
         "about": about,
@@ -216,7 +214,7 @@ def write_report(out: Path, kind: str, about: dict[str, object], result: Result,
 
 
 def read_report(folder: str | Path) -> dict:
-    """What report.json in a folder holds; PredictionsError if there is none, or it is something else."""
+    """The content of report.json in a folder; PredictionsError if it is missing or something else."""
     path = Path(folder) / REPORT
     try:
         content = parse_json(read_text(path))

@@ -1,4 +1,4 @@
-"""What an evaluation comes to, before it is written down."""
+"""The result of an evaluation."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from digits.metrics import coverage_at_accuracy, kept_at
 
 ACCURACY = 0.98  # at which coverage is reported, as Goodfellow et al. 2013 do
 THESE_DATA = "these data"
-NONE = float("nan")  # a figure that does not exist
-_FEW = 200  # from so many on, per cent have a decimal
+NONE = float("nan")  # an undefined figure
+_FEW = 200  # from this count on, percentages have a decimal
 
 
 class Threshold(NamedTuple):
-    """A confidence from which answers are kept, and where it was chosen."""
+    """A confidence from which answers are kept, and the data on which it was chosen."""
 
     value: float
     chosen_on: str
 
 
 class Share(float):
-    """A share of so many things: a float, nan of none, that prints with its counts.
+    """A share of `of` items, as a float that prints with its counts; nan if `of` is 0.
 
     >>> str(Share(88 / 99, 99)), str(Share(0.984, 2000)), str(Share(float("nan"), 0))
     ('88 of 99 (89 %)', '1968 of 2000 (98.4 %)', '–')
@@ -47,19 +47,19 @@ class Share(float):
 
 
 def share_of(values: Sequence[bool] | np.ndarray) -> Share:
-    """Of those that hold."""
+    """The share of true values."""
     return Share(float(np.mean(values)) if len(values) else NONE, len(values))
 
 
 def summarised(rows: Mapping[str, float], phrases: Mapping[str, str]) -> tuple[str, dict[str, float]]:
-    """A sentence, and those chief figures that exist. phrases: by the name of a row, words around its figure."""
+    """A sentence, and the defined ones of the main figures. phrases: parts of the sentence, by figure."""
     known = {name: value for name, value in rows.items() if not math.isnan(value)}
     words = "; ".join(phrase.format(known[name]) for name, phrase in phrases.items() if name in known)
     return words[:1].upper() + words[1:] + ".", known
 
 
 class Failure(NamedTuple):
-    """What went wrong: the picture, a line of text, and the boxes (N, 4) of what is there and what was said."""
+    """A failure: the picture, a caption, and the boxes (N, 4) of truth and answers."""
 
     record: Record
     caption: str
@@ -71,10 +71,9 @@ class Failure(NamedTuple):
 class Result:
     """Figures, curves and failures of an evaluation.
 
-    sentence: what it comes to in short. summary: the chief figures by name, all of which are among the measures.
-    measures: by section, each a row of figures by name, or a table, rows of figures by name. A figure that does not
-    exist is nan. curves: by name, columns of equal length. failures: by kind, the worst first.
-    unopened: a message for each picture that could not be opened.
+    sentence: a short summary. summary: the main figures by name, all of which are among the measures. measures: by
+    section, figures by name, or a table: rows of figures by name. Undefined figures are nan. curves: by name, columns
+    of equal length. failures: by kind, the worst first. unopened: a message for each picture that could not be opened.
     """
 
     sentence: str
@@ -86,18 +85,18 @@ class Result:
 
 
 def could_not_open(records: Sequence[Record], answers: Mapping[str, Answer]) -> list[str]:
-    """Why pictures could not be read, a message each. Their numbers count as missed."""
+    """The error messages of pictures that could not be read. Their numbers count as missed."""
     errors = (answers[record.image_id].error for record in records)
     return [error for error in errors if error is not None]
 
 
 def negatives_of(records: Sequence[Record], answers: Mapping[str, Answer]) -> list[Record]:
-    """Pictures that show no number. Those that could not be opened are none: nobody was silent there."""
+    """Pictures without numbers, except those that could not be opened: these do not count as correctly rejected."""
     return [record for record in records if record.negative and answers[record.image_id].error is None]
 
 
 def coverage_table(right: np.ndarray, confidence: np.ndarray, others: Sequence[Threshold]) -> dict[str, dict]:
-    """Rows of coverage at `ACCURACY`: with the threshold chosen on these data, and with each of the others.
+    """Coverage and accuracy with the threshold that reaches `ACCURACY` on these data, and with each of the others.
 
     right, confidence: as in `metrics.confidence`.
     """
@@ -113,14 +112,14 @@ def coverage_table(right: np.ndarray, confidence: np.ndarray, others: Sequence[T
 
 
 def grouped(names: Sequence[str], keys: Sequence[str], row: Callable[[np.ndarray], dict]) -> dict[str, dict]:
-    """A table with a row for each of `names`, of the indices whose key it is; those without any are left out."""
+    """A table with a row for each of `names`, made from the indices with this key; names without any are left out."""
     places = np.asarray(keys, object)
     chosen = {name: np.flatnonzero(places == name) for name in names}
     return {name: row(indices) for name, indices in chosen.items() if len(indices)}
 
 
-def thinned(columns: dict[str, np.ndarray], most: int = 500) -> dict[str, np.ndarray]:
-    """Columns of a curve with evenly chosen rows, the first and the last among them, where there are too many."""
+def subsampled(columns: dict[str, np.ndarray], most: int = 500) -> dict[str, np.ndarray]:
+    """The columns of a curve, subsampled evenly to `most` rows, with the first and the last."""
     count = len(next(iter(columns.values())))
     chosen = np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int)) if count else np.zeros(0, int)
     return {name: np.asarray(values)[chosen] for name, values in columns.items()}

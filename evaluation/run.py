@@ -1,4 +1,4 @@
-"""Lets a model answer for every picture, into a file that grows line by line and is gone on with when interrupted."""
+"""Runs a model on pictures and writes its predictions line by line, so that an interrupted run can be resumed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from digits.core.errors import DatasetError, DigitsError, PredictionsError, reason
-from digits.core.progress import shown
+from digits.core.progress import progress
 from digits.datasets.files import write_bytes
 from digits.datasets.items import Sample
 from digits.datasets.pictures import Record
@@ -25,14 +25,14 @@ from digits.recognizer.crops import cut_number
 PREDICTIONS = "predictions.jsonl"
 Run = Callable[[Sequence[Record]], Iterator[dict]]
 _CHUNK = 32  # pictures whose crops are read together
-_PIXEL, _SCORE = 2, 6  # decimals kept
+_PIXEL, _SCORE = 2, 6  # decimals
 
 
 class Model(NamedTuple):
-    """What answers.
+    """A model to be evaluated.
 
-    run: gives an answer a picture, see `predictions`. identity: what tells it from others, as JSON has it.
-    thresholds: of confidence, that it comes with.
+    run: yields an answer for each picture, see `predictions`. identity: what distinguishes it from others, as JSON.
+    thresholds: its own thresholds of confidence.
     """
 
     run: Run
@@ -68,7 +68,7 @@ def _rounded(values: Iterable[float], decimals: int = _SCORE) -> list[float]:
 
 
 def detect(detector: Detector, records: Sequence[Record]) -> Iterator[dict]:
-    """An answer a picture, see `predictions`: detections, and how well proposals cover the digits that are there."""
+    """An answer for each picture, see `predictions`: detections, and how well proposals cover the true digits."""
     for record in records:
         try:
             sample = record.open()
@@ -90,14 +90,14 @@ def detect(detector: Detector, records: Sequence[Record]) -> Iterator[dict]:
 
 
 def crops_of(sample: Sample) -> list[np.ndarray]:
-    """Every number of a sample as it is cut at reading time; a crop or a negative as a whole."""
+    """The numbers of a sample, cropped as at reading time; a crop or a negative as a whole."""
     if len(sample.boxes):
         return [cut_number(sample.image, boxes) for boxes in sample.number_boxes()]
     return [sample.image] * max(1, len(sample.numbers))
 
 
 def transcribe(recognizer: Recognizer, records: Sequence[Record]) -> Iterator[dict]:
-    """An answer a picture, see `predictions`: the text of each number, cut out by its true boxes."""
+    """An answer for each picture, see `predictions`: the text of each number, cropped by its true boxes."""
     for start in range(0, len(records), _CHUNK):
         opened: list[tuple[Record, list[np.ndarray] | str]] = []
         for record in records[start : start + _CHUNK]:
@@ -117,7 +117,7 @@ def transcribe(recognizer: Recognizer, records: Sequence[Record]) -> Iterator[di
 
 
 def read_photographs(reader: Reader, records: Sequence[Record]) -> Iterator[dict]:
-    """An answer a picture, see `predictions`: what the whole chain reads."""
+    """An answer for each picture, see `predictions`: the readings of the whole chain."""
     scenes = reader.read_all((record.path for record in records), skip_errors=True)
     for record, scene in zip(records, scenes, strict=True):
         if isinstance(scene, DigitsError):
@@ -130,10 +130,10 @@ def read_photographs(reader: Reader, records: Sequence[Record]) -> Iterator[dict
 
 
 def complete(path: Path, kind: str, records: Sequence[Record], run: Run, quiet: bool) -> None:
-    """Add to the file of predictions the answers that it lacks.
+    """Append the missing answers to the file of predictions.
 
-    A last line that was cut off, and pictures that could not be read before, are tried anew. Raises PredictionsError if
-    the file holds anything but answers of this kind, or cannot be written.
+    A truncated last line, and pictures that could not be read before, are tried again. Raises PredictionsError if the
+    file contains anything but answers of this kind, or cannot be written.
     """
     try:
         kept, done = [], set()
@@ -152,7 +152,7 @@ def complete(path: Path, kind: str, records: Sequence[Record], run: Run, quiet: 
             write_bytes(path, b"".join(kept))
         left = [record for record in records if record.image_id not in done]
         with path.open("a", encoding="utf-8") as file:
-            for fields in shown(run(left), "predicting", len(left), quiet):
+            for fields in progress(run(left), "predicting", len(left), quiet):
                 file.write(answer_line(fields))
                 file.flush()
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Contact sheets of failures: the place in the picture, what is there in green, what was said in red and dashed."""
+"""Contact sheets of failures: the region of the picture with truth in green and answers in red, dashed."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from digits.core.resampling import resize
 from digits.datasets.contact import CAPTION, arrange, scale_to_fit
 from digits.evaluation.result import Failure
 
-_AROUND = 1.0  # of what is boxed, shown on every side
-_LEAST = 48  # pixels of the picture shown at the least
-_WIDEST = 3  # times the shorter side: of slimmer places more is shown beside them
+_AROUND = 1.0  # margin on every side, relative to the size of the boxes
+_LEAST = 48  # minimum side of the region, pixels
+_WIDEST = 3  # maximum aspect ratio of the region
 
 
 def _window(failure: Failure, shape: tuple[int, int]) -> np.ndarray:
-    """What part of the picture to show, xyxy: around the first box there is, all of it if there is none."""
+    """The region of the picture to show, xyxy: around the true boxes, else the first answer, else the whole picture."""
     boxes = failure.truths if len(failure.truths) else failure.answers[:1]
     if not len(boxes):
         return np.array([0, 0, shape[1], shape[0]], float)
@@ -32,19 +32,19 @@ def _window(failure: Failure, shape: tuple[int, int]) -> np.ndarray:
 
 
 def _tile(failure: Failure, height: int, widest: int) -> Image.Image | None:
-    """The failure `height` + CAPTION pixels high, None if its picture cannot be opened."""
+    """A tile of `height` + CAPTION pixels, None if the picture cannot be opened."""
     try:
         image = failure.record.open().image
     except DatasetError:
         return None
     window = _window(failure, image.shape[:2])
-    part = cut_region(image, window)
-    scale = scale_to_fit(part.shape, height, widest)
-    size = tuple(max(1, round(side * scale)) for side in part.shape[1::-1])
+    region = cut_region(image, window)
+    scale = scale_to_fit(region.shape, height, widest)
+    size = tuple(max(1, round(side * scale)) for side in region.shape[1::-1])
     font = ImageFont.load_default(CAPTION - 4)
-    picture = Image.fromarray(resize(part, size))
+    picture = Image.fromarray(resize(region, size))
     origin = np.maximum(np.floor(window[:2]), 0)
-    # what is there a little larger, so that neither is hidden
+    # the truth a little larger, so that neither is hidden
     for boxes, colour, grown, dashed in ((failure.truths, GREEN, 4, False), (failure.answers, VERMILLION, 0, True)):
         for box in boxes:
             outline(picture, (box - [*origin, *origin]) * scale + [-grown, -grown, grown, grown], 2, colour, dashed)
@@ -56,6 +56,6 @@ def _tile(failure: Failure, height: int, widest: int) -> Image.Image | None:
 
 
 def failure_sheet(failures: Sequence[Failure], height: int = 150, width: int = 920) -> Image.Image | None:
-    """Failures side by side, in the order given; None if no picture of them can be opened."""
+    """Failures side by side, in the given order; None if none of their pictures can be opened."""
     tiles = [tile for tile in (_tile(failure, height, width) for failure in failures) if tile is not None]
     return arrange(tiles, height + CAPTION, width) if tiles else None

@@ -1,1 +1,1 @@
-"""Which pixels supported a reading."""
+"""Explanations of readings: heat maps and Monte-Carlo dropout."""

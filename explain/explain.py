@@ -1,8 +1,8 @@
-"""Why a photograph is read as it is: where both networks looked, and how far dropout sways what is read.
+"""Explains readings: heat maps of both networks, and the spread of the recogniser's readings under dropout.
 
-The heat is Grad-CAM (Selvaraju et al. 2017) with the gradient taken cell by cell (HiResCAM, Draelos and Carin 2020)
-rather than averaged over the map. Averaged, it forgets where a head looks: in 7171 either 7 would light up both, and
-the detector, whose gradient is confined to a few boxes, would light up every edge in the photograph.
+Heat maps are Grad-CAM (Selvaraju et al. 2017) with the gradient of each cell (HiResCAM, Draelos and Carin 2020) instead
+of its mean over the map. The mean loses positions: in 7171 each 7 would highlight both, and the detector, whose
+gradient is confined to a few boxes, would highlight every edge in the photograph.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from digits.detector import Detector
 from digits.pipeline.fuse import fuse
 from digits.pipeline.merge import NumberRegion
 from digits.pipeline.reader import Reader
-from digits.pipeline.results import Reading, shown
+from digits.pipeline.results import Reading, format_confidence
 from digits.recognizer import Recognizer, Transcription
 from digits.recognizer.crops import HEIGHT, WIDTH, cut_both, letterbox
 from digits.recognizer.heads import LENGTHS
 
-_OTHERS = 3  # texts that passes read instead, the most frequent ones
-_CELLS = 4  # of the map, down a digit: fewer are too coarse, and finer maps know strokes, not digits
+_OTHERS = 3  # number of other texts that are listed
+_CELLS = 4  # height of a digit in cells of the map: fewer are too coarse, and finer maps show strokes, not digits
 
 
 @dataclass(frozen=True)
 class Doubt:
-    """How a text fares when parts of the recogniser are left out at random, in `passes` passes.
+    """The uncertainty of a text by Monte-Carlo dropout, over `passes` passes.
 
-    mean, spread: of the text's probability, fused with the detector's evidence but not calibrated; the spread is its
-    standard deviation. agreeing: passes in which it was the most probable text. others: those read instead, "" for no
-    number, with how often, the most frequent first, at most three.
+    mean, spread: mean and standard deviation of the text's probability, fused with the detector's evidence but not
+    calibrated. agreeing: passes in which it was the most probable text. others: the texts read in other passes, "" for
+    no number, with their counts; the three most frequent ones.
     """
 
     passes: int
@@ -55,13 +55,13 @@ class Doubt:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why one region of a photograph is read as it is.
+    """The explanation of one region of a photograph.
 
-    reading: what is read there; None for a candidate in which no number is read. region: what the detector saw. seen:
-    what the recogniser alone saw. crop: uint8 (48, 96, 3), as it saw it. The maps are float32, 0 to 1, each scaled by
-    its own maximum, and 0 all over where nothing speaks for what it explains. detector_map: (h, w), for the labels of
-    the region's digits, over the whole photograph at the scale at which such digits are looked for. length_map:
-    (48, 96), for the length of the text. position_maps: (N, 48, 96), for each of its N digits. doubt: of the text.
+    reading: its reading; None for a candidate without one. region: that of the detector. seen: the recogniser's own
+    transcription. crop: its input, uint8 (48, 96, 3). Maps are float32, 0 to 1, each scaled by its own maximum, and all
+    0 if nothing supports what they explain. detector_map: (h, w), for the labels of the region's digits, over the whole
+    photograph at the scale that suits such digits. length_map: (48, 96), for the length of the text. position_maps: (N,
+    48, 96), for each of its N digits. doubt: of the text.
     """
 
     reading: Reading | None
@@ -75,7 +75,7 @@ class Explanation:
 
     @property
     def text(self) -> str:
-        """What is read, "" for no number."""
+        """The text of the reading, "" for none."""
         return self.reading.text if self.reading else ""
 
     @property
@@ -88,11 +88,12 @@ class Explanation:
         """Text, confidence and doubt, on one line."""
         text = {"read": self.text, "unsure": f"unsure, perhaps {self.text}", "none": "no number found"}[self.status]
         doubt = (
-            f"{shown(self.doubt.mean)} ± {self.doubt.spread:.2f}, {self.doubt.agreeing} of {self.doubt.passes} agree"
+            f"{format_confidence(self.doubt.mean)} ± {self.doubt.spread:.2f}, "
+            f"{self.doubt.agreeing} of {self.doubt.passes} agree"
         )
         if self.reading is None:
             return f"{text}  probability of that with dropout {doubt}"
-        return f"{text}  confidence {shown(self.reading.confidence)}, dropout {doubt}"
+        return f"{text}  confidence {format_confidence(self.reading.confidence)}, dropout {doubt}"
 
     def to_dict(self) -> dict:
         """Plain Python types, without the maps."""
@@ -103,7 +104,7 @@ class Explanation:
 
 
 def require_captum() -> None:
-    """Raises DigitsError where Captum, which heat maps are made with, is not installed."""
+    """Raises DigitsError if Captum, which makes the heat maps, is not installed."""
     if find_spec("captum") is None:
         raise DigitsError("explaining needs Captum: pip install 'street-digits[explain]'")
 
@@ -111,14 +112,14 @@ def require_captum() -> None:
 def explain(reader: Reader, image: np.ndarray, passes: int = 30, seed: int = 0) -> list[Explanation]:
     """Explain every reading of an upright photograph, RGB uint8 (H, W, 3), most likely house number first.
 
-    Where nothing is read, the strongest candidate is explained, if there is one. passes, seed: of Monte-Carlo dropout.
-    reader: one of `digits.Detector` and `digits.Recognizer`, else TypeError. Raises DigitsError without Captum.
+    If nothing is read, the strongest candidate is explained, if there is one. passes, seed: of Monte-Carlo dropout.
+    reader: with `digits.Detector` and `digits.Recognizer`, else TypeError. Raises DigitsError without Captum.
     """
     require_captum()
     detector, recognizer = reader.own_networks()
     observations = reader.observe(image)
     explanations = []
-    # where nothing is read, the strongest candidate comes first
+    # without a reading, the strongest candidate comes first
     for each in [each for each in observations if each.reading] or observations[:1]:
         region, text = each.region, each.reading.text if each.reading else ""
         crop, _ = cut_both(image, region.digit_boxes, region.stacked)
@@ -142,7 +143,7 @@ def explain(reader: Reader, image: np.ndarray, passes: int = 30, seed: int = 0) 
 
 @torch.inference_mode(False)
 def recognizer_maps(recognizer: Recognizer, crop: np.ndarray, text: str) -> np.ndarray:
-    """What in a crop, RGB uint8 (h, w, 3), speaks for a text's length and for each of its digits.
+    """Heat maps of a crop, RGB uint8 (h, w, 3), for the length of a text and for each of its digits.
 
     Returns float32 (1 + len(text), 48, 96), 0 to 1, over the crop as the network sees it.
     """
@@ -160,16 +161,16 @@ def recognizer_maps(recognizer: Recognizer, crop: np.ndarray, text: str) -> np.n
 
 @torch.inference_mode(False)
 def detector_map(detector: Detector, image: np.ndarray, boxes: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """What in a photograph, RGB uint8 (H, W, 3), speaks for the labels (N,), 0 to 9, of digit boxes (N, 4), N >= 1.
+    """The heat map of a photograph, RGB uint8 (H, W, 3), for the labels (N,), 0 to 9, of digit boxes (N, 4), N >= 1.
 
-    The boxes stand in for the network's proposals, so that no suppression is in the way of the gradient, which is taken
-    where a digit of such height spans about four cells of a stage. Returns float32 (h, w), 0 to 1, over the photograph
-    scaled as the network sees it: the maximum of a map a digit, lest one digit outshine the others.
+    The boxes replace the network's proposals, so that suppression does not block the gradient. It is taken in the stage
+    in which such digits are about four cells high. Returns float32 (h, w), 0 to 1, over the photograph as scaled for
+    the network: the maximum over one map per digit, so that no digit outshines the others.
     """
     device, network = detector.eager.device, detector.eager.model
     heads = network.roi_heads
-    tall = float(np.median(boxes[:, 3] - boxes[:, 1]))
-    view, scale = detector.view(image, tall)
+    digit_height = float(np.median(boxes[:, 3] - boxes[:, 1]))
+    view, scale = detector.view(image, digit_height)
     images, _ = network.transform([detector.eager.tensor(view)])
     places = torch.from_numpy(boxes * np.float32(scale)).to(device)
     classes = torch.from_numpy(labels).to(device)[:, None] + 1  # 0 is the background
@@ -179,8 +180,8 @@ def detector_map(detector: Detector, image: np.ndarray, boxes: np.ndarray, label
         logits, _ = heads.box_predictor(heads.box_head(pooled))
         return _log_odds(logits).gather(1, classes).T  # as of one picture with N classes
 
-    stages = network.backbone.fpn.inner_blocks  # each begins with the features of a stage; strides 4, 8, 16, 32
-    k = int(np.clip(np.round(np.log2(tall * scale / _CELLS / 4)), 0, len(stages) - 1))
+    stages = network.backbone.fpn.inner_blocks  # their inputs are the features of a stage; strides 4, 8, 16, 32
+    k = int(np.clip(np.round(np.log2(digit_height * scale / _CELLS / 4)), 0, len(stages) - 1))
     height, width = view.shape[:2]  # without the padding
     maps = []
     for i in range(len(boxes)):  # one by one: a batch of whole photographs takes gigabytes
@@ -192,7 +193,7 @@ def detector_map(detector: Detector, image: np.ndarray, boxes: np.ndarray, label
 def _heat(
     score: Callable, layer: nn.Module, inputs: Tensor, target: Tensor | int | None = None, of_input: bool = False
 ) -> Tensor:
-    """What speaks for scores in the output, or input, of a layer: float (B, 1, h, w), 0 or more."""
+    """The heat map of scores in the output, or input, of a layer: float (B, 1, h, w), 0 or more."""
     from captum.attr import LayerGradientXActivation
 
     attribution = LayerGradientXActivation(score, layer)
@@ -201,22 +202,22 @@ def _heat(
 
 
 def _log_odds(logits: Tensor) -> Tensor:
-    """Of every class against all others, (..., K).
+    """The log odds of every class against all others, (..., K).
 
-    Their gradient points where that of the log probability does, but does not vanish where the network is sure.
+    Their gradient has the direction of that of the log probability, but does not vanish at high probabilities.
     """
     own = torch.eye(logits.shape[-1], dtype=torch.bool, device=logits.device)
     return logits - torch.where(own, -torch.inf, logits[..., None, :]).logsumexp(-1)
 
 
 def _unit(heat: Tensor) -> np.ndarray:
-    """Scaled by its maximum where there is any, as float32."""
+    """Scaled by its maximum, unless that is 0, as float32."""
     values = heat.float().cpu().numpy()
     return values / (values.max() or 1)
 
 
 def _doubt(sampled: Sequence[Transcription], text: str) -> Doubt:
-    """Each pass is weighed against what the detector saw, as a reading is: what varies is the recogniser alone."""
+    """The doubt of a text. sampled: the transcription of each pass, fused with the detector's evidence."""
     probabilities = np.exp([each.distribution.log_probability(text) for each in sampled])
     texts = Counter(each.text for each in sampled)
     agreeing = texts.pop(text, 0)

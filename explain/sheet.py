@@ -1,4 +1,4 @@
-"""Draws explanations of a photograph: one picture of what both networks looked at."""
+"""Draws the explanations of a photograph as one picture."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from digits.core.drawing import outline
 from digits.core.resampling import resize
 from digits.explain.explain import Explanation
 from digits.pipeline.merge import NumberRegion
-from digits.pipeline.results import COLOURS, shown
+from digits.pipeline.results import COLOURS, format_confidence
 
-# The picture, in pixels: room for the photograph, a tile and how many stand in a row, the colour scale, type, gaps.
+# In pixels, but for _ACROSS: maximum size of the photograph, tile, tiles per row, colour scale, font size, gap
 _PHOTO, _TILE, _ACROSS, _SCALE, _TYPE, _GAP = (480, 640), (256, 128), 3, (256, 16), 15, 12
 _PAPER, _INK = (252, 251, 248), (30, 30, 30)
 _COLOURS = {**COLOURS, "none": (90, 90, 90)}
@@ -30,10 +30,10 @@ _NOTHING = "no number found: the detector saw no digit, so there is nothing to e
 
 
 def render(image: np.ndarray, explanations: list[Explanation]) -> Image.Image:
-    """One picture of it all: the photograph, RGB uint8 (H, W, 3), beside it a block of tiles an explanation, a legend.
+    """One picture: the photograph, RGB uint8 (H, W, 3), a block of tiles for each explanation, and a legend.
 
-    Tiles are what the detector saw, what the recogniser saw, and what in that spoke for the length and for each digit.
-    Without explanations it is the photograph, and what that means.
+    Tiles show the detector's heat map, the recogniser's input, and its heat maps for the length and for each digit.
+    Without explanations it is the photograph with a caption.
     """
     photograph = _photograph(image, explanations)
     if explanations:
@@ -48,7 +48,7 @@ def render(image: np.ndarray, explanations: list[Explanation]) -> Image.Image:
 
 
 def _photograph(image: np.ndarray, explanations: list[Explanation]) -> Image.Image:
-    """The photograph under the heat of all that is explained, every number boxed."""
+    """The photograph with the detector's heat maps and a box around each number."""
     scale = min(side / full for side, full in zip(_PHOTO, image.shape[1::-1], strict=True))
     size = tuple(max(1, round(side * scale)) for side in image.shape[1::-1])
     picture = Image.fromarray(resize(image, size))
@@ -61,11 +61,11 @@ def _photograph(image: np.ndarray, explanations: list[Explanation]) -> Image.Ima
 
 
 def _block(image: np.ndarray, explanation: Explanation) -> Image.Image:
-    """What is read, with which doubt, and the tiles of one explanation, each above its caption."""
+    """One explanation: its sentence, its doubt, and tiles with captions."""
     seen, text, crop = explanation.seen, explanation.text, explanation.crop
     tiles = [
         (_close_up(image, explanation), _named("detector", explanation.region)),
-        (crop, f"recogniser alone: {seen.text or 'no number'} ({shown(seen.confidence)})"),
+        (crop, f"recogniser alone: {seen.text or 'no number'} ({format_confidence(seen.confidence)})"),
         (_glowing(crop, explanation.length_map), _weighed("length", len(text), seen.distribution.length)),
     ]
     for i, (char, heat) in enumerate(zip(text, explanation.position_maps, strict=True)):
@@ -114,7 +114,7 @@ def _beside(parts: Sequence[Image.Image], gap: int = _GAP) -> Image.Image:
 
 
 def _written(text: str, width: int, size: int = _TYPE) -> Image.Image:
-    """Text as a picture of this width, in as many lines as it takes; none ends at a no-break space."""
+    """A text as a picture of this width, in several lines if necessary; no-break spaces stay within a line."""
     font = ImageFont.load_default(size)
     lines = [""]
     for word in text.split(" "):
@@ -132,14 +132,14 @@ def _written(text: str, width: int, size: int = _TYPE) -> Image.Image:
 
 
 def _close_up(image: np.ndarray, explanation: Explanation) -> np.ndarray:
-    """The surroundings of a number, uint8, as wide and high as a tile, under the detector's heat, the digits boxed."""
+    """A number with its surroundings, uint8, at the size of a tile, with the detector's heat map and digit boxes."""
     x1, y1, x2, y2 = (float(v) for v in explanation.region.box)
     across = round(max(2, x2 - x1, (y2 - y1) * _TILE[0] / _TILE[1]) * 1.5)
     down = across * _TILE[1] // _TILE[0]
     corner = round((x1 + x2 - across) / 2), round((y1 + y2 - down) / 2)
 
     def cut(source: np.ndarray) -> np.ndarray:
-        """The same window of the photograph and of its map, which is of another size; black beyond the edges."""
+        """The same window of the photograph, or of its map at another scale; black beyond the edges."""
         scale = source.shape[1] / image.shape[1]
         x1, y1, x2, y2 = (round(v * scale) for v in (*corner, corner[0] + across, corner[1] + down))
         return np.asarray(Image.fromarray(source).crop((x1, y1, x2, y2)).resize(_TILE, Image.Resampling.BILINEAR))
@@ -154,7 +154,7 @@ def _close_up(image: np.ndarray, explanation: Explanation) -> np.ndarray:
 
 
 def _glowing(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """An image in grey, uint8 (h, w, 3), its hot places in colour."""
+    """An image in grey, uint8 (h, w, 3), with a heat map in colour."""
     grey = np.repeat(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None], 3, 2)
     heat = heat.clip(0, 1)
     colour = cv2.cvtColor(cv2.applyColorMap((heat * 255).astype(np.uint8), cv2.COLORMAP_TURBO), cv2.COLOR_BGR2RGB)
@@ -163,16 +163,16 @@ def _glowing(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
 
 
 def _named(what: str, region: NumberRegion) -> str:
-    """The label and score of every digit that the detector saw."""
+    """The label and score of every digit of the detector."""
     each = zip(region.evidence.argmax(1), region.evidence.max(1), strict=True)
-    return f"{what}: " + ", ".join(f"{label}\xa0({shown(float(score))})" for label, score in each)
+    return f"{what}: " + ", ".join(f"{label}\xa0({format_confidence(float(score))})" for label, score in each)
 
 
 def _weighed(what: str, value: int, log_probabilities: np.ndarray) -> str:
-    """A value's probability, and that of the most probable other one if it is worth mentioning."""
+    """A value's probability, and that of the most probable other value if it is at least 0.01."""
     probabilities = np.exp(log_probabilities)
-    caption = f"{what}: {value} ({shown(float(probabilities[value]))})"
+    caption = f"{what}: {value} ({format_confidence(float(probabilities[value]))})"
     other = int(np.where(np.arange(len(probabilities)) == value, -1, probabilities).argmax())
-    return (
-        f"{caption}, else {other} ({shown(float(probabilities[other]))})" if probabilities[other] >= 0.01 else caption
-    )
+    if probabilities[other] < 0.01:
+        return caption
+    return f"{caption}, else {other} ({format_confidence(float(probabilities[other]))})"

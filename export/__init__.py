@@ -1,1 +1,1 @@
-"""Networks to ONNX files, in full precision or in 8-bit integers."""
+"""Export of the networks to ONNX, in floating point or 8-bit integers."""

@@ -1,4 +1,4 @@
-"""Both networks as ONNX files, whole or in 8-bit integers, and how far they read as PyTorch does."""
+"""Exports both networks to ONNX, and compares their readings with those of PyTorch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from digits.core.backend import SUFFIXES
 from digits.core.errors import WeightsError
-from digits.core.images import Source, load_image, source_name
+from digits.core.images import ImageSource, load_image, source_name
 from digits.core.resources import shipped
 from digits.detector import Detector
 from digits.export.detector import export_detector
@@ -19,14 +19,14 @@ from digits.pipeline.reader import Reader
 from digits.recognizer import Recognizer
 from digits.recognizer.crops import cut_both, letterbox
 
-# How far apart the two may be: they add up in different orders. Texts and their number must be the same.
+# Tolerances, since the backends sum in different orders. The number of readings and their texts must be the same.
 BOX_TOLERANCE = 0.5  # pixels
 CONFIDENCE_TOLERANCE = 0.005
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far two backends agree: on how many photographs and readings; the largest distance of a box's sides, in
+    """Agreement of two backends: numbers of photographs and readings; the largest differences of a box coordinate, in
     pixels, and of a confidence."""
 
     photographs: int
@@ -39,12 +39,12 @@ def export_onnx(
     out: Path,
     detector: str | Path | None = None,
     recognizer: str | Path | None = None,
-    photographs: Sequence[Source] | None = None,
+    photographs: Sequence[ImageSource] | None = None,
 ) -> list[Path]:
-    """Write both networks into a folder, of .safetensors files or of those that ship: detector.onnx, recognizer.onnx.
+    """Write detector.onnx and recognizer.onnx into a folder, from .safetensors files, by default the shipped ones.
 
-    photographs: if given, the convolutions are in 8-bit integers, whose ranges are measured on these, and the files
-    are called detector.int8.onnx and recognizer.int8.onnx. Raises WeightsError, ImageError, or DeviceError if the
+    photographs: if given, the convolutions are quantised to 8-bit integers, with ranges measured on these, and the
+    files are detector.int8.onnx and recognizer.int8.onnx. Raises WeightsError, ImageError, or DeviceError if the
     package onnx is not installed.
     """
     views = crops = None
@@ -70,31 +70,31 @@ def export_onnx(
 
 
 def reader_of(detector: str | Path | None, recognizer: str | Path | None, backend: str) -> Reader:
-    """A reader on the processor, of these weights or those that ship."""
+    """A reader on the CPU with these weights, by default the shipped ones."""
     return Reader(Detector(detector, "cpu", backend=backend), Recognizer(recognizer, "cpu", backend=backend))
 
 
-def compare(one: Reader, other: Reader, photographs: Iterable[Source]) -> Agreement:
-    """Raises WeightsError on the first photograph that the two do not read alike, within the tolerances."""
+def compare(one: Reader, other: Reader, photographs: Iterable[ImageSource]) -> Agreement:
+    """Compare two readers; WeightsError at the first photograph whose readings differ beyond the tolerances."""
     count = readings = 0
-    box = sure = 0.0
+    box = confidence = 0.0
     for photograph in photographs:
         a, b = one.read(photograph).readings, other.read(photograph).readings
         name = source_name(photograph)
         if [(r.text, r.status) for r in a] != [(r.text, r.status) for r in b]:
-            said = " and ".join(", ".join(f"{r.text} {r.confidence:.3f}" for r in each) or "nothing" for each in (a, b))
-            raise WeightsError(f"{name}: the backends differ: {said}")
+            texts = (", ".join(f"{r.text} {r.confidence:.3f}" for r in each) or "nothing" for each in (a, b))
+            raise WeightsError(f"{name}: the backends differ: {' and '.join(texts)}")
         for r, s in zip(a, b, strict=True):
             box = max(box, float(np.abs(np.subtract(r.box, s.box)).max()))
-            sure = max(sure, abs(r.confidence - s.confidence))
-        if box > BOX_TOLERANCE or sure > CONFIDENCE_TOLERANCE:
-            raise WeightsError(f"{name}: the backends differ by {box:.2f} pixels and {sure:.4f} in confidence")
+            confidence = max(confidence, abs(r.confidence - s.confidence))
+        if box > BOX_TOLERANCE or confidence > CONFIDENCE_TOLERANCE:
+            raise WeightsError(f"{name}: the backends differ by {box:.2f} pixels and {confidence:.4f} in confidence")
         count, readings = count + 1, readings + len(a)
-    return Agreement(count, readings, box, sure)
+    return Agreement(count, readings, box, confidence)
 
 
-def agreement(one: Reader, other: Reader, photographs: Iterable[Source]) -> tuple[int, int]:
-    """On how many photographs both are sure of the same texts, and how many there are."""
+def agreement(one: Reader, other: Reader, photographs: Iterable[ImageSource]) -> tuple[int, int]:
+    """The number of photographs in which both have the same readings of status `read`, and the number of all."""
     count = same = 0
     for photograph in photographs:
         a, b = ([r.text for r in each.read(photograph).readings if r.status == "read"] for each in (one, other))

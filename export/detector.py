@@ -8,32 +8,32 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from digits.detector.nn.inference import OneView
+from digits.detector.nn.inference import SingleImageRCNN
 from digits.detector.nn.model import build_detector
-from digits.export.equalization import equalise
+from digits.export.equalization import cross_layer_equalization
 from digits.export.writer import write_onnx
 from digits.nn.weights import restore
 
-_FIRST = 3  # convolutions, up to the first map of 16 channels: what integers would lose there, all others miss
+_FIRST = 3  # first convolutions, up to 16 channels, that stay in floating point: their errors would affect all others
 
 
 @torch.no_grad()
 def export_detector(weights: str | Path, path: str | Path, views: Iterable[np.ndarray] | None = None) -> None:
-    """Write what `ExportedNetwork` in `detector/exported.py` loads.
+    """Write the model for `ExportedNetwork` in `detector/exported.py`.
 
-    views: RGB uint8 (h, w, 3), to measure the ranges of 8-bit integers on; by default it is not quantised. Raises
+    views: RGB uint8 (h, w, 3), to measure the ranges of 8-bit integers on; by default there is no quantisation. Raises
     WeightsError, or DeviceError if onnx is not installed.
     """
     model, header = restore(weights, "detector", build_detector)
     if views is not None:
         views = list(views)
-        equalise(model, views)
+        cross_layer_equalization(model, views)
     generator = torch.Generator().manual_seed(0)
     example = torch.randint(0, 256, (160, 224, 3), dtype=torch.uint8, generator=generator)
     found = {0: "found"}
     write_onnx(
         path,
-        OneView(model),
+        SingleImageRCNN(model),
         example,
         header,
         ("boxes", "scores", "labels"),

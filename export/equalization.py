@@ -1,8 +1,8 @@
-"""Channels that lie next to each other in 8 bits made equally wide (Nagel et al. 2019).
+"""Cross-layer equalization (Nagel et al. 2019): gives the channels of a map similar ranges before quantisation.
 
-One scale serves all channels of a map, and the widest decides. Where nothing bends between the layers that make a map
-and those that read it, the former may make a channel wider if the latter take as much back: in floating point that
-changes nothing.
+All channels of a quantised map share one scale, which the channel with the widest range determines. If there is no
+activation function between the layers that write a map and those that read it, a channel can be scaled up in the former
+and down in the latter: in floating point that changes nothing.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from torchvision.models.detection import FasterRCNN
 
 from digits.detector.nn.backbone import PyramidBackbone
 
-_MOST = 64.0  # by which a channel is made wider: one that is never used would be by any factor
+_MOST = 64.0  # maximum factor of a channel, for channels that are hardly used
 
 
 @torch.no_grad()
-def equalise(model: FasterRCNN, views: Iterable[np.ndarray]) -> None:
-    """Change the weights of a detector in place; of backbones other than EfficientNet-Lite0 only the heads.
+def cross_layer_equalization(model: FasterRCNN, views: Iterable[np.ndarray]) -> None:
+    """Equalize a detector's weights in place; with another backbone than EfficientNet-Lite0, only those of its heads.
 
-    views: RGB uint8 (h, w, 3), on which the channels are measured.
+    views: RGB uint8 (h, w, 3), on which the ranges of the channels are measured.
     """
     streams = list(_streams(model))
     widths: dict[nn.Module, Tensor] = {}
@@ -48,7 +48,7 @@ def equalise(model: FasterRCNN, views: Iterable[np.ndarray]) -> None:
 
 
 def _streams(model: FasterRCNN) -> Iterator[tuple[list[nn.Conv2d], list[nn.Conv2d]]]:
-    """Layers whose outputs are added up to a map, and the layers that read it; nothing else does."""
+    """For each map, the layers whose outputs are summed to it, and all the layers that read it."""
     backbone, head = model.backbone, model.rpn.head
     if isinstance(backbone, PyramidBackbone):
         yield from backbone.streams()

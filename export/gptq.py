@@ -1,7 +1,7 @@
-"""Weights rounded so that what a layer computes changes least.
+"""Rounds weights so that the outputs of a layer change least (GPTQ, Frantar et al. 2023).
 
-Each weight is rounded in turn, and those still to come make up for it, by how the layer's inputs vary together (GPTQ,
-Frantar et al. 2023). What remains is on average nothing: biases take it up (Nagel et al. 2019).
+Weights are rounded one after the other, and each error is compensated by those that follow, by the covariance of the
+layer's inputs. Biases correct the remaining mean error (Nagel et al. 2019).
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ import onnx
 import onnxruntime
 from onnx import NodeProto, numpy_helper
 
-_SAMPLES = 30_000  # pixels of all the pictures together, at which a layer's inputs are looked at …
-_OF_ONE = 500  # … and at most so many of one: its pixels resemble each other
-_DAMPING = 0.01  # of the mean variance: inputs that hardly vary do not decide
+_SAMPLES = 30_000  # sampled pixels of a layer's inputs, over all pictures …
+_OF_ONE = 500  # … and at most in one picture, since its pixels resemble each other
+_DAMPING = 0.01  # of the mean variance, added to the diagonal
 
 
 def round_weights(model: onnx.ModelProto, inputs: Iterable[np.ndarray], limits: Mapping[str, int]) -> dict:
-    """Round the weights of convolutions and products of a model, in place, to whole multiples of a scale.
+    """Round the weights of a model's convolutions and matrix products, in place, to integer multiples of a scale.
 
-    inputs: of the model, over which the inputs of its layers are measured. limits: by the name of the layers' weights,
-    how many multiples the largest one of an output channel is.
+    inputs: of the model, to measure the inputs of its layers. limits: by the name of a layer's weights, the integer
+    that the largest weight of each output channel becomes.
 
     Returns the scales by the name of the weights, float64 (O,).
     """
@@ -38,7 +38,7 @@ def round_weights(model: onnx.ModelProto, inputs: Iterable[np.ndarray], limits: 
         matrix = weights.astype(np.float64).reshape(groups[name], -1, np.prod(weights.shape[1:]))  # (G, O, D)
         mean, moments = seen[name]
         if bias is not None:
-            moments = moments - mean[:, :, None] * mean[:, None, :]  # the bias sees to the mean
+            moments = moments - mean[:, :, None] * mean[:, None, :]  # the bias corrects the mean
         scale = np.abs(matrix).max(2).clip(1e-8) / limit
         rounded = scale[:, :, None] * _rounded(matrix, moments, scale, limit)
         if bias is not None:
@@ -50,11 +50,11 @@ def round_weights(model: onnx.ModelProto, inputs: Iterable[np.ndarray], limits: 
 
 
 def _rounded(matrix: np.ndarray, moments: np.ndarray, scale: np.ndarray, limit: int) -> np.ndarray:
-    """Whole numbers within ±limit for weights (G, O, D), of G groups with moments (G, D, D) and scales (G, O)."""
+    """Integers within ±limit for weights (G, O, D) of G groups, by moments (G, D, D) and scales (G, O)."""
     depth = matrix.shape[2]
     damping = _DAMPING * np.trace(moments, axis1=1, axis2=2) / depth + 1e-10
     moments = moments + damping[:, None, None] * np.eye(depth)
-    # inputs that vary most come first, while there are many left to make up for their errors
+    # inputs with the largest variance come first, while many others are left to compensate their errors
     order = np.argsort(-np.diagonal(moments, axis1=1, axis2=2), 1)
     moments = np.take_along_axis(np.take_along_axis(moments, order[:, :, None], 1), order[:, None, :], 2)
     left = np.take_along_axis(matrix, order[:, None, :], 2)
@@ -72,7 +72,7 @@ def _rounded(matrix: np.ndarray, moments: np.ndarray, scale: np.ndarray, limit: 
 def _statistics(
     model: onnx.ModelProto, inputs: list[np.ndarray], layers: list[NodeProto]
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Means (G, D) and second moments (G, D, D) of what layers see, by the name of their weights."""
+    """Means (G, D) and second moments (G, D, D) of the layers' inputs, by the name of their weights."""
     maps = sorted({node.input[0] for node in layers})
     kernels = {tensor.name: tuple(tensor.dims[2:]) for tensor in model.graph.initializer}
     watched = onnx.ModelProto()
@@ -97,12 +97,12 @@ def _statistics(
 def _patches(
     x: np.ndarray, node: NodeProto, kernel: tuple[int, ...], count: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """What a layer sees of its input at places chosen at random, float64 (G, count, D)."""
-    if not kernel:  # a product
+    """The inputs of a layer at random positions, float64 (G, count, D)."""
+    if not kernel:  # a matrix product
         return x[rng.integers(0, len(x), count)].astype(np.float64)[None]
     groups = _groups(node)
     if groups > 1:
-        count = max(1, count // 8)  # there are few weights to a group, and many groups
+        count = max(1, count // 8)  # many groups with few weights each
     top, left, bottom, right = _attribute(node, "pads", [0] * 4)
     x = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))
     steps, spreads = (_attribute(node, name, [1, 1]) for name in ("strides", "dilations"))

@@ -1,4 +1,4 @@
-"""ONNX models in 8-bit integers: static quantisation with ONNX Runtime (Jacob et al. 2018)."""
+"""Static quantisation of ONNX models to 8-bit integers with ONNX Runtime (Jacob et al. 2018)."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from digits.export.gptq import round_weights
 
 _LAYERS = ("Conv", "Gemm")
-_PASSED = ("Add", "Clip", "Gather", "Relu", "Reshape", "Transpose")  # may stand between them without leaving integers
-# Multiples of its scale that the largest weight of a channel is. With 127, sums of two products overflow on processors
-# without VNNI, which would compute something else; depthwise convolutions add up in 32 bits everywhere.
+_PASSED = ("Add", "Clip", "Gather", "Relu", "Reshape", "Transpose")  # also computed in integers between these
+# The integer that the largest weight of a channel becomes. With 127, sums of two products saturate on CPUs without
+# VNNI; depthwise convolutions accumulate in 32 bits everywhere.
 _LARGEST, _LARGEST_DEPTHWISE = 64, 127
 
 
@@ -31,17 +31,17 @@ class _Inputs(CalibrationDataReader):
 
 
 def quantized(model: onnx.ModelProto, inputs: Iterable[np.ndarray], first: int = 0) -> onnx.ModelProto:
-    """The model with its convolutions, and products of each pixel, in 8-bit integers; all else stays as it is.
+    """The model with its convolutions, and matrix products over pixels, in 8-bit integers.
 
-    inputs: arrays of its one input, over which the range of every activation is measured. first: convolutions, from
-    the picture on, that stay in floating point: they have few channels, and what they lose all others miss. Weights
-    get a scale a channel, see `gptq.round_weights`. What a product gives is not rounded: boxes need more than 8
+    inputs: arrays of its one input, to measure the range of every activation. first: number of convolutions after the
+    input that stay in floating point: they have few channels, and their errors would affect all others. Weights have a
+    scale per channel, see `gptq.round_weights`. Outputs of matrix products are not quantised: boxes need more than 8
     bits.
     """
     inputs = list(inputs)
     with TemporaryDirectory() as folder:
         plain, whole = Path(folder, "plain.onnx"), Path(folder, "int8.onnx")
-        logging.disable(logging.WARNING)  # it advises the preprocessing that was just done
+        logging.disable(logging.WARNING)  # it recommends the preprocessing that was just done
         try:
             quant_pre_process(model, plain, skip_symbolic_shape=True)
             prepared = onnx.load(plain)
@@ -68,7 +68,7 @@ def quantized(model: onnx.ModelProto, inputs: Iterable[np.ndarray], first: int =
 
 
 def _as_scaled(scales: np.ndarray) -> list[dict]:
-    """That weights have these scales a channel, as ONNX Runtime wants it said."""
+    """The override of ONNX Runtime for weights with these scales per channel."""
     zero = np.array(0, np.int8)
     return [
         {"quant_type": QuantType.QInt8, "scale": np.array(scale, np.float32), "zero_point": zero, "axis": 0}
@@ -77,7 +77,7 @@ def _as_scaled(scales: np.ndarray) -> list[dict]:
 
 
 def _limits(graph: onnx.GraphProto, names: set[str]) -> dict[str, int]:
-    """How many multiples of its scale the largest weight is, by the name of the weights of the layers among nodes."""
+    """The limits for `gptq.round_weights` of the layers among the nodes `names`."""
     layers = {node.input[1] for node in graph.node if node.name in names and node.op_type in _LAYERS}
     weights = {tensor.name: tensor for tensor in graph.initializer if tensor.name in layers}
     depthwise = {name for name, tensor in weights.items() if len(tensor.dims) == 4 and tensor.dims[1] == 1}
@@ -85,12 +85,12 @@ def _limits(graph: onnx.GraphProto, names: set[str]) -> dict[str, int]:
 
 
 def _convolutional(graph: onnx.GraphProto, first: int) -> list[str]:
-    """Names of the convolutions, the `first` left out, of products with their maps, of what lies between them, and of
-    what picks pixels of a map: those alone need to leave integers."""
+    """Names of the nodes to be quantised: convolutions except the `first` ones, matrix products with their maps, the
+    operations between these, and those that pick pixels of a map."""
     found: list[onnx.NodeProto] = []
-    inside: set[str] = set()  # maps that convolutions make, and what is made of nothing else
+    inside: set[str] = set()  # outputs of convolutions, and of operations on nothing else
     for node in graph.node:
-        # of a Gather or Reshape the map is the first input, the other says what to do; of an Add both are maps
+        # the second input of a Gather or Reshape is a parameter; both inputs of an Add are maps
         maps = node.input if node.op_type == "Add" else node.input[:1]
         passed = node.op_type in _PASSED and inside.issuperset(maps)
         if node.op_type == "Conv" or passed:
@@ -98,7 +98,7 @@ def _convolutional(graph: onnx.GraphProto, first: int) -> list[str]:
         if node.op_type == "Conv" or passed or (node.op_type == "Gemm" and maps[0] in inside):
             found.append(node)
     start = [i for i, node in enumerate(found) if node.op_type == "Conv"][first]
-    read: set[str] = set()  # by a layer that is found
+    read: set[str] = set()  # inputs of the nodes that are kept
     names = []
     for node in reversed(found[start:]):
         if node.op_type in (*_LAYERS, "Gather") or node.output[0] in read:

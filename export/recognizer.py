@@ -14,11 +14,14 @@ from digits.nn.weights import restore
 from digits.recognizer.crops import HEIGHT, WIDTH
 from digits.recognizer.nn.model import NumberNet, normalise
 
-_FIRST = 1  # convolutions that integers would harm for next to no gain
+_FIRST = 1  # first convolutions that stay in floating point: quantised, they lose much accuracy for little speed
 
 
-class _Framed(nn.Module):
-    """Crops, RGB uint8 (B, HEIGHT, WIDTH, 3), to the logits of all heads of the network."""
+class _WithInput(nn.Module):
+    """A recogniser with its normalisation.
+
+    Crops, RGB uint8 (B, HEIGHT, WIDTH, 3), to the logits of all its heads.
+    """
 
     def __init__(self, model: NumberNet):
         super().__init__()
@@ -30,10 +33,10 @@ class _Framed(nn.Module):
 
 @torch.no_grad()
 def export_recognizer(weights: str | Path, path: str | Path, crops: Iterable[np.ndarray] | None = None) -> None:
-    """Write what `ExportedNetwork` in `recognizer/exported.py` loads.
+    """Write the model for `ExportedNetwork` in `recognizer/exported.py`.
 
-    crops: batches of them, RGB uint8 (B, HEIGHT, WIDTH, 3), to measure the ranges of 8-bit integers on; by default it
-    is not quantised. Raises WeightsError, or DeviceError if onnx is not installed.
+    crops: batches, RGB uint8 (B, HEIGHT, WIDTH, 3), to measure the ranges of 8-bit integers on; by default there is no
+    quantisation. Raises WeightsError, or DeviceError if onnx is not installed.
     """
     model, header = restore(weights, "recognizer", NumberNet)
     example = torch.zeros(2, HEIGHT, WIDTH, 3, dtype=torch.uint8)
@@ -41,7 +44,7 @@ def export_recognizer(weights: str | Path, path: str | Path, crops: Iterable[np.
     outputs = ("length", "digits", "suffix", "flags")[: 4 if model.letters else 2]
     write_onnx(
         path,
-        _Framed(model),
+        _WithInput(model),
         example,
         header,
         outputs,

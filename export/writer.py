@@ -1,4 +1,4 @@
-"""PyTorch networks to ONNX files, with weights in half precision and the header of `core.header` as metadata."""
+"""Writes PyTorch networks as ONNX files, with weights in half precision and the header in the metadata."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import onnx
 
 OPSET = 17
-_SMALL = 256  # numbers: below this, half precision saves nothing
+_SMALL = 256  # values: for smaller tensors, half precision saves nothing
 
 
 def write_onnx(
@@ -36,13 +36,13 @@ def write_onnx(
     ranges: Iterable[np.ndarray] | None = None,
     first: int = 0,
 ) -> None:
-    """Write a module of one input, "image", all or nothing.
+    """Write a module with a single input, "image", atomically.
 
-    outputs: their names. dynamic: of the input and the outputs, the axes whose size varies, and what they are called.
-    ranges, first: see `quantize.quantized`; without ranges it is not quantised.
-    Batch normalisation stays as it is, so that every weight is one that half precision holds exactly if the weights
-    file did; ONNX Runtime folds it when it loads the model. Raises WeightsError if the file cannot be written,
-    DeviceError if the package onnx is not installed.
+    outputs: their names. dynamic: names of the axes of variable size, by input or output. ranges, first: see
+    `quantize.quantized`; without ranges there is no quantisation. Batch normalisation is not folded, so that weights
+    that were stored in half precision stay exact; ONNX Runtime folds it when it loads the model.
+
+    Raises WeightsError if the file cannot be written, DeviceError if the package onnx is not installed.
     """
     if find_spec("onnx") is None:
         raise DeviceError("exporting needs the package onnx: pip install 'street-digits[train]'")
@@ -50,7 +50,7 @@ def write_onnx(
 
     buffer = io.BytesIO()
     with warnings.catch_warnings():
-        # the tracer's remarks about constants, and that this exporter is the older one: the newer knows no detectors
+        # warnings of the tracer about constants, and about this older exporter: the newer one cannot export detectors
         warnings.simplefilter("ignore")
         torch.onnx.export(
             module.eval(),
@@ -80,7 +80,7 @@ def write_onnx(
 
 
 def _halve(graph: onnx.GraphProto) -> None:
-    """Large float32 initialisers become float16, cast back where they are used; that is done once, at loading."""
+    """Store large float32 initialisers as float16 with a cast to float32, which is done once, at loading."""
     import onnx
     from onnx import numpy_helper
 

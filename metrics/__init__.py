@@ -1,6 +1,6 @@
-"""What a reader is judged by: pure functions, arrays and strings in, numbers out.
+"""Metrics of detection, recognition and the whole chain: pure functions from arrays and strings to numbers.
 
-Boxes are float (N, 4), `[x1, y1, x2, y2]` in pixels. A figure that does not exist, such as a recall where there is
+Boxes are float (N, 4), `[x1, y1, x2, y2]` in pixels. An undefined figure, such as a recall where there is
 nothing to find, is nan.
 """
 

@@ -1,8 +1,7 @@
-"""Honesty: what is left when the unsure ones are dropped, and whether a confidence means what it says.
+"""Selective prediction and calibration: accuracy by coverage, reliability, expected calibration error.
 
-right: bool (N,), one an input. confidence: float (N,), the probability that the answer is right; -inf where there is no
-answer, as for a number that was not found: it counts among the inputs and is never kept. Any other value is a
-ValueError.
+right: bool (N,), one per input. confidence: float (N,), the probability that the answer is right, 0 to 1; or -inf for
+an input without an answer, such as a number that was not found, which is never kept. Other values are a ValueError.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from numpy.typing import ArrayLike
 def _checked(right: ArrayLike, confidence: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     right, confidence = np.asarray(right, bool), np.asarray(confidence, float)
     if right.shape != confidence.shape:
-        raise ValueError(f"as many confidences as answers are needed, got {right.shape} and {confidence.shape}")
+        raise ValueError(f"one confidence per answer is needed, got {right.shape} and {confidence.shape}")
     if not ((confidence == -np.inf) | ((confidence >= 0) & (confidence <= 1))).all():
         raise ValueError("a confidence is neither within 0 and 1 nor -inf")
     return right, confidence
@@ -25,8 +24,8 @@ def _checked(right: ArrayLike, confidence: ArrayLike) -> tuple[np.ndarray, np.nd
 def accuracy_coverage(right: ArrayLike, confidence: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Coverage and accuracy at every threshold that keeps anything, from high to low, each float64 (K,).
 
-    An input is kept if its confidence is at least the threshold, so that ties are kept or dropped together. Coverage is
-    the share of the inputs that is kept, accuracy the share of the kept ones that is right.
+    An input is kept if its confidence reaches the threshold; so ties are kept or dropped together. Coverage is the
+    share of inputs that are kept, accuracy the share of kept ones that are right.
 
     >>> [v.tolist() for v in accuracy_coverage([True, True, False, False], [0.9, 0.5, 0.5, -np.inf])]
     [[0.25, 0.75], [1.0, 0.6666666666666666], [0.9, 0.5]]
@@ -41,10 +40,10 @@ def accuracy_coverage(right: ArrayLike, confidence: ArrayLike) -> tuple[np.ndarr
 
 
 def coverage_at_accuracy(right: ArrayLike, confidence: ArrayLike, accuracy: float = 0.98) -> tuple[float, float]:
-    """The largest coverage at which those kept are right with at least `accuracy`, and its threshold.
+    """The largest coverage at which the accuracy of kept inputs is at least `accuracy`, and its threshold.
 
-    Goodfellow et al. 2013 report it at 98 %. Coverage is 0 and the threshold inf if it cannot be reached, nan if there
-    is no input. The threshold was chosen on these very data; see `kept_at` for one that was not.
+    Goodfellow et al. 2013 report it at 98 %. If no threshold reaches the accuracy, coverage is 0 and the threshold inf;
+    without inputs, coverage is nan. The threshold is chosen on these same data; see `kept_at` for a given one.
 
     >>> coverage_at_accuracy([True, True, False, True], [0.9, 0.8, 0.7, 0.6], 0.75)
     (1.0, 0.6)
@@ -71,7 +70,7 @@ def kept_at(right: ArrayLike, confidence: ArrayLike, threshold: float) -> tuple[
 
 
 class Reliability(NamedTuple):
-    """Answers by confidence, in bins: counts int64 (K,), mean confidence and share right float64 (K,), nan if empty."""
+    """Answers in bins of confidence: counts int64 (K,); mean confidence and accuracy float64 (K,), nan if empty."""
 
     counts: np.ndarray
     confidence: np.ndarray
@@ -85,18 +84,18 @@ def reliability(right: ArrayLike, confidence: ArrayLike, bins: int = 15) -> Reli
     >>> diagram.counts.tolist(), diagram.accuracy.tolist()
     ([1, 1], [0.0, 1.0])
     """
-    fits, sure = _checked(right, confidence)
-    answered = np.isfinite(sure)
-    fits, sure = fits[answered], sure[answered]
-    place = np.clip(np.ceil(sure * bins).astype(int) - 1, 0, bins - 1)
-    counts = np.bincount(place, minlength=bins)
-    sums = [np.bincount(place, weights, minlength=bins) for weights in (sure, fits)]
+    hits, values = _checked(right, confidence)
+    answered = np.isfinite(values)
+    hits, values = hits[answered], values[answered]
+    index = np.clip(np.ceil(values * bins).astype(int) - 1, 0, bins - 1)
+    counts = np.bincount(index, minlength=bins)
+    sums = [np.bincount(index, weights, minlength=bins) for weights in (values, hits)]
     means = [np.divide(total, counts, out=np.full(bins, np.nan), where=counts > 0) for total in sums]
     return Reliability(counts, *means)
 
 
 def expected_calibration_error(right: ArrayLike, confidence: ArrayLike, bins: int = 15) -> float:
-    """How far confidence and accuracy lie apart, over the bins of `reliability`, weighted by their counts.
+    """The mean difference of confidence and accuracy over the bins of `reliability`, weighted by their counts.
 
     >>> round(expected_calibration_error([True, True, True, False], [0.9, 0.9, 0.9, 0.9]), 6)
     0.15

@@ -1,4 +1,4 @@
-"""Boxes of digits: COCO's average precision (Lin et al. 2014) through pycocotools, recall, false alarms."""
+"""Detection of digits: COCO's average precision (Lin et al. 2014) with pycocotools, recall, false alarms."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 CLASSES = 10
-_RECALLS = np.linspace(0, 1, 101)  # at which COCO takes the precision
+_RECALLS = np.linspace(0, 1, 101)  # where COCO samples the precision
 _ALL_SIZES = (0, 1e10)
 _STATS = (
     *("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large"),
@@ -42,9 +42,9 @@ def overlaps(boxes: ArrayLike, others: ArrayLike) -> np.ndarray:
 
 
 def best_overlaps(truth_boxes: ArrayLike, boxes: ArrayLike) -> np.ndarray:
-    """For each truth (N, 4) of a picture its best intersection over union with any of the boxes (M, 4), float64 (N,).
+    """For each true box (N, 4) of a picture its best intersection over union with boxes (M, 4), float64 (N,).
 
-    The recall of proposals or of regions at 0.5 is the share of these that reach it.
+    The recall at an IoU of 0.5 is the share of these values that reach 0.5.
 
     >>> best_overlaps([[0, 0, 10, 10], [50, 0, 60, 10]], [[0, 0, 10, 8]]).tolist()
     [0.8, 0.0]
@@ -54,9 +54,9 @@ def best_overlaps(truth_boxes: ArrayLike, boxes: ArrayLike) -> np.ndarray:
 
 
 def _coco(boxes: Sequence, labels: Sequence, scores: Sequence | None = None) -> COCO:
-    """Boxes (N, 4) and labels (N,) of each picture as pycocotools wants them.
+    """Boxes (N, 4) and labels (N,) of each picture as a COCO object of pycocotools.
 
-    Made by hand: its `loadRes` does not take an empty list. Ids begin at 1: to COCOeval a match with id 0 is none.
+    Not by its `loadRes`, which refuses an empty list. Ids begin at 1: COCOeval takes a match with id 0 for no match.
     """
     annotations: list[dict[str, object]] = []
     for picture, (rows, classes) in enumerate(zip(boxes, labels, strict=True), start=1):
@@ -95,7 +95,7 @@ def _evaluated(
     labels: Sequence[ArrayLike],
     localisation: bool = False,
 ) -> COCOeval:
-    with redirect_stdout(io.StringIO()):  # it prints what it does
+    with redirect_stdout(io.StringIO()):  # it prints its progress
         run = COCOeval(_coco(truth_boxes, truth_labels), _coco(boxes, labels, scores), "bbox")
         run.params.useCats = 0 if localisation else 1
         run.evaluate()
@@ -103,7 +103,7 @@ def _evaluated(
 
 
 def _or_nan(value: float) -> float:
-    """pycocotools says -1 where there is no ground truth."""
+    """pycocotools gives -1 where there is no ground truth."""
     return float(value) if value > -1 else float("nan")
 
 
@@ -116,15 +116,15 @@ def coco_scores(
     *,
     localisation: bool = False,
 ) -> dict:
-    """COCO's twelve figures, average precision a digit, and the precision–recall curve at IoU 0.5.
+    """COCO's twelve figures, the average precision of each digit, and the precision–recall curve at IoU 0.5.
 
-    One entry a picture, negatives among them: truth boxes (N, 4) and labels (N,), 0 to 9; detected boxes (M, 4),
-    scores (M,) and labels (M,). localisation: whatever the labels, only where digits are. Of a picture the 100 best
-    detections a class count, as COCO has it. AP is averaged over the digits that occur. A digit found under two labels
-    is found twice, which costs nothing but in `localisation`.
+    One entry per picture, negatives included: true boxes (N, 4) and labels (N,), 0 to 9; detected boxes (M, 4), scores
+    (M,) and labels (M,). localisation: ignore the labels and score positions only. As in COCO, the 100 best detections
+    of each class in a picture count. AP is averaged over the digits that occur. A digit detected with two labels counts
+    as two detections, which lowers the precision only with `localisation`.
 
     Returns the floats AP (IoU 0.5 to 0.95), AP50, AP75, AP_small, AP_medium, AP_large (digits under 32², up to 96² and
-    larger, in pixels), AR_1, AR_10, AR_100 (by detections a picture), AR_small, AR_medium, AR_large;
+    larger, in pixels), AR_1, AR_10, AR_100 (by detections per picture), AR_small, AR_medium, AR_large;
     "AP_by_class", float64 (10,), absent if `localisation`; "recall" and "precision", float64 (101,).
 
     >>> digit = [np.array([[0, 0, 10, 20.0]])]
@@ -150,11 +150,11 @@ def coco_scores(
 
 
 class Matches(NamedTuple):
-    """Which detections are right, and what there was to find, of many pictures.
+    """The detections of many pictures, which of them are right, and the true digits.
 
-    Detections of all pictures, most sure first: scores float64 (D,); labels int64 (D,); pictures int64 (D,), the index
-    of the one each was made in; right bool (10, D), at the IoUs 0.5, 0.55, … 0.95. truths: int64 (P, 10), how often
-    each picture shows each digit.
+    Detections of all pictures, by descending score: scores float64 (D,); labels int64 (D,); pictures int64 (D,), the
+    index of the picture; right bool (10, D), at the IoUs 0.5, 0.55, … 0.95. truths: int64 (P, 10), how often each
+    picture shows each digit.
     """
 
     scores: np.ndarray
@@ -171,9 +171,9 @@ def match_digits(
     scores: Sequence[ArrayLike],
     labels: Sequence[ArrayLike],
 ) -> Matches:
-    """COCO's matching, by which `mean_average_precision` can be taken of any choice of the pictures.
+    """COCO's matching, from which `mean_average_precision` is computed for any selection of the pictures.
 
-    Parameters as of `coco_scores`.
+    Parameters as for `coco_scores`.
 
     >>> matches = match_digits([np.array([[0, 0, 10, 20.0]])], [[4]], [np.array([[0, 0, 10, 16.0]])], [[0.9]], [[4]])
     >>> matches.right[:, 0].tolist().index(False)  # IoU 0.8: no longer at 0.85, the eighth
@@ -186,20 +186,20 @@ def match_digits(
     truths = np.zeros((len(truth_boxes), CLASSES), np.int64)
     for row, classes in zip(truths, truth_labels, strict=True):
         np.add.at(row, np.asarray(classes, np.int64), 1)
-    parts = [one for one in run.evalImgs if one is not None]
-    sure = np.concatenate([np.zeros(0), *(one["dtScores"] for one in parts)])
-    counts = [len(one["dtScores"]) for one in parts]
-    right = np.concatenate([np.zeros((10, 0)), *(one["dtMatches"] for one in parts)], 1) > 0
-    classes = np.repeat([one["category_id"] - 1 for one in parts], counts).astype(np.int64)
-    pictures = np.repeat([one["image_id"] - 1 for one in parts], counts).astype(np.int64)
-    order = np.argsort(-sure, kind="stable")
-    return Matches(sure[order], classes[order], pictures[order], right[:, order], truths)
+    evaluated = [one for one in run.evalImgs if one is not None]
+    sorted_scores = np.concatenate([np.zeros(0), *(one["dtScores"] for one in evaluated)])
+    counts = [len(one["dtScores"]) for one in evaluated]
+    right = np.concatenate([np.zeros((10, 0)), *(one["dtMatches"] for one in evaluated)], 1) > 0
+    classes = np.repeat([one["category_id"] - 1 for one in evaluated], counts).astype(np.int64)
+    pictures = np.repeat([one["image_id"] - 1 for one in evaluated], counts).astype(np.int64)
+    order = np.argsort(-sorted_scores, kind="stable")
+    return Matches(sorted_scores[order], classes[order], pictures[order], right[:, order], truths)
 
 
 def mean_average_precision(matches: Matches, chosen: np.ndarray | None = None) -> tuple[float, float]:
-    """AP[.5:.95] and AP50 over pictures by their indices `chosen` (K,), repeated ones counted as often; all by default.
+    """AP[.5:.95] and AP50 over the pictures with the indices `chosen` (K,), repeated ones included; by default all.
 
-    Of all pictures these are those of `coco_scores`; of resampled ones, what `paired_bootstrap` needs.
+    Over all pictures they equal those of `coco_scores`; over resampled ones they are what `paired_bootstrap` needs.
 
     >>> digit = [np.array([[0, 0, 10, 20.0]])] * 2
     >>> matches = match_digits(digit, [[4], [4]], digit, [[0.9], [0.8]], [[4], [7]])
@@ -214,10 +214,10 @@ def mean_average_precision(matches: Matches, chosen: np.ndarray | None = None) -
         mine = matches.labels == label
         each = weights[matches.pictures[mine]]
         hits = np.cumsum(matches.right[:, mine] * each, 1)
-        shown = np.cumsum(each)
-        precision = hits / np.maximum(shown, np.spacing(1))
+        detections = np.cumsum(each)
+        precision = hits / np.maximum(detections, np.spacing(1))
         envelope = np.maximum.accumulate(precision[:, ::-1], 1)[:, ::-1]
-        padded = np.concatenate([envelope, np.zeros((len(envelope), 1))], 1)  # recall that is never reached
+        padded = np.concatenate([envelope, np.zeros((len(envelope), 1))], 1)  # for recalls that are not reached
         recall = hits / positives[label]
         found.append([line[np.searchsorted(r, _RECALLS)].mean() for line, r in zip(padded, recall, strict=True)])
     if not found:
@@ -227,9 +227,9 @@ def mean_average_precision(matches: Matches, chosen: np.ndarray | None = None) -
 
 
 def false_alarms(scores: Sequence[ArrayLike], threshold: float) -> tuple[float, float]:
-    """False alarms a picture, and the share of pictures with any, at a threshold.
+    """Mean number of false alarms per picture, and the share of pictures with any, at a threshold.
 
-    scores: of each picture that shows no number, those of what was found there nevertheless, (N,).
+    scores: the scores (N,) of the detections in each picture that shows no number.
 
     >>> false_alarms([[0.9, 0.4], [], [0.2]], 0.4)
     (0.6666666666666666, 0.3333333333333333)
@@ -241,7 +241,7 @@ def false_alarms(scores: Sequence[ArrayLike], threshold: float) -> tuple[float, 
 
 
 def false_alarm_curve(scores: Sequence[ArrayLike]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """`false_alarms` at every threshold at which they change, from high to low: thresholds, alarms a picture, shares.
+    """`false_alarms` at every threshold where they change, from high to low: thresholds, alarms per picture, shares.
 
     Each float64 (K,); empty if there is no alarm.
 

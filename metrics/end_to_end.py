@@ -1,4 +1,4 @@
-"""From photograph to text: which numbers are read, misread or missed, and which readings are made up."""
+"""End-to-end scoring: which numbers are read, misread or missed, and which readings are invented."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.optimize import linear_sum_assignment
 
 from digits.metrics.detection import overlaps
 
-TOUCH = 0.1  # from this IoU on, a wrong text is a misreading of that number rather than made up
+TOUCH = 0.1  # IoU from which a wrong text counts as a misreading of that number; below it, as invented
 
 
 class Judgement(NamedTuple):
-    """What became of each number and each reading of a photograph.
+    """The outcome of each number and each reading of a photograph.
 
-    numbers: of each number, "right"; "misplaced", its text is read but the box does not meet the IoU; "misread"; or
-    "missed". readings: of each reading, "right", "misplaced", "misread" or "invented".
+    numbers: "right", "misplaced" (its text is read, but with too small an IoU), "misread" or "missed". readings:
+    "right", "misplaced", "misread" or "invented".
     """
 
     numbers: tuple[str, ...]
@@ -27,11 +28,11 @@ class Judgement(NamedTuple):
 def judge(
     truths: Sequence[str], truth_boxes: ArrayLike, texts: Sequence[str], boxes: ArrayLike, iou: float = 0.5
 ) -> Judgement:
-    """Pairs readings with numbers, one to one, and says what became of each.
+    """Match readings with numbers, one to one, and judge each.
 
-    truths, texts: strings. truth_boxes (N, 4), boxes (M, 4): around the whole number. A number is right if a reading
-    has exactly its text and a box of at least `iou` with its own. What is then left is paired where the text is the
-    same and the boxes overlap at all, then where boxes overlap by `TOUCH`; larger overlaps first.
+    truths, texts: strings. truth_boxes (N, 4), boxes (M, 4): around whole numbers. A number is right if a reading has
+    exactly its text and an IoU of at least `iou`. Of the others, those with equal texts and overlapping boxes are
+    matched, then those with an IoU of at least `TOUCH`; larger overlaps first.
 
     >>> door, sign = [0, 0, 40, 20], [100, 0, 140, 20]
     >>> judge(["1428", "7"], [door, sign], ["1423", "99"], [door, [300, 0, 340, 20]])
@@ -53,7 +54,7 @@ def judge(
 
 
 def precision_recall_f1(right: int, answered: int, there: int) -> tuple[float, float, float]:
-    """Of `answered` readings and `there` numbers, `right` of each; nan where it is nothing over nothing.
+    """Precision, recall and F1, if `right` of `answered` readings and of `there` numbers are right; nan for 0 / 0.
 
     >>> precision_recall_f1(3, 4, 6)
     (0.75, 0.5, 0.6)
@@ -66,10 +67,10 @@ def precision_recall_f1(right: int, answered: int, there: int) -> tuple[float, f
 def all_digits_right(
     truth_boxes: ArrayLike, truth_labels: ArrayLike, boxes: ArrayLike, labels: ArrayLike, iou: float = 0.5
 ) -> bool:
-    """The strict count of the SVHN detection assignments: as many digits as there are, each of the right class and box.
+    """The strict criterion of SVHN detection assignments: exactly the true digits are found, in class and box.
 
-    Boxes are those of digits, each to be met by one of its own with at least `iou`. A picture without digits is right
-    if none is found.
+    Boxes are those of digits; each true one needs a found one of its own with an IoU of at least `iou`. A picture
+    without digits is right if none is found.
 
     >>> all_digits_right([[0, 0, 10, 20]], [1], [[0, 0, 10, 19]], [1])
     True
@@ -84,20 +85,9 @@ def all_digits_right(
 
 
 def paired_count(fits: np.ndarray) -> int:
-    """How many rows and columns, bool (N, M), can be paired one to one where `fits`: augmenting paths (Kuhn 1955).
+    """The size of a maximum matching of rows and columns where `fits`, bool (N, M), holds.
 
     >>> paired_count(np.array([[True, True], [True, False]])), paired_count(np.array([[True, True], [False, False]]))
     (2, 1)
     """
-    partner = [-1] * fits.shape[1]
-
-    def place(row: int, tried: set[int]) -> bool:
-        for column in np.flatnonzero(fits[row]).tolist():
-            if column not in tried:
-                tried.add(column)
-                if partner[column] < 0 or place(partner[column], tried):
-                    partner[column] = row
-                    return True
-        return False
-
-    return sum(place(row, set()) for row in range(len(fits)))
+    return int(fits[linear_sum_assignment(fits, maximize=True)].sum())

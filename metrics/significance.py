@@ -1,4 +1,4 @@
-"""Whether one model is better than another, on the same pictures."""
+"""Statistical comparison of two models on the same pictures."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-_FEWEST = 30  # pictures from which on a bootstrap is believed without a test
+_FEWEST = 30  # pictures: with fewer, a bootstrap without a test decides nothing
 
 
 class Interval(NamedTuple):
-    """A difference, B minus A, and the ends of its confidence interval."""
+    """A difference, B minus A, and its confidence interval."""
 
     difference: float
     low: float
@@ -27,10 +27,11 @@ def paired_bootstrap(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> Interval:
-    """How much b is above a, with the percentile interval of the paired bootstrap (Efron & Tibshirani 1993).
+    """The difference b - a with the percentile interval of the paired bootstrap (Efron & Tibshirani 1993).
 
-    a, b: take indices of pictures, int64 (count,), and give the figure over these; both are asked about the same draws,
-    with replacement from `count` pictures. Draws for which either is nan are passed over; all nan if none is left.
+    a, b: functions from indices of pictures, int64 (count,), to the figure over these. Both get the same resamples,
+    drawn with replacement from `count` pictures. Resamples whose difference is nan are left out; all nan if none
+    remains.
 
     >>> before, after = np.array([1, 0, 0, 1.0]), np.array([1, 1, 1, 1.0])
     >>> paired_bootstrap(lambda i: before[i].mean(), lambda i: after[i].mean(), 4)
@@ -50,7 +51,7 @@ def paired_bootstrap(
 
 
 class McNemar(NamedTuple):
-    """only_a, only_b: pictures that one alone gets right. p: two-sided, that this comes of chance."""
+    """only_a, only_b: pictures that only one model gets right. p: two-sided p-value."""
 
     only_a: int
     only_b: int
@@ -58,7 +59,7 @@ class McNemar(NamedTuple):
 
 
 def mcnemar(right_a: np.ndarray, right_b: np.ndarray) -> McNemar:
-    """McNemar's test (1947), exact: were the two equally good, each lone success would be either's with even odds.
+    """McNemar's exact test (1947): between equal models, each picture that only one gets right is a fair coin toss.
 
     right_a, right_b: bool (N,), of the same pictures.
 
@@ -68,19 +69,17 @@ def mcnemar(right_a: np.ndarray, right_b: np.ndarray) -> McNemar:
     right_a, right_b = np.asarray(right_a, bool), np.asarray(right_b, bool)
     if right_a.shape != right_b.shape:
         raise ValueError(f"the same pictures are needed, got {right_a.shape} and {right_b.shape}")
+    from scipy.stats import binomtest  # here: the rest of this module needs no more than the plain install
+
     only_a, only_b = int((right_a & ~right_b).sum()), int((~right_a & right_b).sum())
-    lone = only_a + only_b
-    ways = tail = 1  # of lone successes, in how many k are a's
-    for k in range(min(only_a, only_b)):
-        ways = ways * (lone - k) // (k + 1)
-        tail += ways
-    return McNemar(only_a, only_b, min(1.0, 2 * tail / 2**lone))
+    discordant = only_a + only_b
+    return McNemar(only_a, only_b, float(binomtest(only_a, discordant).pvalue) if discordant else 1.0)
 
 
 def wilson_interval(right: int, total: int, z: float = 1.96) -> tuple[float, float]:
-    """Both ends of Wilson's score interval (1927) of a share, in 0 to 1; nan if total is 0.
+    """Wilson's score interval (1927) of the share right / total, from low to high; nan if total is 0.
 
-    right: of total pictures. z: how many standard deviations wide, 1.96 for 95 %.
+    z: its half width in standard deviations, 1.96 for 95 %.
 
     >>> low, high = wilson_interval(88, 99)
     >>> f"{low:.1%} to {high:.1%}"
@@ -97,20 +96,21 @@ def wilson_interval(right: int, total: int, z: float = 1.96) -> tuple[float, flo
 
 
 def verdict(interval: Interval, count: int, margin: float = 0.01, p: float | None = None) -> str:
-    """ "better" or "worse" if the interval leaves 0 out, else "equivalent" if it stays within the margin, else "open".
+    """ "better" or "worse" if the interval excludes 0, else "equivalent" if it lies within ±margin, else "open".
 
-    Open is what too few pictures leave: neither a difference nor the want of one is shown. On few the bootstrap is too
-    sure of itself, so more is asked of it. count: of pictures. p: of McNemar's test, where there is one. Better and
-    worse need p below 0.05, or without a test 30 pictures. Equivalent needs 3 / margin of them: of a difference that
-    occurs in n pictures not once, 95 % sure is only that it is below 3 / n.
+    "open": there are too few pictures to show a difference or its absence. Since bootstrap intervals of few pictures
+    are too narrow, "better" and "worse" also need p < 0.05, or 30 pictures where there is no test. "equivalent" needs
+    3 / margin pictures: what never happened in n pictures may still happen in a share of 3 / n (95 % confidence).
+
+    count: of pictures. p: of McNemar's test, if there is one.
 
     >>> verdict(Interval(0.03, 0.01, 0.05), 500), verdict(Interval(0.0, -0.05, 0.04), 500)
     ('better', 'open')
     >>> verdict(Interval(0.0, 0.0, 0.0), 500), verdict(Interval(0.0, 0.0, 0.0), 50)
     ('equivalent', 'open')
     """
-    shown = count >= _FEWEST if p is None else p < 0.05
-    if shown and (interval.low > 0 or interval.high < 0):
+    significant = count >= _FEWEST if p is None else p < 0.05
+    if significant and (interval.low > 0 or interval.high < 0):
         return "better" if interval.low > 0 else "worse"
-    alike = -margin <= interval.low and interval.high <= margin
-    return "equivalent" if alike and count * margin >= 3 else "open"
+    within_margin = -margin <= interval.low and interval.high <= margin
+    return "equivalent" if within_margin and count * margin >= 3 else "open"

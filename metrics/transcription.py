@@ -1,4 +1,4 @@
-"""Texts of numbers against what stands there. Truths and texts are sequences of strings of digits, one a number."""
+"""Transcription metrics. Truths and texts are sequences of strings of digits, one per number."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-NOTHING = 10  # row and column of a confusion matrix for a digit that is not there
+NOTHING = 10  # row of invented digits and column of missing ones in a confusion matrix
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -20,7 +20,7 @@ def _shares(truths: Sequence[str], texts: Sequence[str], same: Callable[[str, st
 
 
 def exact_accuracy(truths: Sequence[str], texts: Sequence[str]) -> float:
-    """Share of the numbers that are read exactly, leading zeros and all; a digit wrong is a number wrong.
+    """Share of the numbers that are read exactly, leading zeros included.
 
     >>> exact_accuracy(["12", "07"], ["12", "7"])
     0.5
@@ -29,7 +29,7 @@ def exact_accuracy(truths: Sequence[str], texts: Sequence[str]) -> float:
 
 
 def length_accuracy(truths: Sequence[str], texts: Sequence[str]) -> float:
-    """Share of the numbers whose count of digits is right.
+    """Share of the numbers that are read with the right number of digits.
 
     >>> length_accuracy(["12", "07"], ["15", "7"])
     0.5
@@ -38,7 +38,7 @@ def length_accuracy(truths: Sequence[str], texts: Sequence[str]) -> float:
 
 
 def digit_accuracy(truths: Sequence[str], texts: Sequence[str]) -> float:
-    """Share of the digits that stand there which are read, at the very position.
+    """Share of the true digits that are read at their position.
 
     >>> digit_accuracy(["123", "4"], ["12", "4"])
     0.75
@@ -50,7 +50,7 @@ def digit_accuracy(truths: Sequence[str], texts: Sequence[str]) -> float:
 
 
 def _distances(truth: str, text: str) -> np.ndarray:
-    """Levenshtein distances, int64, of the first i characters of one and the first j of the other at [i, j]."""
+    """Levenshtein distances, int64; at [i, j] that of the first i characters of `truth` and the first j of `text`."""
     table = np.add.outer(np.arange(len(truth) + 1), np.arange(len(text) + 1)).tolist()
     for i, a in enumerate(truth, start=1):
         for j, b in enumerate(text, start=1):
@@ -59,7 +59,7 @@ def _distances(truth: str, text: str) -> np.ndarray:
 
 
 def edit_distance(truth: str, text: str) -> int:
-    """Fewest digits to change, add or drop that make one of the other (Levenshtein 1966).
+    """Minimum number of substitutions, insertions and deletions from one to the other (Levenshtein 1966).
 
     >>> edit_distance("1428", "148"), edit_distance("", "7"), edit_distance("12", "21")
     (1, 1, 2)
@@ -68,7 +68,7 @@ def edit_distance(truth: str, text: str) -> int:
 
 
 def character_error_rate(truths: Sequence[str], texts: Sequence[str]) -> float:
-    """Edits over digits that stand there; above 1 where more is made up than there is.
+    """Edit distance over the number of true digits; it may exceed 1.
 
     >>> character_error_rate(["1428", "7"], ["142", "7"])
     0.2
@@ -79,7 +79,8 @@ def character_error_rate(truths: Sequence[str], texts: Sequence[str]) -> float:
 
 
 def _aligned(truth: str, text: str) -> list[tuple[int, int]]:
-    """Pairs of digits by the fewest edits, NOTHING for one without its like; a change before a drop and an addition."""
+    """Aligned pairs of digits, by the fewest edits; NOTHING for a gap. Substitutions go before deletions, these before
+    insertions."""
     table = _distances(truth, text)
     i, j, pairs = len(truth), len(text), []
     while i or j:
@@ -98,8 +99,8 @@ def _aligned(truth: str, text: str) -> list[tuple[int, int]]:
 def confusion_matrix(truths: Sequence[str], texts: Sequence[str]) -> np.ndarray:
     """How often each digit (row) was read as which (column), int64 (11, 11).
 
-    Digits are paired by the fewest edits, so that one made up in front does not spoil those behind it. The last row
-    counts digits that were made up, the last column those that were left out.
+    Digits are aligned by the fewest edits, so that an inserted digit does not shift those behind it. The last row
+    counts inserted digits, the last column missing ones.
 
     >>> table = confusion_matrix(["17", "5"], ["117", "6"])
     >>> int(table[1, 1]), int(table[7, 7]), int(table[NOTHING, 1]), int(table[5, 6])
@@ -113,11 +114,11 @@ def confusion_matrix(truths: Sequence[str], texts: Sequence[str]) -> np.ndarray:
 
 
 class ClassScores(NamedTuple):
-    """Precision, recall and F1 of each digit, float64 (10,); support int64 (10,), how often it stands there.
+    """Precision, recall and F1 of each digit, float64 (10,); support int64 (10,), how often it is a true digit.
 
-    macro, micro, weighted: the three of all digits: the plain mean, of the counts added up, and the mean weighted by
-    support. As scikit-learn has it by default, only digits count that stand there or are read, the others are nan; and
-    what is nothing over nothing for one of these, such as the recall of a digit that is only made up, is 0.
+    macro, micro, weighted: precision, recall and F1 over all digits: their mean, from summed counts, and their mean
+    weighted by support. As in scikit-learn by default, digits that are neither true nor read are left out and nan; for
+    the others 0 / 0, such as the recall of a digit that is only inserted, is 0.
     """
 
     precision: np.ndarray

@@ -1,1 +1,1 @@
-"""Neural networks in PyTorch: feature extractors, devices, weight files."""
+"""PyTorch: backbones, devices, weights files."""

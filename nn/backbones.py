@@ -1,4 +1,4 @@
-"""Feature extractors of torchvision's classifiers, for the detector's pyramid and for the recogniser alike."""
+"""Backbones from torchvision's classifiers, for the detector and the recogniser."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ IMAGENET = "imagenet"
 
 
 def torchvision_features(name: str, pretrained: str | None = None) -> nn.Sequential:
-    """The convolutional part of a model of `torchvision.models`, RGB (B, 3, H, W) to (B, C, h, w), as its stages.
+    """The convolutional layers of a model of `torchvision.models`: RGB (B, 3, H, W) to (B, C, h, w).
 
-    Any convolutional model that has `.features` (vgg11_bn, densenet121, mobilenet_v3_large, …) and every ResNet.
-    pretrained: None for an untrained one, "imagenet" for torchvision's weights, which are fetched over the network
-    unless torch has kept them, or a file with a state dict of the model.
+    name: any convolutional model with `.features` (vgg11_bn, densenet121, mobilenet_v3_large, …) or any ResNet.
+    pretrained: None for an untrained model; "imagenet" for torchvision's weights, which are downloaded unless torch has
+    cached them; or a file with a state dict of the model.
 
-    Raises WeightsError if there is no such model, or its weights cannot be had.
+    Raises WeightsError if there is no such model, or its weights cannot be loaded.
     """
     try:
         model = torchvision.models.get_model(name, weights="DEFAULT" if pretrained == IMAGENET else None)
@@ -38,18 +38,18 @@ def torchvision_features(name: str, pretrained: str | None = None) -> nn.Sequent
         load_state(model, pretrained)
     if hasattr(model, "features"):
         features = nn.Sequential(*model.features.children())
-    elif hasattr(model, "layer4"):  # a ResNet: all but the pooling and the classifier
+    elif hasattr(model, "layer4"):  # a ResNet: all layers but the pooling and the classifier
         features = nn.Sequential(*list(model.children())[:-2])
     else:
-        raise WeightsError(f"{name}: not a backbone; it has no convolutional features to take")
+        raise WeightsError(f"{name}: not a backbone; it has no convolutional features")
     if not _makes_maps(features):
-        raise WeightsError(f"{name}: not a backbone; it does not make maps (B, C, h, w) of a picture")
+        raise WeightsError(f"{name}: not a backbone; its output is not a feature map (B, C, h, w)")
     return features
 
 
 @torch.no_grad()
 def _makes_maps(features: nn.Sequential) -> bool:
-    """Whether a picture twice as wide as high gives a map about twice as wide as high."""
+    """Whether a picture twice as wide as high gives a feature map about twice as wide as high."""
     try:
         shape = features.eval()(torch.zeros(1, 3, 128, 256)).shape
     except (RuntimeError, ValueError):
@@ -60,7 +60,7 @@ def _makes_maps(features: nn.Sequential) -> bool:
 
 
 def read_state(path: str | Path) -> dict[str, Tensor]:
-    """A state dict as `torch.save` writes it, never unpickling anything else; WeightsError if it cannot be read."""
+    """A state dict written by `torch.save`, without unpickling anything else; WeightsError if it cannot be read."""
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
@@ -73,7 +73,7 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
 
 
 def load_state(model: nn.Module, path: str | Path) -> None:
-    """Fill `model` from a state dict in a file; a classifier of another number of classes is left as it is.
+    """Load a state dict from a file into `model`; a classifier with another number of classes is not loaded.
 
     Raises WeightsError if the file cannot be read, or is of another model.
     """
@@ -87,7 +87,7 @@ def load_state(model: nn.Module, path: str | Path) -> None:
 
 @torch.no_grad()
 def by_resolution(features: nn.Sequential) -> list[nn.Sequential]:
-    """A feature extractor in stages: the runs of its children whose maps are of one size.
+    """The stages of a backbone: consecutive children whose feature maps have the same size.
 
     >>> [len(stage) for stage in by_resolution(nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(), nn.MaxPool2d(2)))]
     [2, 1]

@@ -1,4 +1,4 @@
-"""Which processor computes."""
+"""Selects device and precision."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import torch
 from digits.core.backend import check_device
 from digits.core.errors import DeviceError
 
-_LOADED_IN = os.getpid()  # another process was forked from this one: the threads of PyTorch are missing there
-_BF16 = ("avx512_bf16", "amx_bf16", "bf16")  # names of the instructions; the last is ARM's
+_LOADED_IN = os.getpid()  # in processes forked from this one, PyTorch's threads do not exist
+_BF16 = ("avx512_bf16", "amx_bf16", "bf16")  # CPU capabilities; the last one is ARM's
 
 
 def resolve_device(name: str) -> torch.device:
-    """`auto`, `cpu`, `cuda`, `cuda:N` or `mps` as a torch device; `auto` takes the first accelerator there is.
+    """The torch device for `auto`, `cpu`, `cuda`, `cuda:N` or `mps`; `auto` is the first accelerator, else the CPU.
 
-    Raises DeviceError for any other name, or where that device does not exist. In a process that was forked after
-    PyTorch was loaded there is only the processor, and one thread, of those of the whole process.
+    Raises DeviceError for another name, or if the device does not exist. A process that was forked after PyTorch was
+    loaded can use only the CPU; PyTorch is then limited to one thread in the whole process.
     """
     check_device(name)
     if _forked():
@@ -44,9 +44,9 @@ def resolve_device(name: str) -> torch.device:
 
 
 def on_device(array: np.ndarray, device: torch.device) -> torch.Tensor:
-    """An array as a tensor on a device. What is computed with it, can be computed in a forked process, too.
+    """An array as a tensor on a device, ready for computing also in a forked process.
 
-    Raises DeviceError if it cannot: no forked process can use the GPU of the one it was forked from.
+    Raises DeviceError for a GPU in a forked process, which cannot use it.
     """
     return torch.from_numpy(array).to(_alone(device) if _forked() else device)
 
@@ -56,7 +56,7 @@ def _forked() -> bool:
 
 
 def _alone(device: torch.device) -> torch.device:
-    """The same device, for use in a forked process: PyTorch would wait for the threads of the other for ever."""
+    """Check and prepare a device for a forked process: with several threads PyTorch would wait forever there."""
     if device.type != "cpu":
         raise DeviceError(f"{device}: cannot be used in a forked process; start processes by spawn, or use cpu")
     if torch.get_num_threads() > 1:
@@ -65,14 +65,14 @@ def _alone(device: torch.device) -> torch.device:
 
 
 def resolve_precision(name: str, device: torch.device) -> str:
-    """`auto` as "bf16" where the device computes in it, "fp32" where it would only emulate it, many times slower.
+    """The precision for `auto`: "bf16" if the device supports it natively, else "fp32": emulation is far slower.
 
-    Any other name is given back.
+    Any other name is returned unchanged.
     """
     if name != "auto":
         return name
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
-    # older versions of torch do not say what the processor can do
+    # older versions of torch do not report CPU capabilities
     can = torch.cpu.get_capabilities() if device.type == "cpu" and hasattr(torch.cpu, "get_capabilities") else {}
     return "bf16" if any(can.get(key) for key in _BF16) else "fp32"

@@ -1,8 +1,7 @@
-"""Weight files: safetensors with a JSON header. Nothing is ever unpickled.
+"""Weights files: safetensors with a JSON header. Nothing is ever unpickled.
 
-The header says what the file is: kind, architecture (arguments that rebuild the network), training (data, command),
-metrics, the sha256 of the tensors, and one of the header itself. Tensors are stored in half precision and used in
-single.
+The header holds kind, architecture (arguments that rebuild the network), training (configuration, data), metrics, the
+sha256 of the tensors and that of the header itself. Tensors are stored in half and used in single precision.
 """
 
 from __future__ import annotations
@@ -24,9 +23,9 @@ from digits.core.header import KEY, existing, parse_header
 
 Model = TypeVar("Model", bound=nn.Module)
 
-_SEAL = "header_sha256"  # in the file alone
+_SEAL = "header_sha256"  # only in the file; `load_weights` removes it
 _FIELDS = ("kind", "architecture", "training", "metrics")
-_UNSEALED = {*_FIELDS, "sha256", "temperature"}  # all that headers of 0.1.0 hold, which have no digest of their own
+_UNSEALED = {*_FIELDS, "sha256", "temperature"}  # the keys of headers of 0.1.0, which have no sha256 of their own
 
 
 def _digest(tensors: dict[str, Tensor]) -> str:
@@ -38,13 +37,13 @@ def _digest(tensors: dict[str, Tensor]) -> str:
 
 
 def _seal(header: dict, tensors: dict[str, Tensor]) -> str:
-    """The sha256 of what the digest of the tensors leaves out: the header, which holds it, and their types."""
+    """The sha256 of the header and the dtypes of the tensors, which the digest of the tensors does not cover."""
     types = {name: str(tensors[name].dtype) for name in sorted(tensors)}
     return hashlib.sha256(json.dumps([header, types]).encode()).hexdigest()
 
 
 def save_weights(path: str | Path, model: nn.Module, header: dict) -> None:
-    """Write a model's state, all or nothing; `header` needs the keys kind, architecture, training and metrics.
+    """Write a model's state, atomically; `header` needs the keys kind, architecture, training and metrics.
 
     Raises WeightsError if it lacks one, or the file cannot be written.
     """
@@ -85,7 +84,7 @@ def load_weights(path: str | Path, kind: str) -> tuple[dict, dict[str, Tensor]]:
 
 
 def restore(path: str | Path, kind: str, build: Callable[..., Model]) -> tuple[Model, dict]:
-    """The network in a weights file, rebuilt by `build(**architecture)`, in evaluation mode; and the header."""
+    """The network of a weights file, rebuilt by `build(**architecture)`, in evaluation mode; and the header."""
     header, tensors = load_weights(path, kind)
     try:
         model = build(**header["architecture"])
@@ -96,5 +95,5 @@ def restore(path: str | Path, kind: str, build: Callable[..., Model]) -> tuple[M
 
 
 def to_device(model: Model, device: torch.device) -> Model:
-    """Move to a device in the layout in which convolutions are fastest."""
+    """Move a model to a device, in the memory format in which convolutions are fastest."""
     return model.to(device).to(memory_format=torch.channels_last)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from digits.core.boxes import shares
+from digits.core.boxes import intersection_over_smaller
 from digits.core.errors import WeightsError, reason
 from digits.core.text import parse_json, read_text
 from digits.pipeline.merge import NumberRegion
@@ -183,7 +183,7 @@ def _beside(regions: Sequence[NumberRegion], boxes: np.ndarray) -> np.ndarray:
 
 def same_place(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     """Which of `boxes` (N, 4) are of the same number as `box`, bool (N,)."""
-    return shares(box, boxes) >= _SAME_PLACE
+    return intersection_over_smaller(box, boxes) >= _SAME_PLACE
 
 
 def confidence(of: np.ndarray, fusion: Fusion) -> np.ndarray:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from digits.core.boxes import shares
+from digits.core.boxes import intersection_over_smaller
 
 MIN_SEED = 0.30  # a number needs one digit of at least this score
 MIN_MEMBER = 0.12  # its other digits may be fainter
@@ -52,7 +52,7 @@ def overlap_of(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     A digit found once whole and once in part has a small IoU, yet is one digit.
     """
     area, areas = (box[2:] - box[:2]).prod(), (boxes[:, 2:] - boxes[:, :2]).prod(1)
-    covered = shares(box, boxes)
+    covered = intersection_over_smaller(box, boxes)
     shared = covered * np.minimum(area, areas)
     iou = shared / np.maximum(area + areas - shared, 1e-9)
     return np.maximum(iou, np.where(covered > 0.75, 0.9 * covered, 0.0))

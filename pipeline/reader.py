@@ -21,7 +21,7 @@ from PIL import Image
 
 from digits.core.backend import check_threads
 from digits.core.errors import ImageError
-from digits.core.images import MAX_PIXELS, Source, bytes_of, open_image, source_name
+from digits.core.images import MAX_PIXELS, ImageSource, bytes_of, open_image, source_name
 from digits.core.resources import shipped
 from digits.detector import Detections, Detector
 from digits.detector.predictor import check_effort
@@ -128,14 +128,14 @@ class Reader:
         self.fusion = fusion or Fusion.load(shipped("digits.pipeline", CALIBRATION))
         self.min_confidence = self.fusion.threshold if min_confidence is None else min_confidence
 
-    def read(self, source: Source) -> Scene:
+    def read(self, source: ImageSource) -> Scene:
         """Read one photograph: path, encoded bytes, binary file object, PIL image or RGB uint8 array (H, W, 3).
 
         Raises ImageError if it cannot be loaded.
         """
         return self._read(source, _Room())
 
-    def read_all(self, sources: Iterable[Source], *, skip_errors: bool = False) -> Iterator[Scene | ImageError]:
+    def read_all(self, sources: Iterable[ImageSource], *, skip_errors: bool = False) -> Iterator[Scene | ImageError]:
         """Read many photographs, in order: while one is looked at, the next is loaded, unless there is one thread only.
         No more are in memory, and of large ones, which together have more pixels than a single one may have, only one.
 
@@ -154,13 +154,13 @@ class Reader:
                     raise result
                 yield result
 
-    def _attempt(self, source: Source, room: _Room) -> Scene | ImageError:
+    def _attempt(self, source: ImageSource, room: _Room) -> Scene | ImageError:
         try:
             return self._read(source, room)
         except ImageError as error:
             return error
 
-    def _read(self, source: Source, room: _Room) -> Scene:
+    def _read(self, source: ImageSource, room: _Room) -> Scene:
         name = None
         if not isinstance(source, Image.Image) and hasattr(source, "read"):
             name = source_name(source)
@@ -272,7 +272,7 @@ def _default_reader() -> Reader:
     return Reader()
 
 
-def read(source: Source | Path) -> Scene:
+def read(source: ImageSource | Path) -> Scene:
     """Read the house numbers in one photograph with a reader that is made once and kept.
 
     source: path, encoded bytes, binary file object, PIL image, or RGB uint8 array (H, W, 3). Raises ImageError.

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 from digits.core.alphabet import is_house_number, members_of, split_suffix
 from digits.core.drawing import BLACK, BLUE, ORANGE, WHITE, Label, grown, outline, type_size, with_labels
-from digits.core.images import Source, load_image
+from digits.core.images import ImageSource, load_image
 from digits.pipeline.reasons import REASONS
 from digits.recognizer.distribution import Distribution
 from digits.recognizer.heads import UNCLEAR
@@ -24,10 +24,10 @@ _IMPROBABLE = 0.1  # an unsure reading below this is not drawn
 _ROOMY = 12  # lines that a digit is wide if one is drawn around it
 
 
-def shown(confidence: float) -> str:
+def format_confidence(confidence: float) -> str:
     """Two decimals, rounded down: nothing is ever shown as certain.
 
-    >>> shown(0.9999), shown(0.5)
+    >>> format_confidence(0.9999), format_confidence(0.5)
     ('0.99', '0.50')
     """
     return f"{int(min(confidence, 0.999) * 100) / 100:.2f}"
@@ -154,7 +154,7 @@ class Scene:
     readings: tuple[Reading, ...]
     seconds: float = 0.0
     path: str | None = None
-    source: Source | None = field(default=None, repr=False, compare=False)
+    source: ImageSource | None = field(default=None, repr=False, compare=False)
 
     def __getstate__(self) -> dict[str, Any]:
         keeps = isinstance(self.source, (str, os.PathLike))
@@ -182,7 +182,7 @@ class Scene:
             "seconds": self.seconds,
         }
 
-    def render(self, image: Source | None = None) -> Image.Image:
+    def render(self, image: ImageSource | None = None) -> Image.Image:
         """The photograph with boxes and readings drawn on it.
 
         What is `read` has a whole box and a blue label, what is `unsure` a dashed box and an orange label with a
@@ -217,5 +217,5 @@ def _outline(picture: Image.Image, reading: Reading, line: int) -> None:
 
 
 def _label(reading: Reading, size: int) -> Label:
-    text = f"{reading.text}{'?' if reading.status == 'unsure' else ''} {shown(reading.confidence)}"
+    text = f"{reading.text}{'?' if reading.status == 'unsure' else ''} {format_confidence(reading.confidence)}"
     return Label(text, size, COLOURS[reading.status], _INKS[reading.status])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from digits.core.backend import Backed
+from digits.core.backend import BasePredictor
 from digits.core.batch import check_batch
 from digits.core.errors import WeightsError
 from digits.recognizer.crops import letterbox
@@ -65,7 +65,7 @@ def _by_flag(probabilities: np.ndarray) -> dict[str, float]:
     return dict(zip(FLAGS, probabilities.tolist(), strict=True))
 
 
-class Recognizer(Backed):
+class Recognizer(BasePredictor):
     """Transcribes crops of numbers.
 
     weights, device, backend, threads: as of a `Detector`.

@@ -275,7 +275,7 @@ def digits(words: list[str], piped: bytes, whole: bool) -> str:
         if params.get("path") and "settings" in params:  # a resumed run has its own
             check_training(params)
         elif name == "train grid":
-            from digits.training.grid import plan
+            from digits.training.search import plan
 
             plan(params["configs"], params["vary"], params["settings"])
         for option, value in params.items():
@@ -451,12 +451,12 @@ def test_what_is_mentioned_exists(span):
 
 
 def test_the_table_of_configuration_keys_is_whole():
-    from digits.training.config import Config, Source, Stage
+    from digits.training.config import Config, DataSource, Stage
 
     text = (ROOT / "training" / "README.md").read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| `\[*([\w.]+?)\]*` \| (.*) \|$", text.partition("| section | keys |")[2], re.M))
     sections = {name: Config.model_fields[name].annotation for name in rows if "." not in name}
-    sections["stages"], sections["data.train"] = Stage, Source
+    sections["stages"], sections["data.train"] = Stage, DataSource
     assert set(rows) == {*sections, "data.validation"}
     for name, model in sections.items():
         keys = set(model.model_fields) - {"train", "validation", "count"}

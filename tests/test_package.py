@@ -103,7 +103,7 @@ def test_type_checkers_know_every_public_name(package):
     [
         *("core.boxes", "datasets.items", "datasets.coco", "datasets.yolo", "datasets.transforms"),
         *("datasets.synthesis.synthesizer", "pipeline.merge", "pipeline.results", "recognizer.decode"),
-        *("nn.backbones", "datasets.mixture", "training.schedule", "training.losses", "training.grid"),
+        *("nn.backbones", "datasets.mixture", "training.schedule", "training.losses", "training.search"),
         *("metrics.detection", "metrics.transcription", "metrics.confidence", "metrics.end_to_end"),
         *("metrics.significance", "evaluation.report", "evaluation.result", "evaluation.blind"),
     ],

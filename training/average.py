@@ -1,7 +1,7 @@
-"""The mean of two networks' weights: one that was trained on, and the one it started from.
+"""Averages the weights of a fine-tuned network and of the one that it started from.
 
-What the training learned is kept, and less is forgotten than at its end (Wortsman et al. 2022, Robust fine-tuning of
-zero-shot models).
+The mean keeps what was learned, and forgets less than the fine-tuned network (Wortsman et al. 2022, Robust fine-tuning
+of zero-shot models).
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from digits.nn.weights import restore
 def average(
     first: str | Path, second: str | Path, kind: str, build: Callable[..., nn.Module], share: float = 0.5
 ) -> tuple[nn.Module, dict]:
-    """A network of which `share` is the second weights file of a kind, the rest the first; and its header.
+    """The weighted mean of two weights files, and its header. share: weight of the second file.
 
-    build: makes such a network from its architecture. Raises WeightsError if a file cannot be read, or they are not of
-    the same network.
+    build: makes a network of this kind from its architecture. Raises WeightsError if a file cannot be read, or the two
+    are not of the same architecture.
     """
     (start, header), (end, other) = restore(first, kind, build), restore(second, kind, build)
     if header["architecture"] != other["architecture"]:

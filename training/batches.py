@@ -1,4 +1,4 @@
-"""Which samples each process takes for each step, and how they reach the device."""
+"""Sample indices of each process and step, and moving batches to a device."""
 
 from __future__ import annotations
 
@@ -10,27 +10,28 @@ from torch import Tensor
 
 
 class Batches:
-    """Indices of the samples `first * size` onwards, up to `last * size`: for each step the part of one process.
+    """Sample indices of one process for the steps `first` to `last`, `last` excluded.
 
-    That part is cut into `accumulate` batches. Step k has the same samples whatever the number of processes or parts.
+    Step k uses the samples `k * size` to `(k + 1) * size`, whatever the number of processes. Each process takes its
+    share of them in `accumulate` micro-batches.
     """
 
     def __init__(self, first: int, last: int, size: int, accumulate: int = 1, rank: int = 0, processes: int = 1):
         self.first, self.last, self.size = first, last, size
-        self.parts = [part * processes + rank for part in range(accumulate)]
+        self.offsets = [k * processes + rank for k in range(accumulate)]
         self.stride = accumulate * processes
 
     def __iter__(self) -> Iterator[list[int]]:
         for k in range(self.first, self.last):
-            for part in self.parts:
-                yield list(range(k * self.size + part, (k + 1) * self.size, self.stride))
+            for offset in self.offsets:
+                yield list(range(k * self.size + offset, (k + 1) * self.size, self.stride))
 
     def __len__(self) -> int:
-        return (self.last - self.first) * len(self.parts)
+        return (self.last - self.first) * len(self.offsets)
 
 
 def move(batch: Any, device: str | torch.device) -> Any:
-    """Every tensor in nested lists, tuples and dicts, on `device`."""
+    """The same nested lists, tuples and dicts with every tensor on `device`."""
     if isinstance(batch, Tensor):
         return batch.to(device, non_blocking=True)
     if isinstance(batch, dict):

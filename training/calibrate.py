@@ -1,4 +1,4 @@
-"""Fits, on validation data, how detector and recogniser are weighed and when to be unsure."""
+"""Fits the fusion of detector and recogniser, and the threshold of `unsure`, on validation data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torchvision.ops import box_iou
 
 from digits.core.boxes import enclosing
-from digits.core.progress import shown
+from digits.core.progress import progress
 from digits.datasets.items import Sample
 from digits.datasets.synthesis import Synthesizer
 from digits.detector import Detector
@@ -25,14 +25,14 @@ _LENGTH_WEIGHTS = (0.0, 0.5, 1.0, 2.0, 3.0)
 
 @dataclass(frozen=True)
 class _Picture:
-    """A validation picture: its size, the numbers that stand there, and what is seen in each of the passes."""
+    """A validation picture: its size, its true numbers with their boxes, and the observations of each pass."""
 
     size: tuple[int, int]
     numbers: list[tuple[str, np.ndarray]]
     passes: list[list[Observation]]
 
     def truth_of(self, box: np.ndarray) -> str:
-        """The number whose box meets IoU 0.5 with `box`; "" if there is none."""
+        """The number whose box has an IoU of at least 0.5 with `box`; "" if there is none."""
         if not self.numbers:
             return ""
         others = torch.from_numpy(np.stack([other for _, other in self.numbers])).float()
@@ -46,13 +46,13 @@ def _numbers(sample: Sample) -> list[tuple[str, np.ndarray]]:
     return [(text, enclosing(boxes)) for text, boxes in zip(sample.numbers, sample.number_boxes(), strict=True)]
 
 
-def _looked_at(reader: Reader, image: np.ndarray, numbers: list[tuple[str, np.ndarray]]) -> _Picture:
+def _observed(reader: Reader, image: np.ndarray, numbers: list[tuple[str, np.ndarray]]) -> _Picture:
     passes = [reader.observe_pass(image, found) for found in reader.detector.passes(image, reader.effort)]
     return _Picture(image.shape[1::-1], numbers, passes)
 
 
 def _logistic(rows: np.ndarray, right: np.ndarray, ridge: float = 1.0) -> np.ndarray:
-    """Weights (K,) of a logistic regression, by Newton's method; the ridge keeps rare features modest."""
+    """Weights (K,) of a logistic regression, by Newton's method; the ridge limits the weights of rare features."""
     weights = np.zeros(rows.shape[1])
     for _ in range(30):
         p = 1 / (1 + np.exp(-(rows @ weights).clip(-30, 30)))
@@ -62,7 +62,7 @@ def _logistic(rows: np.ndarray, right: np.ndarray, ridge: float = 1.0) -> np.nda
 
 
 def _outcomes(pictures: list[_Picture], fusion: Fusion) -> tuple[np.ndarray, np.ndarray]:
-    """Features (N, K) of the regions in which any pass shows a text, and whether it is right, float (N,)."""
+    """Features (N, K) of all regions with a text, over all passes, and whether it is right, float (N,)."""
     rows, right = [], []
     for picture in pictures:
         for seen in picture.passes:
@@ -75,7 +75,7 @@ def _outcomes(pictures: list[_Picture], fusion: Fusion) -> tuple[np.ndarray, np.
 
 
 def _fitted(pictures: list[_Picture], digit_weight: float, length_weight: float) -> tuple[float, Fusion]:
-    """The calibration for these weights, and how good they are: right texts, then the likelihood."""
+    """The score of these weights (right texts, then likelihood), and the calibration fitted for them."""
     fusion = Fusion(digit_weight=digit_weight, length_weight=length_weight)
     rows, right = _outcomes(pictures, fusion)
     weights = _logistic(rows, right).tolist()
@@ -85,17 +85,17 @@ def _fitted(pictures: list[_Picture], digit_weight: float, length_weight: float)
     return float(right.sum() + 0.05 * likelihood), fusion
 
 
-_Outcomes = list[tuple[float, bool]]  # of the readings of a picture: the confidence of each, and whether it is right
+_Outcomes = list[tuple[float, bool]]  # confidence of each reading of a picture, and whether it is right
 
 
 def _read(picture: _Picture, seen: list[Observation], fusion: Fusion) -> _Outcomes:
-    """What is read of a pass with this calibration."""
+    """The outcomes of the readings of a pass with this calibration."""
     weighed = weigh(seen, fusion, fusion.threshold, *picture.size)
     return [(o.confidence, o.fused.text == picture.truth_of(o.region.box)) for o in weighed if o.reading]
 
 
 def _at(threshold: float, outcomes: list[list[_Outcomes]]) -> list[_Outcomes]:
-    """Of every picture those of the first pass in which any is confident enough, or else of the last."""
+    """For each picture the outcomes of the first pass with a confident enough reading, else of the last pass."""
     return [
         next((each for each in passes if any(confidence >= threshold for confidence, _ in each)), passes[-1])
         for passes in outcomes
@@ -103,8 +103,8 @@ def _at(threshold: float, outcomes: list[list[_Outcomes]]) -> list[_Outcomes]:
 
 
 def _threshold(outcomes: list[list[_Outcomes]], precision: float) -> float:
-    """The lowest at which the share `precision` of the readings above it is right; 1 if there is none."""
-    # rounded down, lest the last reading that is confident enough falls below it
+    """The lowest threshold with this precision of the readings above it; 1 if there is none."""
+    # rounded down, so that the reading it was taken from stays above it
     values = {np.floor(confidence * 1e4) / 1e4 for passes in outcomes for each in passes for confidence, _ in each}
     for threshold in sorted(values):
         right = [right for each in _at(threshold, outcomes) for confidence, right in each if confidence >= threshold]
@@ -120,18 +120,18 @@ def calibrate(
     precision: float,
     composed: int = 400,
 ) -> tuple[Fusion, dict[str, float]]:
-    """Fit a Fusion on validation pictures: `composed` scenes drawn by `scenes`, and the real ones of its sources.
+    """Fit a Fusion on validation pictures: `composed` scenes drawn by `scenes`, and the real pictures of its sources.
 
-    The threshold is the lowest at which the share `precision` of the readings above it is right; a number read where
-    none is annotated counts as wrong. Returns the fusion and what it does on those pictures.
+    The threshold is the lowest with this precision of the readings above it; a reading where no number is annotated
+    counts as wrong. Returns the fusion and its figures on these pictures.
     """
     numbered = [(s.image, _numbers(s)) for s in map(scenes.composed, range(composed))]
     numbered += [(s.image, _numbers(s)) for s in scenes.sources.scenes if s.numbers]
     empty = [*scenes.sources.backgrounds, *scenes.sources.words_in_scenes]
     todo = [*numbered, *((image, []) for image in empty)]
     reader = Reader(detector, recognizer, fusion=Fusion())
-    watched = shown(todo, "reading validation pictures", len(todo))
-    pictures = [_looked_at(reader, image, numbers) for image, numbers in watched]
+    items = progress(todo, "reading validation pictures", len(todo))
+    pictures = [_observed(reader, image, numbers) for image, numbers in items]
     grid = product(_DIGIT_WEIGHTS, _LENGTH_WEIGHTS)
     _, fusion = max((_fitted(pictures, *weights) for weights in grid), key=lambda scored: scored[0])
 

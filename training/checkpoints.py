@@ -1,4 +1,4 @@
-"""Checkpoints that survive a kill at any moment: written beside, renamed into place, the one before kept."""
+"""Checkpoints that survive a kill at any moment: written to another file, then renamed; the previous one is kept."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ NEXT, LAST, PREVIOUS, BEST = "next.pt", "last.pt", "previous.pt", "best.pt"
 
 
 def write_checkpoint(path: Path, state: dict) -> None:
-    """All or nothing, and safe on the disk before it takes the place of another.
+    """Write a checkpoint atomically: it is synced to disk before it replaces another.
 
-    Raises TrainingError if it cannot be written; what was there before is then untouched.
+    Raises TrainingError if it cannot be written; an existing checkpoint is then left untouched.
     """
     partial = path.with_suffix(".partial")
     try:
@@ -37,7 +37,7 @@ def write_checkpoint(path: Path, state: dict) -> None:
 
 
 def save_last(folder: Path, state: dict) -> None:
-    """Make `state` the last checkpoint, and the last one the previous."""
+    """Write `state` as the last checkpoint; the old one becomes the previous checkpoint."""
     write_checkpoint(folder / NEXT, state)
     if (folder / LAST).exists():
         os.replace(folder / LAST, folder / PREVIOUS)
@@ -45,14 +45,14 @@ def save_last(folder: Path, state: dict) -> None:
 
 
 def read_checkpoint(path: Path) -> dict:
-    """Raises FileNotFoundError, or WeightsError if it is damaged: every byte is checked against its sum."""
+    """The state in a checkpoint; FileNotFoundError, or WeightsError if it is damaged (by its checksums)."""
     try:
         with zipfile.ZipFile(path) as archive:
             whole = archive.testzip() is None
         state = torch.load(path, map_location="cpu", weights_only=True) if whole else None
     except FileNotFoundError:
         raise
-    except Exception:  # damage can look like anything: a wrong name, an unknown compression, a number out of range
+    except Exception:  # damage can raise anything: a wrong name, an unknown compression, a number out of range
         state = None
     if not isinstance(state, dict):
         raise WeightsError(f"{path}: damaged")
@@ -60,12 +60,12 @@ def read_checkpoint(path: Path) -> dict:
 
 
 def read_last(folder: Path) -> tuple[dict | None, list[Path]]:
-    """The newest good checkpoint, None if there was none yet; and those that are damaged.
+    """The newest intact checkpoint, or None if there is none; and the damaged ones.
 
     Raises WeightsError if there are checkpoints and all of them are damaged.
     """
     damaged: list[Path] = []
-    for name in (NEXT, LAST, PREVIOUS):  # the next one, if a kill came between its writing and its renaming
+    for name in (NEXT, LAST, PREVIOUS):  # NEXT exists if a kill came between writing and renaming
         try:
             return read_checkpoint(folder / name), damaged
         except FileNotFoundError:
@@ -73,19 +73,19 @@ def read_last(folder: Path) -> tuple[dict | None, list[Path]]:
         except WeightsError:
             damaged.append(folder / name)
     if damaged:
-        raise WeightsError(f"{damaged[0]}: damaged, and there is no good checkpoint: this run cannot be resumed")
+        raise WeightsError(f"{damaged[0]}: damaged, and there is no intact checkpoint: this run cannot be resumed")
     return None, []
 
 
 def set_aside(damaged: Sequence[Path], step: int) -> list[str]:
-    """Rename damaged checkpoints, lest they take the place of good ones; returns what is to be told of them."""
+    """Rename damaged checkpoints, so that they do not replace intact ones; returns messages about them."""
     for path in damaged:
         os.replace(path, path.with_suffix(".damaged"))
     return [f"{path}: damaged; going on from the one before, of step {step}" for path in damaged]
 
 
 def random_states(device: torch.device) -> dict:
-    """Every state that random numbers of this process are drawn from."""
+    """The states of all random number generators of this process."""
     kind, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
     return {
         "torch": torch.get_rng_state(),
@@ -96,7 +96,7 @@ def random_states(device: torch.device) -> dict:
 
 
 def restore_random(states: dict, device: torch.device) -> None:
-    """That of a GPU only where there is one, and was one."""
+    """Restore these states; that of a GPU only if there is one, and was one."""
     torch.set_rng_state(states["torch"])
     if device.type == "cuda" and states["cuda"] is not None:
         torch.cuda.set_rng_state(states["cuda"], device)

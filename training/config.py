@@ -1,6 +1,6 @@
-"""What a training run is told: a TOML file, checked whole before anything starts.
+"""The configuration of a training run: a TOML file, validated before anything starts.
 
-`digits train … --config FILE --set optimiser.name=sgd` reads it; the run keeps the complete one as `config.toml`.
+`digits train … --config FILE --set optimiser.name=sgd` reads it; the run saves the complete one as `config.toml`.
 """
 
 from __future__ import annotations
@@ -34,16 +34,15 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class Source(_Section):
+class DataSource(_Section):
     """Where examples come from: `source`, annotated pictures in any format of `digits.datasets`, or `synthetic`.
 
     source: a file or folder, see `digits data --help`; format and images as `digits data --format --images`.
     synthetic: a folder with `negatives/` and perhaps campus/, icdar2003/ and iiit5k/ (see `training.data`) to draw
     examples from, with the fonts of the folder `fonts` or of the system, and `mined` false alarms as negatives.
-    part: train, validation or test, by the hash of the ids; if not given, all of a source, and of
-    synthetic ones what their use says. share: of every
-    batch; what is left is divided among the sources that name none. count: of validation samples. Paths are relative
-    to `data.root`.
+    part: train, validation or test, by the hash of the ids; by default all of a source, and of a synthetic one the part
+    that it is used for. share: of every batch; the sources without a share divide the rest evenly. count: number of
+    validation samples. Paths are relative to `data.root`.
     """
 
     source: str | None = None
@@ -57,7 +56,7 @@ class Source(_Section):
     count: Count | None = None
 
     @model_validator(mode="after")
-    def _one_kind(self) -> Source:
+    def _one_kind(self) -> DataSource:
         if (self.source is None) == (self.synthetic is None):
             raise ValueError("needs either source or synthetic")
         stray = ("fonts", "mined") if self.source is not None else ("format", "images")
@@ -72,11 +71,11 @@ class Source(_Section):
 
 
 class Data(_Section):
-    """batch_size: samples an optimiser step, of all processes together. size: height and width of detector windows."""
+    """batch_size: samples per optimiser step, over all processes. size: height and width of detector windows."""
 
     root: str = "."
-    train: tuple[Source, ...] = Field(min_length=1)
-    validation: tuple[Source, ...] = ()
+    train: tuple[DataSource, ...] = Field(min_length=1)
+    validation: tuple[DataSource, ...] = ()
     batch_size: Count = 8
     size: tuple[Annotated[int, Field(ge=32)], Annotated[int, Field(ge=32)]] = (256, 320)
     workers: Annotated[int, Field(ge=0)] = 1
@@ -103,8 +102,8 @@ class Data(_Section):
 class Model(_Section):
     """backbone: this project's (detector: efficientnet_lite0; recogniser: residual, lenet) or a model of torchvision.
 
-    pretrained: "imagenet", or a file of weights of the backbone, relative to where the command runs. start: whole
-    weights of this project to go on from, a file, or "shipped" for those in the package.
+    pretrained: "imagenet", or a file with weights of the backbone, relative to the working directory. start: weights of
+    this project to continue from, a file, or "shipped" for those in the package.
     """
 
     backbone: str | None = None
@@ -119,10 +118,10 @@ class Model(_Section):
 
 
 class Optimiser(_Section):
-    """momentum is SGD's. accumulate: parts a batch is cut into, to save memory. ema: decay of the averaged weights that
-    are evaluated and kept, 0 for the last ones. schedule: from a stage's rate down to `floor` times it, by a cosine or
-    by `step_factor` at each of `step_at` (shares of the stage), after `warmup` steps. clip_norm: of the gradient, 0 for
-    no limit.
+    """momentum: of SGD. accumulate: micro-batches per batch, to save memory. ema: decay of the averaged weights, which
+    are evaluated and kept; 0 for the last weights. schedule: after `warmup` steps, from a stage's rate down to `floor`
+    times it by a cosine, or by the factor `step_factor` at each of `step_at` (shares of the stage). clip_norm: of the
+    gradient, 0 for no limit.
     """
 
     name: Literal["adamw", "sgd"] = "adamw"
@@ -139,8 +138,8 @@ class Optimiser(_Section):
 
 
 class Loss(_Section):
-    """Of the digits' classes: label smoothing; the exponent of focal loss (Lin et al. 2017), 0 for none; and whether
-    rare digits weigh more, by the inverse root of how often each is seen."""
+    """The loss of the digit classes. smoothing: label smoothing. focal: exponent of the focal loss (Lin et al. 2017), 0
+    for none. balance: weigh digits by the inverse square root of their frequency."""
 
     smoothing: Fraction = 0.0
     focal: Annotated[float, Field(ge=0)] = 0.0
@@ -148,11 +147,11 @@ class Loss(_Section):
 
 
 class Stage(_Section):
-    """A stretch of training: `epochs`, with the peak learning `rate` of the heads.
+    """A stage of training: `epochs`, with the peak learning `rate` of the heads.
 
-    features: how many stages of the feature extractor move with them, counted from the heads inwards, a stage a
-    resolution; 0 keeps all of them frozen, "all" none. features_rate: their rate over that of the heads; decay: that of
-    a stage over that of the next one towards the heads.
+    features: number of backbone stages (one per resolution) that are trained, counted from the heads; 0 freezes all of
+    them, "all" none. features_rate: their learning rate relative to that of the heads. decay: the rate of a backbone
+    stage relative to that of the next one towards the heads.
     """
 
     epochs: Count = 1
@@ -163,9 +162,9 @@ class Stage(_Section):
 
 
 class Stop(_Section):
-    """metric: named by what evaluation gives, the larger the better; it also says which weights are the best ones.
+    """metric: a metric of the evaluation, the larger the better; it decides which weights are the best ones.
 
-    patience: epochs without a better one after which training stops; never, if not given.
+    patience: epochs without improvement after which training stops; by default it never does.
     """
 
     metric: str | None = None
@@ -173,9 +172,8 @@ class Stop(_Section):
 
 
 class Machine(_Section):
-    """What may differ between a run and its resumption. device: auto, cpu, cuda, cuda:N or mps. precision: auto is bf16
-    where the device computes in it, else fp32. threads: of the trainer. compile: have torch.compile translate the
-    network."""
+    """Settings that may differ when a run is resumed. device: auto, cpu, cuda, cuda:N or mps. precision: auto is bf16
+    if the device supports it natively, else fp32. threads: of the trainer. compile: use torch.compile."""
 
     device: str = "auto"
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
@@ -186,8 +184,7 @@ class Machine(_Section):
 
 
 class Config(_Section):
-    """A whole run. epoch_steps: optimiser steps an epoch; if not given, until every picture of the largest source has
-    come once."""
+    """A whole run. epoch_steps: optimiser steps per epoch; by default one pass through the largest source."""
 
     kind: Literal["detector", "recognizer"]
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 1
@@ -201,29 +198,29 @@ class Config(_Section):
     machine: Machine = Machine()
 
     def path(self, name: str) -> Path:
-        """A path of the data section, from `data.root`."""
+        """A path of the data section, relative to `data.root`."""
         return Path(self.data.root) / name
 
     def save(self, path: str | Path) -> None:
-        """As TOML that `load_config` reads back."""
+        """Write it as TOML, for `load_config`."""
         write_text(path, tomli_w.dumps(self.model_dump(mode="json", exclude_none=True)))
 
     def with_settings(self, settings: Iterable[str]) -> Config:
-        """The same, changed as `--set` does."""
+        """The configuration with changes as by `--set`."""
         return _build(self.model_dump(mode="json", exclude_none=True), settings, "config")
 
 
 def load_config(path: str | Path, settings: Iterable[str] = ()) -> Config:
     """The configuration in a TOML file, changed by `settings`, each "key=value".
 
-    A key is dotted, with numbers for places in lists (`data.train.0.share`); a value is TOML, and a bare word a string.
-    Raises ConfigError, on one line, for what is missing, misspelt or impossible.
+    A key is dotted, with indices of lists (`data.train.0.share`); a value is TOML, or a bare word for a string. Raises
+    ConfigError, on one line, for missing, unknown or invalid settings.
     """
     return _build(read_toml(path), settings, str(path))
 
 
 def read_toml(path: str | Path) -> dict:
-    """What a TOML file holds; ConfigError if it cannot be read."""
+    """The content of a TOML file; ConfigError if it cannot be read."""
     try:
         return tomllib.loads(read_text(path))
     except OSError as error:
@@ -263,7 +260,7 @@ def _change(content: dict, setting: str) -> None:
 
 
 def explain(error: ValidationError) -> str:
-    """The first thing that is wrong."""
+    """The first error as a message."""
     first = error.errors()[0]
     # of a union, pydantic names the branch too
     place = ".".join(str(step) for step in first["loc"] if "-" not in str(step) and "[" not in str(step))
@@ -278,7 +275,7 @@ def explain(error: ValidationError) -> str:
 
 
 def _keys(place: tuple) -> list[str]:
-    """The keys that are known at a place of the configuration."""
+    """The valid keys at a place of the configuration."""
     model: type[BaseModel] = Config
     for step in place:
         if isinstance(step, str) and step in model.model_fields:

@@ -1,6 +1,6 @@
-"""The examples of a run: the sources its configuration names, opened.
+"""Opens the data sources of a configuration.
 
-A synthetic source draws from a folder that is laid out so, as the one that made the shipped weights:
+A synthetic source draws from a folder with this layout, as for the shipped weights:
 
     DATA/negatives/            pictures without digits
     DATA/campus/               whole photographs, one box a number      annotations.json, images/
@@ -12,7 +12,7 @@ A synthetic source draws from a folder that is laid out so, as the one that made
                                digit; their surroundings are plates
     DATA/chars74k/             pictures of single capitals              upper_A/ to upper_Z/
 
-Only `negatives/` is needed; what else is there is used.
+Only `negatives/` is required; the others are used if they exist.
 """
 
 from __future__ import annotations
@@ -38,23 +38,23 @@ from digits.datasets.synthesis import Sources, Synthesizer
 from digits.datasets.synthesis.fonts import load_typefaces
 from digits.training.config import Config
 
-_SAMPLED = 1000  # drawn numbers by which the frequency of digits is judged
+_SAMPLED = 1000  # synthetic numbers that the frequency of digits is estimated from
 
 
 def _photo_of(record: Record) -> str:
-    """Several IIIT5K crops come from one photograph, named before the last underscore: never split those."""
+    """The photograph of an IIIT5K crop, its name up to the last underscore; crops of one are never split."""
     return record.image_id.rsplit("_", 1)[0]
 
 
 def _door_of(record: Record) -> str:
-    """Several photographs of a campus show one door: those of a number are never split."""
+    """The number in a campus photograph: photographs of the same door are never split."""
     return record.numbers[0] if record.numbers else record.image_id
 
 
 def _surroundings(sample: Sample) -> Sample:
-    """A number of a picture that shows little else, with as much around it as a plate has."""
-    tall = float(np.median(sample.boxes[:, 3] - sample.boxes[:, 1]))
-    around = enclosing(sample.boxes) + np.array([-0.6, -0.4, 0.6, 0.4]) * tall
+    """A number cut from its picture with the margins of a plate."""
+    height = float(np.median(sample.boxes[:, 3] - sample.boxes[:, 1]))
+    around = enclosing(sample.boxes) + np.array([-0.6, -0.4, 0.6, 0.4]) * height
     left, top = np.maximum(around[:2], 0).astype(int)
     image = np.ascontiguousarray(cut_region(sample.image, around))
     return replace(sample, image=image, boxes=sample.boxes - np.array([left, top, left, top], np.float32))
@@ -66,7 +66,7 @@ def _wrong_labels() -> frozenset[str]:
 
 
 def trusted(pictures: Pictures) -> Pictures:
-    """Without those whose labels were looked at and are wrong: the files in wrong_labels.txt, as FOLDER/NAME."""
+    """The pictures without those whose labels are known to be wrong: FOLDER/NAME in wrong_labels.txt."""
     right, problems = [], []
     for record in pictures.records:
         if f"{record.path.parent.parent.name}/{record.path.name}" in _wrong_labels():
@@ -83,11 +83,11 @@ def load_sources(
     part: str = "train",
     mined: str | Path | None = None,
 ) -> Sources:
-    """Everything below `data` that belongs to one part, see `datasets.items.part_of`.
+    """All pictures below `data` that belong to one part, see `datasets.items.part_of`.
 
     fonts: a folder of fonts, or None for those of the system. mined: a folder of false alarms, see `training.mining`.
-    Pictures that cannot be decoded are left out and become `Sources.problems`. Raises DatasetError if pictures of this
-    part or fonts are missing.
+    Pictures that cannot be decoded are left out and listed in `Sources.problems`. Raises DatasetError if pictures of
+    this part, or fonts, are missing.
     """
     data = Path(data)
     if not data.is_dir():
@@ -123,7 +123,7 @@ def load_sources(
         return images
 
     def letters(name: str) -> list[tuple[str, np.ndarray]]:
-        """Pictures of capitals, a folder upper_A to upper_Z each."""
+        """Pictures of capital letters, in folders upper_A to upper_Z."""
         folders = sorted((data / name).glob("upper_[A-Z]"))
         return [(folder.name[-1], image) for folder in folders for image in pixels(f"{name}/{folder.name}")]
 
@@ -147,14 +147,14 @@ def load_sources(
 
 @dataclass(frozen=True)
 class Examples:
-    """A source of a configuration, opened: `data`, pictures or what synthetic ones are made of; `count` as there."""
+    """An opened source of a configuration. data: pictures, or the sources of synthetic ones. count: as configured."""
 
     name: str
     data: Pictures | Sources
     count: int | None
 
     def fingerprint(self) -> str:
-        """Of all that decides what is learned from it; the same data give the same on every machine."""
+        """A hash of everything that training depends on; equal for the same data on every machine."""
         total = hashlib.blake2b(digest_size=16)
         if isinstance(self.data, Pictures):
             for record in self.data.records:
@@ -175,15 +175,15 @@ class Examples:
         return total.hexdigest()
 
     def __len__(self) -> int:
-        """Of pictures; what is synthetic is without end, and counts for nothing."""
+        """Number of pictures; 0 for a synthetic source, which is endless."""
         return len(self.data) if isinstance(self.data, Pictures) else 0
 
 
-def check_apart(examples: Sequence[Examples], watched: Sequence[Examples]) -> None:
-    """Raises DatasetError if pictures are both trained on and measured on."""
+def check_apart(examples: Sequence[Examples], held_out: Sequence[Examples]) -> None:
+    """Raises DatasetError if a picture is used for both training and validation."""
     paths = [
         {record.path.resolve() for each in side if isinstance(each.data, Pictures) for record in each.data.records}
-        for side in (examples, watched)
+        for side in (examples, held_out)
     ]
     if both := paths[0] & paths[1]:
         raise DatasetError(
@@ -193,7 +193,7 @@ def check_apart(examples: Sequence[Examples], watched: Sequence[Examples]) -> No
 
 
 def _located(config: Config, name: str) -> Path:
-    """A path of the data section; DatasetError, which says where such paths begin, if there is nothing."""
+    """A path of the data section; DatasetError if it does not exist."""
     path = config.path(name)
     if not path.exists():
         raise DatasetError(
@@ -204,10 +204,10 @@ def _located(config: Config, name: str) -> Path:
 
 
 def open_examples(config: Config, use: str, usable: Callable[[Record], bool], quiet: bool = False) -> list[Examples]:
-    """The sources of `data.train` or `data.validation`, as `use` says.
+    """The opened sources of `data.train` or `data.validation`. use: "train" or "validation".
 
-    usable: which records the trainer can learn from; the others are passed over. Raises DatasetError if a source is
-    missing, malformed or has nothing to learn from, or if no number is left in all that is to be trained on.
+    usable: whether the model can learn from a record; other records are left out. Raises DatasetError if a source is
+    missing, malformed, or has no usable record, or if no number is left in all of them.
     """
     opened = []
     data: Pictures | Sources
@@ -260,9 +260,9 @@ def _left_out(problems: Sequence[Problem]) -> str:
 
 
 def draw_picture(pictures: Pictures, seed: int, stream: int, draw: int) -> tuple[Sample, np.random.Generator]:
-    """The sample of a draw, see `datasets.mixture.shuffled`, and random numbers of its own to vary it with.
+    """The sample of a draw, see `datasets.mixture.shuffled`, and a random generator to augment it with.
 
-    A picture that cannot be decoded is passed over for the next one; DatasetError if none can.
+    A picture that cannot be decoded is replaced by the next one; DatasetError if none can be decoded.
     """
     first = shuffled(seed, stream, draw, len(pictures))
     rng = np.random.default_rng((seed, 9, stream, draw))
@@ -273,9 +273,9 @@ def draw_picture(pictures: Pictures, seed: int, stream: int, draw: int) -> tuple
 
 
 def chosen(examples: Examples) -> list[int]:
-    """Indices of the pictures of a validation source: `count` of them, evenly spread, but those that cannot be decoded.
+    """Indices of the pictures of a validation source: `count` of them, evenly spread, without undecodable ones.
 
-    They are all opened once, lest one breaks the run when an epoch is over.
+    All are opened once here, so that none breaks the run after an epoch.
     """
     pictures = examples.data
     assert isinstance(pictures, Pictures)
@@ -286,18 +286,18 @@ def chosen(examples: Examples) -> list[int]:
 
 
 def pass_length(examples: Sequence[Examples], shares: Sequence[float]) -> int | None:
-    """Samples until each picture of the largest source has come once; None if all is synthetic."""
+    """Samples of one pass through the largest source; None if all sources are synthetic."""
     largest, share = max(zip(map(len, examples), shares, strict=True))
     return round(largest / share) or None
 
 
 def stream_seed(seed: int, stream: int) -> int:
-    """Of a synthetic source: two that draw from the same folder must not draw the same."""
+    """The seed of a synthetic source; two that draw from the same folder must differ."""
     return seed + 7919 * stream
 
 
 def digit_counts(examples: Sequence[Examples], shares: Sequence[float]) -> np.ndarray:
-    """How often each digit is learned from, relative to the others: float64 (10,). Synthetic ones are sampled."""
+    """Relative frequency of each digit in the training data, float64 (10,); of synthetic sources, estimated."""
     total = np.zeros(10)
     for each, share in zip(examples, shares, strict=True):
         if isinstance(each.data, Pictures):

@@ -21,7 +21,6 @@ from digits.core.resampling import resize
 from digits.core.resources import shipped
 from digits.datasets.contact import contact_sheet
 from digits.datasets.items import Sample, spread
-from digits.datasets.mixture import Listed, Mixture
 from digits.datasets.pictures import Pictures, Record
 from digits.datasets.synthesis import Synthesizer
 from digits.datasets.transforms import DetectionTransform
@@ -29,43 +28,32 @@ from digits.detector.nn.backbone import LITE0
 from digits.detector.nn.model import build_detector
 from digits.nn.weights import restore
 from digits.training.config import Config, Loss
-from digits.training.data import (
-    Examples,
-    check_apart,
-    chosen,
-    digit_counts,
-    draw_picture,
-    open_examples,
-    pass_length,
-    stream_seed,
-)
-from digits.training.losses import balancing_weights, class_losses
-from digits.training.task import Task
+from digits.training.data import Examples, chosen, draw_picture, stream_seed
+from digits.training.losses import class_losses
+from digits.training.task import DigitTask
 
-SURE = 0.5  # score from which a detection counts when validation pictures are scored
-_VALIDATION_SIZE = (480, 640)  # height, width of composed validation scenes; the long side pictures are reduced to
+MIN_SCORE = 0.5  # detections below it do not count in validation
+_VALIDATION_SIZE = (
+    480,
+    640,
+)  # height, width of composed validation scenes; its long side limits pictures
 _VALIDATION_SCENES = 200
-_VALIDATION_SEED = 2  # whatever the run's, so that runs are compared on the same scenes
-_SHOWN = 8
+_VALIDATION_SEED = 2  # not the run's seed: all runs are compared on the same scenes
+_SHOWN = 8  # pictures
 
 
 def to_target(sample: Sample) -> tuple[Tensor, dict[str, Tensor]]:
-    """As torchvision detection wants it: image float32 (3, H, W) in 0..1; boxes and labels of the digits, 1 to 10."""
+    """A torchvision detection target: image float32 (3, H, W), 0 to 1; boxes and labels (1 to 10) of the digits."""
     image = torch.from_numpy(np.ascontiguousarray(sample.image)).permute(2, 0, 1).float() / 255
     digits = sample.labels < len(DIGITS)
     boxes = torch.from_numpy(np.ascontiguousarray(sample.boxes[digits])).float().reshape(-1, 4)
     return image, {"boxes": boxes, "labels": torch.from_numpy(sample.labels[digits]) + 1}
 
 
-def usable(record: Record) -> bool:
-    """Whether a detector can learn from it: its digits have boxes, or there are none."""
-    return len(record.boxes) > 0 or not record.numbers
-
-
 def detection_losses(model: FasterRCNN, batch: dict, recipe: Loss, weight: Tensor | None = None) -> dict[str, Tensor]:
-    """The four losses of Faster R-CNN (Ren et al. 2015); that of the classes as `training.losses` has it.
+    """The four losses of Faster R-CNN (Ren et al. 2015), with the class loss of `training.losses`.
 
-    batch: as of `DetectorTask.collate`. weight: of each class, (11,), the background first.
+    batch: see `DetectorTask.collate`. weight: class weights (11,), the background first.
     """
     images, targets = model.transform(batch["images"], batch["targets"])
     features = model.backbone(images.tensors)
@@ -84,7 +72,7 @@ def _window(transform: DetectionTransform, pictures: Pictures, seed: int, stream
 
 
 def _reduced(pictures: Pictures, index: int) -> Sample:
-    """A whole picture, reduced to the size of composed scenes if it is larger."""
+    """A whole picture, reduced to the long side of composed scenes if it is larger."""
     sample = pictures[index]
     height, width = sample.image.shape[:2]
     scale = max(_VALIDATION_SIZE) / max(height, width)
@@ -95,46 +83,49 @@ def _reduced(pictures: Pictures, index: int) -> Sample:
     return replace(sample, image=resize(sample.image, size), boxes=boxes)
 
 
-def _whole(examples: Examples) -> list[Callable[[], Sample]]:
-    """Makers of the pictures of a validation source."""
-    if isinstance(examples.data, Pictures):
-        return [partial(_reduced, examples.data, i) for i in chosen(examples)]
-    composed = Synthesizer(examples.data, seed=_VALIDATION_SEED, scene_size=_VALIDATION_SIZE).composed
-    return [partial(composed, i) for i in range(examples.count or _VALIDATION_SCENES)]
-
-
-class DetectorTask(Task):
-    """Metrics: recall, precision and their F1 of digits (class right, IoU 0.5 or more, score from `SURE`), and the
-    share of negatives that are left alone.
-
-    Raises DatasetError or WeightsError if what the configuration names cannot be used.
+class DetectorTask(DigitTask):
+    """Metrics: F1, recall and precision of digits (right class, IoU 0.5 or more, score from `MIN_SCORE`), and the share
+    of negatives without a detection.
     """
 
     kind = "detector"
     model: FasterRCNN
     metrics = ("f1", "recall", "precision", "negatives_left_alone")
 
-    def __init__(self, config: Config, quiet: bool = False):
-        self.examples = open_examples(config, "train", usable, quiet)
-        self.watched = open_examples(config, "validation", usable, quiet)
-        check_apart(self.examples, self.watched)
-        self.architecture, self.model = _network(config)
-        streams = [self._stream(config, k, each) for k, each in enumerate(self.examples)]
-        self.train = Mixture(streams, config.data.shares())
-        makers = [maker for each in self.watched for maker in _whole(each)]
-        self.validation = Listed(makers) if makers else None
-        self.epoch_samples = pass_length(self.examples, config.data.shares())
-        self._loss = config.loss
-        self._weight = None
-        if config.loss.balance:
-            counts = digit_counts(self.examples, config.data.shares())
-            self._weight = torch.cat([torch.ones(1), balancing_weights(torch.from_numpy(counts))])
+    extra_classes = 1  # the background
 
     @staticmethod
-    def _stream(config: Config, k: int, examples: Examples) -> Callable[[int], Sample]:
+    def usable(record: Record) -> bool:
+        """Whether its digits have boxes, or there are none."""
+        return len(record.boxes) > 0 or not record.numbers
+
+    @staticmethod
+    def network(config: Config) -> tuple[dict[str, Any], FasterRCNN]:
+        name, start = config.model.backbone or LITE0, config.model.start
+        architecture = {} if name == LITE0 else {"backbone": name}
+        if start is None:
+            return architecture, build_detector(name, pretrained=config.model.pretrained)
+        path = shipped("digits.detector.weights", "detector.safetensors") if start == "shipped" else start
+        model, header = restore(path, "detector", build_detector)
+        architecture = header["architecture"]
+        if architecture.get("backbone", LITE0) != name:
+            raise WeightsError(f"{start}: of the backbone {architecture.get('backbone', LITE0)}, not {name}")
+        if name != LITE0:
+            model.backbone.keep_statistics = True
+        return architecture, model
+
+    @staticmethod
+    def stream(config: Config, number: int, examples: Examples) -> Callable[[int], Sample]:
         if not isinstance(examples.data, Pictures):
-            return Synthesizer(examples.data, seed=stream_seed(config.seed, k), scene_size=config.data.size).scene
-        return partial(_window, DetectionTransform(*config.data.size), examples.data, config.seed, k)
+            return Synthesizer(examples.data, seed=stream_seed(config.seed, number), scene_size=config.data.size).scene
+        return partial(_window, DetectionTransform(*config.data.size), examples.data, config.seed, number)
+
+    @staticmethod
+    def validation_makers(examples: Examples) -> list[Callable[[], Sample]]:
+        if isinstance(examples.data, Pictures):
+            return [partial(_reduced, examples.data, i) for i in chosen(examples)]
+        composed = Synthesizer(examples.data, seed=_VALIDATION_SEED, scene_size=_VALIDATION_SIZE).composed
+        return [partial(composed, i) for i in range(examples.count or _VALIDATION_SCENES)]
 
     def stages(self) -> Sequence[nn.Module]:
         return self.model.backbone.stages()
@@ -144,15 +135,15 @@ class DetectorTask(Task):
         return {"images": list(images), "targets": list(targets), "ids": [sample.image_id for sample in examples]}
 
     def losses(self, batch: dict) -> dict[str, Tensor]:
-        weight = None if self._weight is None else self._weight.to(batch["images"][0].device)
-        return detection_losses(self.model, batch, self._loss, weight)
+        weight = self.class_weights_on(batch["images"][0].device)
+        return detection_losses(self.model, batch, self.recipe, weight)
 
     def score(self, model: nn.Module, batch: dict) -> dict[str, float]:
         counts: dict[str, float] = {"found": 0, "right": 0, "digits": 0, "negatives": 0, "left alone": 0}
         for image, target in zip(batch["images"], batch["targets"], strict=True):
             prediction = model([image])[0]
-            sure = prediction["scores"] >= SURE
-            boxes, labels = prediction["boxes"][sure], prediction["labels"][sure]
+            kept = prediction["scores"] >= MIN_SCORE
+            boxes, labels = prediction["boxes"][kept], prediction["labels"][kept]
             same = (box_iou(boxes, target["boxes"]) >= 0.5) & (labels[:, None] == target["labels"])
             counts["found"] += len(boxes)
             counts["right"] += int(same.any(0).sum())
@@ -172,14 +163,14 @@ class DetectorTask(Task):
 
     @torch.inference_mode()
     def picture(self, model: nn.Module) -> Image.Image:
-        """What the model detects, labelled."""
+        """Validation pictures with the model's detections."""
         shown = []
-        for index in spread(_SHOWN, len(self.watched_examples())):
-            sample = self.watched_examples()[index]
+        for index in spread(_SHOWN, len(self.validation_examples())):
+            sample = self.validation_examples()[index]
             image, _ = to_target(sample)
             found = model([image.to(next(model.parameters()).device)])[0]
-            sure = found["scores"] >= SURE
-            boxes, labels = found["boxes"][sure].cpu().numpy(), found["labels"][sure].cpu().numpy() - 1
+            kept = found["scores"] >= MIN_SCORE
+            boxes, labels = found["boxes"][kept].cpu().numpy(), found["labels"][kept].cpu().numpy() - 1
             shown.append(Sample(sample.image, boxes, labels, (), sample.image_id))
         return contact_sheet(shown, height=300, width=1640)
 
@@ -196,19 +187,3 @@ class DetectorTask(Task):
     @staticmethod
     def example() -> tuple:
         return ([torch.zeros(3, *_VALIDATION_SIZE)],)
-
-
-def _network(config: Config) -> tuple[dict, FasterRCNN]:
-    """The arguments that rebuild the network, and the network, with the weights to start from."""
-    name, start = config.model.backbone or LITE0, config.model.start
-    architecture = {} if name == LITE0 else {"backbone": name}
-    if start is None:
-        return architecture, build_detector(name, pretrained=config.model.pretrained)
-    path = shipped("digits.detector.weights", "detector.safetensors") if start == "shipped" else start
-    model, header = restore(path, "detector", build_detector)
-    architecture = header["architecture"]
-    if architecture.get("backbone", LITE0) != name:
-        raise WeightsError(f"{start}: of the backbone {architecture.get('backbone', LITE0)}, not {name}")
-    if name != LITE0:
-        model.backbone.keep_statistics = True
-    return architecture, model

@@ -1,4 +1,4 @@
-"""What a run passes over: entries and pictures of its sources that it cannot learn from."""
+"""Entries and pictures of the sources that a run leaves out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from digits.training.task import Task
 
 
 class LeftOut(NamedTuple):
-    """An entry or a picture, and why. source: as the configuration names it, with its place: "data.train.0 crops"."""
+    """An entry or a picture, and the reason. source: key and name in the configuration, "data.train.0 crops"."""
 
     source: str
     image_id: str
@@ -19,8 +19,8 @@ class LeftOut(NamedTuple):
 
 
 def left_out(task: Task) -> list[LeftOut]:
-    """All that this process has left out so far of the sources of a task."""
-    uses = {"train": task.examples, "validation": task.watched}
+    """Everything that this process has left out so far of the sources of a task."""
+    uses = {"train": task.examples, "validation": task.held_out}
     return [
         LeftOut(f"data.{use}.{k} {each.name}", *problem)
         for use, examples in uses.items()
@@ -30,12 +30,12 @@ def left_out(task: Task) -> list[LeftOut]:
 
 
 def counts(entries: Iterable[LeftOut]) -> dict[str, int]:
-    """How many of each source."""
+    """Number of entries by source."""
     return dict(Counter(entry.source for entry in entries))
 
 
 def sentences(entries: Iterable[LeftOut]) -> list[str]:
-    """A line a source, to be read by people."""
+    """A message for each source."""
     by_source: dict[str, list[Problem]] = {}
     for source, *problem in entries:
         by_source.setdefault(source, []).append(Problem(*problem))
@@ -43,17 +43,17 @@ def sentences(entries: Iterable[LeftOut]) -> list[str]:
 
 
 class Collate:
-    """The task's batches, each with a list, `left_out`, of what was passed over since the batch before.
+    """The task's batches, each with a list, `left_out`, of what was left out since the previous batch.
 
-    Workers open the pictures, and have no other way to tell.
+    Worker processes open the pictures, and have no other way to report this.
     """
 
     def __init__(self, task: Task):
         self._task = task
-        self._told = set(left_out(task))
+        self._reported = set(left_out(task))
 
     def __call__(self, examples: Sequence) -> dict:
         batch = self._task.collate(examples)
-        fresh = [entry for entry in left_out(self._task) if entry not in self._told]
-        self._told.update(fresh)
-        return {**batch, "left_out": fresh}
+        new = [entry for entry in left_out(self._task) if entry not in self._reported]
+        self._reported.update(new)
+        return {**batch, "left_out": new}

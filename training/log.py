@@ -1,4 +1,4 @@
-"""What a run tells while it goes on: `log.jsonl`, TensorBoard, and a line on stderr."""
+"""Logs a run: `log.jsonl`, TensorBoard, and a progress bar on stderr."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LOG = "log.jsonl"
 
 
 def read_log(run: str | Path) -> list[dict]:
-    """Every record of a run, each with its `step`; a last line that was cut short is left out.
+    """All records of a run, each with its `step`; a truncated last line is left out.
 
     Raises TrainingError if there is no log.
     """
@@ -41,7 +41,7 @@ def read_log(run: str | Path) -> list[dict]:
 
 
 def read_left_out(run: str | Path) -> list[LeftOut]:
-    """What a run has left out, by its log."""
+    """What a run has left out, from its log."""
     return _left_out_of(read_log(run))
 
 
@@ -50,7 +50,7 @@ def _left_out_of(records: Iterable[dict]) -> list[LeftOut]:
 
 
 class RunLog:
-    """Opened at the step a run goes on from: what was logged after it, before a kill, is dropped and comes again."""
+    """The log of a run from `step` on. Later records, from before a kill, are dropped, since they are logged again."""
 
     def __init__(self, run: Path, step: int, steps: int, quiet: bool = False):
         before = read_log(run) if step and (run / LOG).exists() else []
@@ -71,12 +71,12 @@ class RunLog:
     def __exit__(self, *error: object) -> None:
         self._bar.stop()
         self.tell_left_out()
-        with suppress(OSError):  # a full disk has been told already, and must not hide what else has happened
+        with suppress(OSError):  # a full disk has been reported already, and must not hide another error
             self._board.close()
             self._file.close()
 
     def record(self, step: int, values: dict[str, float]) -> None:
-        """Write numbers down, for `digits train plot` and for TensorBoard."""
+        """Log values, for `digits train plot` and for TensorBoard."""
         tidy = {name: round(v, 6) if isinstance(v, float) else v for name, v in values.items()}
         with self._written():
             self._file.write(json.dumps({"step": step, **tidy}) + "\n")
@@ -85,7 +85,7 @@ class RunLog:
                 self._board.add_scalar(name, value, step)
 
     def leave_out(self, step: int, entries: Iterable[LeftOut]) -> None:
-        """Write down what was left out, each entry once in a run."""
+        """Log what was left out, each entry once per run."""
         with self._written():
             for entry in entries:
                 if self._left_out.setdefault(entry[:2], entry) is entry:
@@ -94,7 +94,7 @@ class RunLog:
             self._file.flush()
 
     def tell_left_out(self) -> None:
-        """Say on stderr how much was left out so far, a line a source."""
+        """Print on stderr how much was left out so far, a line per source."""
         for line in sentences(self._left_out.values()) if not self._quiet else ():
             print(printable(line), file=sys.stderr)
 
@@ -113,5 +113,5 @@ class RunLog:
         self._bar.update(self._task, completed=step)
 
     def say(self, text: str) -> None:
-        """Show a text beside the bar."""
+        """Show a text beside the progress bar."""
         self._bar.update(self._task, description=text)

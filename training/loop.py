@@ -1,7 +1,7 @@
-"""The training loop both models share.
+"""The training loop that both models share.
 
-All that depends on the step (which examples, which rates, which parts move) is computed from its number, so that a
-checkpoint holds no more than what has been learned, the random states and the sums that are not yet logged.
+Everything that depends on the step (examples, learning rates, frozen layers) is computed from the step number. So a
+checkpoint holds only the learned state, the random states and the loss sums that are not logged yet.
 """
 
 from __future__ import annotations
@@ -36,16 +36,17 @@ from digits.training.config import Config
 from digits.training.left_out import Collate, LeftOut, left_out
 from digits.training.log import RunLog
 from digits.training.optimiser import make_optimiser, moving_average
-from digits.training.processes import Processes
-from digits.training.schedule import Parts, Span, factor, peak_rates, spans
+from digits.training.processes import ProcessGroup
+from digits.training.schedule import ParameterGroups, Span, factor, peak_rates, spans
 from digits.training.signals import Interrupted, Signals
 from digits.training.task import Task
 
+_COUNTERS = ("step", "best", "epochs_since_best", "sums", "count")  # in a checkpoint, beside the learned state
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class Objective(nn.Module):
-    """A network with its losses: what is shared among processes, since these want all of it in one `forward`."""
+    """A network with its losses as one module: DistributedDataParallel needs everything in one `forward`."""
 
     def __init__(self, task: Task):
         super().__init__()
@@ -57,28 +58,28 @@ class Objective(nn.Module):
 
 
 class Training:
-    """A run in progress. `run` goes on from the step it is at to the end, and returns the weights to keep."""
+    """A run in progress. `run` trains from the current step to the end, and returns the network to save."""
 
-    def __init__(self, task: Task, config: Config, out: Path, team: Processes, watch: Callable | None = None):
-        check(task, config, team)
-        self.task, self.config, self.out, self.team, self.watch = task, config, out, team, watch
+    def __init__(self, task: Task, config: Config, out: Path, group: ProcessGroup, watch: Callable | None = None):
+        check(task, config, group)
+        self.task, self.config, self.out, self.group, self.watch = task, config, out, group, watch
         self.epoch_steps = steps_an_epoch(task, config)
         self.spans = spans(config.stages, self.epoch_steps)
-        if team.size > 1 and team.device.type == "cuda":  # torch has none for processors: there, each has its own
+        if group.size > 1 and group.device.type == "cuda":  # not on CPUs, where torch has none
             nn.SyncBatchNorm.convert_sync_batchnorm(task.model)
-        self.model = to_device(task.model, team.device)
+        self.model = to_device(task.model, group.device)
         self.average = AveragedModel(self.model, multi_avg_fn=moving_average(config.optimiser.ema))
-        self.parts = Parts(self.model, task.stages())
-        self.optimiser = make_optimiser(config.optimiser, self.parts)
-        self.scaler = torch.amp.GradScaler(team.device.type, enabled=config.machine.precision == "fp16")
-        self.precision = resolve_precision(config.machine.precision, team.device)
+        self.parameter_groups = ParameterGroups(self.model, task.stages())
+        self.optimiser = make_optimiser(config.optimiser, self.parameter_groups)
+        self.scaler = torch.amp.GradScaler(group.device.type, enabled=config.machine.precision == "fp16")
+        self.precision = resolve_precision(config.machine.precision, group.device)
         self.step = 0
-        self.best: dict[str, float] | None = None  # metrics of the best weights so far, and the epochs since
-        self.waited = 0
-        self.sums: dict[str, float] = {}  # of the losses since the last record, and over how many steps
-        self.count = 0
-        self.timed = 0  # those of them that this process has seen
-        self.passed_over: list[LeftOut] = []  # by the workers of this process, not yet logged
+        self.best: dict[str, float] | None = None  # metrics of the best weights so far
+        self.epochs_since_best = 0
+        self.sums: dict[str, float] = {}  # losses, summed since the last log record
+        self.count = 0  # steps in these sums
+        self.timed = 0  # steps since the last log record that ran in this process, not before a resumption
+        self.left_out_since_save: list[LeftOut] = []  # by the workers of this process, not logged yet
         self.signals = Signals()
         if config.machine.compile:
             task.compile()
@@ -89,7 +90,7 @@ class Training:
 
     @property
     def patience_is_over(self) -> bool:
-        return self.config.stop.patience is not None and self.waited >= self.config.stop.patience
+        return self.config.stop.patience is not None and self.epochs_since_best >= self.config.stop.patience
 
     def run(self, quiet: bool = False) -> nn.Module:
         """Raises Diverged if a loss or a gradient is not finite, Interrupted if a signal stopped it."""
@@ -106,18 +107,18 @@ class Training:
         return self._result()
 
     def _train(self, span: Span, log: RunLog | None) -> None:
-        peaks = peak_rates(span.stage, len(self.parts.stages))
-        self.parts.train(peaks)
-        net = self.team.share(Objective(self.task))
+        peaks = peak_rates(span.stage, len(self.parameter_groups.stages))
+        self.parameter_groups.train(peaks)
+        net = self.group.share(Objective(self.task))
         batches = iter(self._loader(self.task.train, self._indices(span), Collate(self.task)))
         try:
             while self.step < span.last and not self.patience_is_over:
                 now = factor(self.config.optimiser, self.step - span.first, span.last - span.first)
-                for group, peak in zip(self.optimiser.param_groups, peaks, strict=True):
-                    group["lr"] = peak * now
-                of_step = list(islice(batches, self.config.optimiser.accumulate))
-                self.passed_over += [entry for batch in of_step for entry in batch.pop("left_out")]
-                wishes = self._optimise(net, of_step)
+                for parameter_group, peak in zip(self.optimiser.param_groups, peaks, strict=True):
+                    parameter_group["lr"] = peak * now
+                micro_batches = list(islice(batches, self.config.optimiser.accumulate))
+                self.left_out_since_save += [entry for batch in micro_batches for entry in batch.pop("left_out")]
+                flags = self._optimise(net, micro_batches)
                 self.step += 1
                 if log:
                     log.advance(self.step)
@@ -125,47 +126,48 @@ class Training:
                         self._record(log, peaks[-1] * now)
                 if self.step % self.epoch_steps == 0:
                     self._measure(log)
-                if wishes["save"] or wishes["stop"] or self.step % self.epoch_steps == 0:
+                if flags["save"] or flags["stop"] or self.step % self.epoch_steps == 0:
                     self._save(log)
-                if wishes["stop"] and self.step < self.steps:
+                if flags["stop"] and self.step < self.steps:
                     raise Interrupted(f"stopped at step {self.step} of {self.steps}, all saved; go on with --resume")
         finally:
             del batches  # else a traceback keeps it, and with it the worker processes
 
     def _optimise(self, net: nn.Module, batches: list[dict]) -> dict[str, bool]:
-        """One step on the batches this process has of it. Returns whether any process wants to save or to stop."""
+        """One optimiser step on this process's micro-batches. Returns the flags "save" and "stop" of any process."""
         self.optimiser.zero_grad(set_to_none=True)
-        seen: list[dict[str, Tensor]] = []
+        per_batch: list[dict[str, Tensor]] = []
         for i, batch in enumerate(batches):
-            apart = self.team.size > 1 and i < len(batches) - 1  # gradients are exchanged once a step
-            with net.no_sync() if apart and isinstance(net, DistributedDataParallel) else nullcontext():
+            last = i == len(batches) - 1  # gradients are exchanged once a step
+            with nullcontext() if last or not isinstance(net, DistributedDataParallel) else net.no_sync():
                 with self._autocast():
-                    losses = net(move(batch, self.team.device))
+                    losses = net(move(batch, self.group.device))
                 self.scaler.scale(sum(losses.values()) / len(batches)).backward()
-            seen.append({name: loss.detach().float() for name, loss in losses.items()})
-        save = self.team.first and time.monotonic() - self.saved > self.config.machine.checkpoint_seconds
-        means = [torch.stack([losses[name] for losses in seen]).mean() / self.team.size for name in seen[0]]
-        wishes = means[0].new_tensor([float(save), float(self.signals.count > 0)])
-        report = self.team.sum(torch.cat([torch.stack(means), wishes]))
+            per_batch.append({name: loss.detach().float() for name, loss in losses.items()})
+        save = self.group.first and time.monotonic() - self.saved > self.config.machine.checkpoint_seconds
+        names = list(per_batch[0])
+        means = [torch.stack([losses[name] for losses in per_batch]).mean() / self.group.size for name in names]
+        flags = means[0].new_tensor([float(save), float(self.signals.count > 0)])
+        report = self.group.sum(torch.cat([torch.stack(means), flags]))
         *values, save, stop = report.tolist()
         if not torch.isfinite(report).all():
-            lost = [not all(torch.isfinite(loss) for loss in losses.values()) for losses in seen]
-            self._give_up("loss", [batch["ids"] for batch, is_lost in zip(batches, lost, strict=True) if is_lost])
+            finite = [all(torch.isfinite(loss) for loss in losses.values()) for losses in per_batch]
+            self._raise_diverged("loss", [batch["ids"] for batch, ok in zip(batches, finite, strict=True) if not ok])
         self.scaler.unscale_(self.optimiser)
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.optimiser.clip_norm or float("inf"))
-        if not self.scaler.is_enabled() and not torch.isfinite(norm):  # the scaler has its own way: it skips the step
-            self._give_up("gradient", [batch["ids"] for batch in batches])
+        if not self.scaler.is_enabled() and not torch.isfinite(norm):  # the scaler itself skips such a step
+            self._raise_diverged("gradient", [batch["ids"] for batch in batches])
         self.scaler.step(self.optimiser)
         self.scaler.update()
         self.average.update_parameters(self.model)
-        for name, value in zip(seen[0], values, strict=True):
+        for name, value in zip(names, values, strict=True):
             self.sums[name] = self.sums.get(name, 0.0) + value
         self.count += 1
         self.timed += 1
         return {"save": save > 0, "stop": stop > 0}
 
-    def _give_up(self, what: str, batches: list[list]) -> None:
-        ids = [each for of_process in self.team.gather(batches) for batch in of_process for each in batch]
+    def _raise_diverged(self, what: str, batches: list[list]) -> None:
+        ids = [each for of_process in self.group.gather(batches) for batch in of_process for each in batch]
         names = ", ".join(map(str, ids[:8])) + (f" and {len(ids) - 8} more" if len(ids) > 8 else "")
         raise Diverged(f"step {self.step + 1}: the {what} is not finite on {names}; the last checkpoint is intact")
 
@@ -178,48 +180,48 @@ class Training:
         self.sums, self.count, self.timed, self.logged = {}, 0, 0, now
 
     def _measure(self, log: RunLog | None) -> None:
-        """Once an epoch, and before the first where there are weights to begin with: the run must not end worse."""
+        """Evaluate, each epoch; also before the first one if training starts from weights: these may stay the best."""
         if self.task.validation is None:
             return
         started = time.monotonic()
         measured = self.evaluate(self.average.module)
         metric = self.config.stop.metric or self.task.metrics[0]
         if self.best is None or measured[metric] > self.best[metric]:
-            self.best, self.waited = measured, 0
-            if self.team.first:
+            self.best, self.epochs_since_best = measured, 0
+            if self.group.first:
                 state = {"average": self.average.module.state_dict(), "step": self.step, "metrics": measured}
                 write_checkpoint(self.out / BEST, state)
         else:
-            self.waited += 1
+            self.epochs_since_best += 1
         if log:
             log.record(self.step, {"epoch": self.step // self.epoch_steps, **measured})
             log.picture(self.step, "validation", self.task.picture(self.average.module))
-        self.logged += time.monotonic() - started  # images a second are those of training
+        self.logged += time.monotonic() - started  # not counted in images a second
         if self.watch:
             self.watch(self.step, measured)
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
-        """The task's metrics on its validation data, each process reading its part of them."""
-        validation = self.task.watched_examples()
+        """The task's metrics on its validation data, which the processes share out among themselves."""
+        validation = self.task.validation_examples()
         model.eval()
-        self.team.agree(model)
-        mine = range(self.team.rank, len(validation), self.team.size)
+        self.group.agree(model)
+        own = range(self.group.rank, len(validation), self.group.size)
         size = self.config.data.batch_size
-        indices = [list(mine[i : i + size]) for i in range(0, len(mine), size)]
+        indices = [list(own[i : i + size]) for i in range(0, len(own), size)]
         counts: dict[str, float] = {}
         with torch.inference_mode():
             for batch in self._loader(validation, indices, self.task.collate):
-                for name, value in self.task.score(model, move(batch, self.team.device)).items():
+                for name, value in self.task.score(model, move(batch, self.group.device)).items():
                     counts[name] = counts.get(name, 0.0) + value
         total: dict[str, float] = {}
-        for of_process in self.team.gather(counts):
+        for of_process in self.group.gather(counts):
             for name, value in of_process.items():
                 total[name] = total.get(name, 0.0) + value
         return self.task.measured(total)
 
     def _indices(self, span: Span) -> Batches:
         size, pieces = self.config.data.batch_size, self.config.optimiser.accumulate
-        return Batches(self.step, span.last, size, pieces, self.team.rank, self.team.size)
+        return Batches(self.step, span.last, size, pieces, self.group.rank, self.group.size)
 
     def _loader(self, data: Dataset, indices: Iterable, collate: Callable) -> DataLoader:
         return DataLoader(
@@ -227,23 +229,23 @@ class Training:
             batch_sampler=indices,
             num_workers=self.config.data.workers,
             collate_fn=collate,
-            pin_memory=self.team.device.type == "cuda",
+            pin_memory=self.group.device.type == "cuda",
             worker_init_fn=leave_to_the_parent,
-            generator=torch.Generator(),  # of its own: making it must not move the random state just restored
+            generator=torch.Generator(),  # its own one: the default would advance the random state just restored
         )
 
     def _autocast(self) -> torch.autocast:
-        return torch.autocast(self.team.device.type, _DTYPES[self.precision], enabled=self.precision != "fp32")
+        return torch.autocast(self.group.device.type, _DTYPES[self.precision], enabled=self.precision != "fp32")
 
     def _save(self, log: RunLog | None) -> None:
-        passed_over, self.passed_over = self.team.gather(self.passed_over), []
+        left_out_by_process, self.left_out_since_save = self.group.gather(self.left_out_since_save), []
         if log:
-            log.leave_out(self.step, [entry for of_process in passed_over for entry in of_process])
-        randoms = self.team.gather(random_states(self.team.device))
-        if self.team.first:
-            learned = {name: part.state_dict() for name, part in self._learned().items()}
-            kept = {name: getattr(self, name) for name in ("step", "best", "waited", "sums", "count")}
-            save_last(self.out, {**learned, **kept, "random": randoms})
+            log.leave_out(self.step, [entry for entries in left_out_by_process for entry in entries])
+        randoms = self.group.gather(random_states(self.group.device))
+        if self.group.first:
+            learned = {name: module.state_dict() for name, module in self._learned().items()}
+            counters = {name: getattr(self, name) for name in _COUNTERS}
+            save_last(self.out, {**learned, **counters, "random": randoms})
         self.saved = time.monotonic()
 
     def _learned(self) -> dict:
@@ -256,24 +258,26 @@ class Training:
 
     def restore(self, state: dict) -> None:
         """Go on from a checkpoint; WeightsError if it is of another network."""
+        if "waited" in state:  # in older checkpoints
+            state["epochs_since_best"] = state.pop("waited")
         try:
-            for name, part in self._learned().items():
-                part.load_state_dict(state[name])
+            for name, module in self._learned().items():
+                module.load_state_dict(state[name])
         except (RuntimeError, ValueError, KeyError):
             raise WeightsError(f"{self.out}: its checkpoint is of another network, cannot go on from it") from None
-        for name in ("step", "best", "waited", "sums", "count"):
+        for name in _COUNTERS:
             setattr(self, name, state[name])
-        if len(state["random"]) == self.team.size:  # else it is not the same run any more
-            restore_random(state["random"][self.team.rank], self.team.device)
+        if len(state["random"]) == self.group.size:  # with other processes, no random state can be continued
+            restore_random(state["random"][self.group.rank], self.group.device)
 
     def _result(self) -> nn.Module:
-        """The averaged weights: the best ones measured, where something was measured."""
+        """The averaged weights: the best ones if there was a validation, else the last ones."""
         if self.best is not None:
-            with suppress(WeightsError):  # damaged since: those of the end are next best
+            with suppress(WeightsError):  # damaged: take the last ones
                 self.average.module.load_state_dict(read_checkpoint(self.out / BEST)["average"])
         return self.average.module.eval().cpu()
 
 
 def _log(training: Training, quiet: bool) -> AbstractContextManager[RunLog | None]:
-    """The log, kept by the first process alone."""
-    return RunLog(training.out, training.step, training.steps, quiet) if training.team.first else nullcontext()
+    """The log, which only the first process writes."""
+    return RunLog(training.out, training.step, training.steps, quiet) if training.group.first else nullcontext()

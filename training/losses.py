@@ -1,4 +1,4 @@
-"""Classification loss with what helps against rare and hard classes."""
+"""Classification loss, with class weights and focal loss for rare and hard classes."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from digits.training.config import Loss
 def class_losses(logits: Tensor, labels: Tensor, recipe: Loss, weight: Tensor | None = None) -> Tensor:
     """Cross entropy of each row, float32 (N,).
 
-    logits: (N, C). labels: int64 (N,); rows of a label of -1 cost nothing. weight: of each class, (C,). With `focal`,
-    each is scaled by (1 - p)^focal, p being the probability of its label (Lin et al. 2017).
+    logits: (N, C). labels: int64 (N,); the loss of label -1 is 0. weight: class weights, (C,). With `focal`, each loss
+    is scaled by (1 - p)^focal, where p is the probability of its label (Lin et al. 2017).
 
     >>> class_losses(torch.zeros(2, 4), torch.tensor([3, -1]), Loss()).tolist()
     [1.3862943649291992, 0.0]
@@ -30,9 +30,9 @@ def class_losses(logits: Tensor, labels: Tensor, recipe: Loss, weight: Tensor | 
 
 
 def balancing_weights(counts: Tensor) -> Tensor:
-    """Weights (C,) of classes seen so many times, by the inverse root, with mean 1 over all that is seen.
+    """Class weights (C,) by the inverse square root of the counts, with mean 1 over all samples.
 
-    A class that was never seen weighs as the rarest that was.
+    A class without samples has the weight of the rarest one.
 
     >>> [round(weight, 2) for weight in balancing_weights(torch.tensor([400, 100, 0])).tolist()]
     [0.83, 1.67, 1.67]

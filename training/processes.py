@@ -1,4 +1,4 @@
-"""One process or several: under `torchrun`, each takes its part of every batch (DistributedDataParallel)."""
+"""One process or several: under `torchrun`, the processes share every batch (DistributedDataParallel)."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from digits.nn.device import resolve_device
 
 
 @dataclass(frozen=True)
-class Processes:
-    """Which of how many processes this is, and what it computes on. Alone, rank 0 of 1."""
+class ProcessGroup:
+    """The processes of a run, seen from one of them: its rank, their number and its device. Alone, rank 0 of 1."""
 
     rank: int
     size: int
@@ -31,13 +31,13 @@ class Processes:
         return self.rank == 0
 
     def share(self, module: nn.Module) -> nn.Module:
-        """A module whose gradients are the mean over all processes."""
+        """The module, with gradients averaged over all processes."""
         if self.size == 1:
             return module
         return DistributedDataParallel(module, device_ids=[self.device] if self.device.type == "cuda" else None)
 
     def agree(self, module: nn.Module) -> None:
-        """Give every process the buffers of the first: statistics that each has measured on its part of the data."""
+        """Copy the buffers (batch statistics) of the first process to all others."""
         if self.size > 1:
             for buffer in module.buffers():
                 dist.broadcast(buffer, 0)
@@ -50,7 +50,7 @@ class Processes:
         return values
 
     def agree_on(self, check: Callable[[], None]) -> None:
-        """Have the first process check something; a DigitsError it raises is raised in all of them."""
+        """Run a check in the first process; if it raises a DigitsError, that is raised in all processes."""
         problem = None
         if self.first:
             try:
@@ -61,12 +61,12 @@ class Processes:
             raise problem
 
     def wait(self) -> None:
-        """Until all processes are here."""
+        """Wait until all processes get here."""
         if self.size > 1:
             dist.barrier()
 
     def gather(self, value: object) -> list:
-        """What every process has, in the order of their ranks."""
+        """The values of all processes, in the order of their ranks."""
         if self.size == 1:
             return [value]
         values: list[Any] = [None] * self.size
@@ -75,21 +75,21 @@ class Processes:
 
 
 @contextmanager
-def processes(device: str) -> Iterator[Processes]:
-    """Those that torchrun started, joined until the end of the block; or this one alone.
+def process_group(device: str) -> Iterator[ProcessGroup]:
+    """The process group that torchrun started, joined for the duration of the block; or this process alone.
 
-    device: see `resolve_device`; "cuda" and "auto" give each process of a machine its own GPU. Raises DeviceError.
+    device: see `resolve_device`; "cuda" and "auto" give each process of a machine a GPU of its own. Raises DeviceError.
     """
     size = int(os.environ.get("WORLD_SIZE", 1))
     where = resolve_device(device)
     if size == 1:
-        yield Processes(0, 1, where)
+        yield ProcessGroup(0, 1, where)
         return
     if where.type == "cuda" and where.index is None:
         where = resolve_device(f"cuda:{os.environ.get('LOCAL_RANK', 0)}")
         torch.cuda.set_device(where)
     dist.init_process_group("nccl" if where.type == "cuda" else "gloo", timeout=timedelta(minutes=30))
     try:
-        yield Processes(dist.get_rank(), size, where)
+        yield ProcessGroup(dist.get_rank(), size, where)
     finally:
         dist.destroy_process_group()

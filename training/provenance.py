@@ -1,4 +1,4 @@
-"""What a run was made of: versions, the revision of the code, fingerprints of the data."""
+"""The provenance of a run: versions, revision of the code, fingerprints of the data."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _version(package: str) -> str | None:
 
 
 def git_revision(folder: Path) -> str | None:
-    """The commit of the checkout that holds `folder`, with "+" if files differ from it; None where there is none."""
+    """The commit of the checkout that contains `folder`, with "+" if files were changed; None outside a checkout."""
     try:
         found = subprocess.run(
             ["git", "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"],
@@ -40,7 +40,7 @@ def git_revision(folder: Path) -> str | None:
 
 
 def provenance(examples: Sequence[Examples], processes: int) -> dict:
-    """As a run keeps it in `run.json`."""
+    """The provenance, for `run.json`."""
     return {
         "digits": digits.__version__,
         "revision": git_revision(Path(digits.__file__).parent),

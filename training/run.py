@@ -1,10 +1,10 @@
-"""A run from its configuration to its weights, in a folder of its own.
+"""A training run, from configuration to weights, in a folder of its own:
 
 config.toml        the complete configuration
-run.json           versions, code revision, fingerprints of the data; at the end, how much of them was left out
-log.jsonl          losses, rates, speed and metrics, which `digits train plot` draws; all that was left out, and why
-tensorboard/       the same, and pictures of what the model makes of validation examples
-last.pt            the newest checkpoint; previous.pt the one before
+run.json           versions, code revision, fingerprints of the data; at the end, how many pictures were left out
+log.jsonl          losses, rates, speed and metrics, for `digits train plot`; the pictures that were left out, and why
+tensorboard/       the same, and pictures of predictions on validation examples
+last.pt            the last checkpoint; previous.pt: the one before
 best.pt            the best averaged weights so far
 KIND.safetensors   at the end: the weights, for `digits read`
 """
@@ -29,16 +29,16 @@ from digits.training.config import Config, load_config
 from digits.training.left_out import counts
 from digits.training.log import read_left_out
 from digits.training.loop import Training
-from digits.training.processes import processes
+from digits.training.processes import process_group
 from digits.training.provenance import provenance
 from digits.training.task import Task
 
-_THREADS = torch.get_num_threads()  # what there is, before a run asks for fewer
+_THREADS = torch.get_num_threads()  # the default, before a run sets another number
 CONFIG, ORIGIN = "config.toml", "run.json"
 
 
 def weights_of(config: Config, out: str | Path) -> Path:
-    """Where a finished run has its weights."""
+    """The path of the weights of a finished run."""
     return Path(out) / f"{config.kind}.safetensors"
 
 
@@ -53,31 +53,31 @@ def train(
 ) -> Path:
     """Train as configured, and return the path of the weights.
 
-    make_task: the task of this kind, made of a configuration. resume: go on where the run in `out` was stopped, be it
-    by a kill; one that is finished stays as it is. watch: told the step and the metrics after every epoch, may raise to
-    stop. Under torchrun, every process calls this.
+    make_task: makes the task of a configuration. resume: continue the run in `out` after it was stopped or killed; a
+    finished run is left as it is. watch: called with step and metrics after every epoch; may raise to stop the run.
+    Under torchrun, every process calls this.
 
-    Raises ConfigError, DatasetError or WeightsError before anything is trained if the run cannot be; TrainingError if
-    it cannot go on; training.signals.Interrupted if it was stopped.
+    Raises ConfigError, DatasetError or WeightsError before training if the run is impossible; TrainingError if it
+    cannot continue; training.signals.Interrupted if it was stopped.
     """
     out = Path(out)
     cv2.setNumThreads(1)  # samples are drawn in worker processes, one core each
     torch.set_num_threads(config.machine.threads or _THREADS)
-    with processes(config.machine.device) as team:
-        team.agree_on(partial(_check_folder, out, config, resume))
+    with process_group(config.machine.device) as group:
+        group.agree_on(partial(_check_folder, out, config, resume))
         if resume and weights_of(config, out).exists():
             return weights_of(config, out)
         torch.manual_seed(config.seed)
-        task = make_task(config, quiet=quiet or not team.first)
-        torch.manual_seed(config.seed + team.rank)  # the same network everywhere, but dropout of its own
-        training = Training(task, config, out, team, watch)
-        team.agree_on(partial(_check_room, out, training))
-        origin = provenance([*task.examples, *task.watched], team.size)
+        task = make_task(config, quiet=quiet or not group.first)
+        torch.manual_seed(config.seed + group.rank)  # the same network in all processes, but different dropout
+        training = Training(task, config, out, group, watch)
+        group.agree_on(partial(_check_room, out, training))
+        origin = provenance([*task.examples, *task.held_out], group.size)
         state, damaged = read_last(out) if resume else (None, [])
-        team.wait()  # until all have read it
+        group.wait()  # until all have read it
         if state is not None:
             training.restore(state)
-        if team.first:
+        if group.first:
             notes = set_aside(damaged, training.step) + _claim(out, config, origin)
             if resume and state is None:
                 notes.append(f"{out}: has no checkpoint yet, starts from the beginning")
@@ -85,23 +85,23 @@ def train(
                 print(text, file=sys.stderr)
         del state
         model = training.run(quiet)
-        if team.first:
-            passed_over = counts(read_left_out(out))
-            _complete(out, passed_over)
-            shown = config.model_dump(mode="json", exclude_none=True, exclude={"machine": True, "data": {"root"}})
+        if group.first:
+            left_out = counts(read_left_out(out))
+            _complete(out, left_out)
+            settings = config.model_dump(mode="json", exclude_none=True, exclude={"machine": True, "data": {"root"}})
             header = {
                 "kind": config.kind,
-                "training": {"config": shown, "step": training.step, **origin, "left_out": passed_over},
+                "training": {"config": settings, "step": training.step, **origin, "left_out": left_out},
                 "metrics": {name: round(value, 4) for name, value in (training.best or {}).items()},
                 **task.header(model),
             }
             save_weights(weights_of(config, out), model, header)
-        team.wait()
+        group.wait()
     return weights_of(config, out)
 
 
 def _check_folder(out: Path, config: Config, resume: bool) -> None:
-    """That a new run disturbs no other, and that an old one goes on as it began."""
+    """Check that a new run overwrites no other, and that a resumed one keeps its configuration."""
     if out.exists() and not out.is_dir():
         raise TrainingError(f"{out}: a file, where the run's folder should be")
     if not (out / CONFIG).exists():
@@ -126,10 +126,10 @@ def _flat(value: object, key: str = "") -> dict:
 
 
 def _check_room(out: Path, training: Training) -> None:
-    """Raises TrainingError if the disk cannot hold the checkpoints, or the folder cannot be made."""
+    """Raises TrainingError if the disk has no room for the checkpoints, or the folder cannot be created."""
     try:
         out.mkdir(parents=True, exist_ok=True)
-        there = [out / name for name in (LAST, PREVIOUS, BEST)]  # these will be replaced
+        there = [out / name for name in (LAST, PREVIOUS, BEST)]  # will be replaced
         free = shutil.disk_usage(out).free + sum(path.stat().st_size for path in there if path.exists())
     except OSError as error:
         raise TrainingError(f"{out}: cannot be made ({reason(error)})") from None
@@ -140,14 +140,14 @@ def _check_room(out: Path, training: Training) -> None:
         raise TrainingError(f"{out}: {needed / 1e6:.0f} MB are needed for checkpoints, {free / 1e6:.0f} MB are free")
 
 
-def _complete(out: Path, passed_over: dict[str, int]) -> None:
-    """Add to what the run is made of how much was left out, which is known at the end."""
+def _complete(out: Path, left_out: dict[str, int]) -> None:
+    """Add to run.json how many pictures were left out, which is known only at the end."""
     origin = json.loads((out / ORIGIN).read_text(encoding="utf-8"))
-    write_text(out / ORIGIN, json.dumps({**origin, "left_out": passed_over}, indent=1) + "\n")
+    write_text(out / ORIGIN, json.dumps({**origin, "left_out": left_out}, indent=1) + "\n")
 
 
 def _claim(out: Path, config: Config, origin: dict) -> list[str]:
-    """Write down what the run is made of; returns what to tell if its data have changed since it was begun."""
+    """Write run.json and config.toml; returns messages about data that have changed since the run was begun."""
     notes = []
     if (out / ORIGIN).exists():
         before = json.loads((out / ORIGIN).read_text(encoding="utf-8"))["data"]

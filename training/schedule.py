@@ -1,4 +1,4 @@
-"""When what is trained, and how fast: everything follows from the number of the step alone."""
+"""Which parameters train at each step and with which learning rate, computed from the step number alone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from digits.training.config import Optimiser, Stage
 
 
 class Span(NamedTuple):
-    """A stage in steps: those from `first`, `last` excluded."""
+    """A stage of training and its steps: `first` to `last`, `last` excluded."""
 
     stage: Stage
     first: int
@@ -20,7 +20,7 @@ class Span(NamedTuple):
 
 
 def spans(stages: Sequence[Stage], epoch_steps: int) -> list[Span]:
-    """The stages one after the other."""
+    """The spans of consecutive stages."""
     result, first = [], 0
     for stage in stages:
         last = first + stage.epochs * epoch_steps
@@ -30,9 +30,9 @@ def spans(stages: Sequence[Stage], epoch_steps: int) -> list[Span]:
 
 
 def factor(recipe: Optimiser, step: int, steps: int) -> float:
-    """What a stage's peak rate is multiplied by at its step number `step` of `steps`, counted from 0.
+    """The factor on a stage's peak learning rate at its step `step` of `steps`, counted from 0.
 
-    It warms up for half of a short stage at most.
+    Warm-up takes at most half of a stage.
 
     >>> [round(factor(Optimiser(warmup=2, floor=0), step, 6), 2) for step in range(6)]
     [0.5, 1.0, 1.0, 0.85, 0.5, 0.15]
@@ -49,18 +49,18 @@ def factor(recipe: Optimiser, step: int, steps: int) -> float:
 
 
 def peak_rates(stage: Stage, features: int) -> list[float]:
-    """The peak rate of each of so many stages of features, from the image inwards, and last of the heads; 0 is frozen.
+    """Peak learning rates of `features` stages of the backbone, from the image inwards, then of the heads; 0: frozen.
 
     >>> peak_rates(Stage(rate=1.0, features=2, features_rate=0.5, decay=0.5), 3)
     [0.0, 0.25, 0.5, 1.0]
     """
-    moving = features if stage.features == "all" else min(stage.features, features)
-    rates = [stage.rate * stage.features_rate * stage.decay**depth for depth in range(moving)]
-    return [0.0] * (features - moving) + rates[::-1] + [stage.rate]
+    trained = features if stage.features == "all" else min(stage.features, features)
+    rates = [stage.rate * stage.features_rate * stage.decay**depth for depth in range(trained)]
+    return [0.0] * (features - trained) + rates[::-1] + [stage.rate]
 
 
-class Parts:
-    """A network as the stages of its features, from the image inwards, and the rest of it, the heads."""
+class ParameterGroups:
+    """A network's parameters in groups: one for each stage of its backbone, from the image inwards, then the heads."""
 
     def __init__(self, model: nn.Module, stages: Sequence[nn.Module]):
         self.model = model
@@ -70,7 +70,7 @@ class Parts:
         self.parameters = [*([*stage.parameters()] for stage in stages), heads]
 
     def train(self, rates: Sequence[float]) -> None:
-        """Put the network into training, all but the parts whose rate is 0: they do not move, nor do their statistics.
+        """Put the network in training mode; freeze parameters and batch statistics of groups whose rate is 0.
 
         rates: as of `peak_rates`.
         """

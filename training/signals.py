@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, which end a run with all of it saved."""
+"""Ctrl-C and SIGTERM, which stop a run after saving it."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from digits.core.errors import TrainingError
 
 
 class Interrupted(TrainingError):
-    """Stopped by a signal, everything saved."""
+    """The run was stopped by a signal, after saving it."""
 
 
 class Signals:
-    """How many signals to stop have come."""
+    """Counts the signals to stop."""
 
     def __init__(self) -> None:
         self.count = 0
 
     @contextmanager
     def caught(self) -> Iterator[None]:
-        """The first Ctrl-C or SIGTERM is only counted; the next one does what it usually does."""
+        """Within the block, the first Ctrl-C or SIGTERM is only counted; the next one has its usual effect."""
         usual: dict[int, Any] = {}
 
         def note(number: int, _: object) -> None:
             self.count += 1
             signal.signal(number, usual[number])
 
-        with suppress(ValueError):  # only the main thread may; elsewhere signals are whoever's business that is
+        with suppress(ValueError):  # only the main thread may set handlers
             usual.update({number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)})
         try:
             yield

@@ -1,4 +1,4 @@
-"""What a crop shows of a number: the text, the letter behind it, what speaks against its being whole and upright."""
+"""Targets of the recogniser: the text in a crop, its suffix, and flags (cut off, turned, marks, letters)."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from digits.recognizer.crops import cut_number, letterbox, level
 from digits.recognizer.heads import FLAGS, SUFFIXES, UNCLEAR
 
 IGNORED = -1
-_SEEN, _WHOLE, _UNSEEN = 0.5, 0.85, 0.08  # shares of a character's width inside the crop
+_SEEN, _WHOLE, _UNSEEN = 0.5, 0.85, 0.08  # thresholds of the share of a character's width inside the crop
 _PLAIN = re.compile(rf"([0-9]{{1,{MAX_DIGITS}}})([A-Z]?)")
 _ROOMY = 0.35  # of the crops have room at both ends, where the letter behind a number is read
-_TURNS_INTO = dict(zip("01689", "01986", strict=True))  # by half a turn
+_TURNS_INTO = dict(zip("01689", "01986", strict=True))  # by 180 degrees
 
 
 @dataclass(frozen=True)
 class Target:
-    """What the heads should say of a crop; IGNORED, or NaN in `flags`, where nothing is asked of one.
+    """The targets of the heads for a crop; IGNORED, or NaN in `flags`, if a target is unknown.
 
-    length: digits, 0 for no number. digits: of each position, (6,). suffix: a place in SUFFIXES. flags: float (7,), 0
-    or 1, of each of FLAGS.
+    length: number of digits, 0 for no number. digits: of each position, (6,). suffix: an index into SUFFIXES. flags:
+    float (7,), 0 or 1, of each of FLAGS.
     """
 
     length: int
@@ -47,11 +47,11 @@ def turned() -> Target:
 
 
 def target_of(text: str, visible: np.ndarray, blurred: int | None = None, *, plain: bool = False) -> Target:
-    """The target of a crop that shows a part of a number.
+    """The target of a crop that shows a number, or a part of it.
 
-    text: the N characters of all of the number. visible: of each, the share of its width in the crop, (N,).
-    blurred: the index of a character that is partly hidden. plain: whether letters and marks beside the digits are not
-    annotated, so that nothing is known of them.
+    text: the N characters of the whole number. visible: the share of each character's width in the crop, (N,).
+    blurred: the index of a partly hidden character. plain: letters and marks beside the digits are not annotated, so
+    their targets are unknown.
     """
     seen = np.flatnonzero(visible >= _SEEN)
     if not len(seen):
@@ -70,7 +70,7 @@ def target_of(text: str, visible: np.ndarray, blurred: int | None = None, *, pla
     digits = [int(char) for char in number] + [IGNORED] * (MAX_DIGITS - len(number))
     start = first + shown.index(number)
     if blurred is not None and start <= blurred < start + len(number):
-        digits[blurred - start] = IGNORED  # there is a digit, which one cannot be told
+        digits[blurred - start] = IGNORED  # a digit that cannot be recognised
     behind = start + len(number)
     if suffix and (blurred == behind or visible[behind] < _WHOLE):
         letter = SUFFIXES.index(UNCLEAR) if blurred == behind else IGNORED
@@ -82,7 +82,7 @@ def target_of(text: str, visible: np.ndarray, blurred: int | None = None, *, pla
 
 
 def _goes_on(visible: np.ndarray, outer: int, beyond: int, blurred: int | None) -> float:
-    """Whether a number goes on beyond the outermost character seen; NaN where the crop cannot tell."""
+    """Whether a number continues beyond the outermost visible character; NaN if the crop does not show it."""
     if visible[outer] < _WHOLE or blurred == outer:
         return 1.0
     if not 0 <= beyond < len(visible):
@@ -91,7 +91,7 @@ def _goes_on(visible: np.ndarray, outer: int, beyond: int, blurred: int | None) 
 
 
 def chosen_run(text: str, rng: np.random.Generator) -> slice:
-    """The characters of a number that a detector found: mostly all, or the digits alone, or not all of these."""
+    """The characters of a number that a detector might find: usually all, or only digits, or only some of these."""
     kind, count = rng.random(), len(text)
     digits = [i for i, char in enumerate(text) if char in DIGITS]
     if kind < 0.5 or not digits:
@@ -116,7 +116,7 @@ def cut_with_target(
     *,
     plain: bool = False,
 ) -> tuple[np.ndarray, Target]:
-    """A number as a detector delivers it, framed, and its target: loose, tight, with room, whole or in part.
+    """A number cropped as by a detector (loosely, tightly, with room, whole or in part), and its target.
 
     image: RGB uint8 (H, W, 3). boxes: (N, 4), of the characters of `text`, N >= 1. Returns uint8 (HEIGHT, WIDTH, 3).
     """
@@ -136,9 +136,9 @@ def cut_with_target(
 def _visible(image: np.ndarray, boxes: np.ndarray, cut: np.ndarray, margins: np.ndarray, stacked: bool) -> np.ndarray:
     """The share of each box (N, 4) along the number that lies in the crop around the boxes `cut`."""
     axis = 1 if stacked else 0
-    tall = float(np.median(cut[:, 3] - cut[:, 1]))
-    low = max(0.0, cut[:, axis].min() - margins[axis] * tall)
-    high = min(float(image.shape[0 if stacked else 1]), cut[:, axis + 2].max() + margins[axis + 2] * tall)
+    height = float(np.median(cut[:, 3] - cut[:, 1]))
+    low = max(0.0, cut[:, axis].min() - margins[axis] * height)
+    high = min(float(image.shape[0 if stacked else 1]), cut[:, axis + 2].max() + margins[axis + 2] * height)
     inside = np.minimum(boxes[:, axis + 2], high) - np.maximum(boxes[:, axis], low)
     return (inside / np.maximum(boxes[:, axis + 2] - boxes[:, axis], 1e-6)).clip(0, 1)
 
@@ -146,9 +146,9 @@ def _visible(image: np.ndarray, boxes: np.ndarray, cut: np.ndarray, margins: np.
 def turn_number(
     image: np.ndarray, boxes: np.ndarray, text: str, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """A number turned by a quarter or half a turn, or mirrored, as image and boxes; None if it still is a number.
+    """A number turned by 90 or 180 degrees, or mirrored, as image and boxes; None if it could still be a number.
 
-    Turned by half, 69 is a good number and 16 is 91; mirrored, 0 and 8 stay, and 1 nearly.
+    Turned by 180 degrees, 69 stays a number and 16 becomes 91; mirrored, 0 and 8 do not change, and 1 hardly.
     """
     kind = int(rng.choice(4, p=[0.4, 0.15, 0.15, 0.3]))
     digits = set(text)

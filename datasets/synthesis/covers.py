@@ -24,12 +24,12 @@ def cover_end(
     first, stacked = index == 0, is_stacked(boxes)
     low, high = (boxes[index, 1], boxes[index, 3]) if stacked else (boxes[index, 0], boxes[index, 2])
     edge = high - share * (high - low) if first else low + share * (high - low)
-    tall = float(boxes[index, 3] - boxes[index, 1])
-    thick = tall * rng.uniform(0.6, 1.6)  # beyond a narrow post the wall goes on
+    height = float(boxes[index, 3] - boxes[index, 1])
+    thick = height * rng.uniform(0.6, 1.6)  # beyond a narrow post the wall goes on
     span = (edge - thick, edge) if first else (edge, edge + thick)
     length, across = image.shape[:2] if stacked else image.shape[1::-1]
     along = np.arange(length, dtype=np.float32)
-    soft = max(0.5, 0.04 * tall)
+    soft = max(0.5, 0.04 * height)
     mask = (1 / (1 + np.exp(-((along - span[0]) / soft).clip(-30, 30)))) * (
         1 / (1 + np.exp(((along - span[1]) / soft).clip(-30, 30)))
     )
@@ -39,7 +39,7 @@ def cover_end(
     if kind < 0.4:
         colour = _post(rng, mask.shape, stacked)
     elif kind < 0.65:
-        mask, colour = _leaves(rng, mask, tall)
+        mask, colour = _leaves(rng, mask, height)
     elif kind < 0.82:  # glare
         colour = np.array([255, 253, 246], np.float32) * rng.uniform(0.9, 1.0)
         mask = mask * rng.uniform(0.9, 1.0)
@@ -56,7 +56,7 @@ def _post(rng, shape, stacked: bool) -> np.ndarray:
     return (colour + (ramp[:, None, None] if stacked else ramp[None, :, None])).clip(0, 255)
 
 
-def _leaves(rng, mask: np.ndarray, tall: float) -> tuple[np.ndarray, np.ndarray]:
+def _leaves(rng, mask: np.ndarray, height: float) -> tuple[np.ndarray, np.ndarray]:
     """Ellipses of a few greens over all of the mask, its edge ragged."""
     h, w = mask.shape
     colour = np.zeros((h, w, 3), np.float32)
@@ -67,7 +67,7 @@ def _leaves(rng, mask: np.ndarray, tall: float) -> tuple[np.ndarray, np.ndarray]
     green = random_colour(rng, rng.uniform(30, 130)) * np.array([0.8, 1.1, 0.6], np.float32)
     for _ in range(60):
         k = int(rng.integers(len(ys)))
-        axes = (max(1, int(tall * rng.uniform(0.08, 0.22))), max(1, int(tall * rng.uniform(0.04, 0.12))))
+        axes = (max(1, int(height * rng.uniform(0.08, 0.22))), max(1, int(height * rng.uniform(0.04, 0.12))))
         shade = tuple(float(v) for v in (green * rng.uniform(0.6, 1.5)).clip(0, 255))
         turn = float(rng.uniform(0, 180))
         cv2.ellipse(colour, (int(xs[k]), int(ys[k])), axes, turn, 0, 360, shade, -1, cv2.LINE_AA)

@@ -53,7 +53,7 @@ class Layout:
                     continue
                 boxes = boxes.astype(np.float64)
                 size = boxes[:, 2:] - boxes[:, :2]
-                tall = float(np.median(size[:, 1]))
+                height = float(np.median(size[:, 1]))
                 lengths[len(text) - 1] += 1
                 heights += size[:, 1].tolist()
                 for char, (w, h) in zip(text, size, strict=True):
@@ -61,7 +61,7 @@ class Layout:
                 if is_stacked(boxes):
                     stacked += 1
                     continue
-                gaps += ((boxes[1:, 0] - boxes[:-1, 2]) / tall).tolist()
+                gaps += ((boxes[1:, 0] - boxes[:-1, 2]) / height).tolist()
                 run, rise = (boxes[-1, :2] + boxes[-1, 2:] - boxes[0, :2] - boxes[0, 2:]) / 2
                 if run > 0:  # a lone digit has no slope, nor have two in one place, a slip
                     slopes.append(rise / run)

@@ -34,11 +34,11 @@ def _rounded(shape: tuple[int, int], box, radius: int) -> np.ndarray:
     return mask.astype(np.float32) / 255
 
 
-def _cast(rng, canvas: Canvas, mask: np.ndarray, tall: float, light: np.ndarray) -> None:
+def _cast(rng, canvas: Canvas, mask: np.ndarray, height: float, light: np.ndarray) -> None:
     """The shadow of a raised sheet."""
-    dx, dy = light * tall * rng.uniform(0.02, 0.12)
+    dx, dy = light * height * rng.uniform(0.02, 0.12)
     canvas.over(
-        blur(shift(mask, dx, dy), tall * rng.uniform(0.01, 0.08)) * rng.uniform(0.2, 0.7),
+        blur(shift(mask, dx, dy), height * rng.uniform(0.01, 0.08)) * rng.uniform(0.2, 0.7),
         np.array([8, 8, 8], np.float32),
     )
 
@@ -58,10 +58,10 @@ def _around(rng, text: Lettering, low: float, high: float) -> tuple[float, float
     return max(0, x1 - across), max(0, y1 - down), min(limit[0], x2 + across), min(limit[1], y2 + down)
 
 
-def _screws(rng, canvas: Canvas, box, tall: float, rust: float) -> None:
+def _screws(rng, canvas: Canvas, box, height: float, rust: float) -> None:
     """Round heads at two or four places, some with a streak of rust running down: no digits."""
     x1, y1, x2, y2 = box
-    radius = max(1, round(tall * rng.uniform(0.03, 0.08)))
+    radius = max(1, round(height * rng.uniform(0.03, 0.08)))
     inset = 2.2 * radius
     middle = (y1 + y2) / 2
     ys = [middle] if rng.random() < 0.5 else [y1 + inset, y2 - inset]
@@ -69,7 +69,7 @@ def _screws(rng, canvas: Canvas, box, tall: float, rust: float) -> None:
     if rng.random() < rust:
         streak = np.zeros(canvas.shape, np.uint8)
         for x, y in spots:
-            end = y + round(tall * rng.uniform(0.2, 0.9))
+            end = y + round(height * rng.uniform(0.2, 0.9))
             cv2.line(streak, (x, y), (x + int(rng.integers(-1, 2)), end), 255, max(1, radius))
         stain = blur(streak.astype(np.float32) / 255, radius * 0.8)
         canvas.over(stain * rng.uniform(0.2, 0.6) * canvas.alpha, np.array([110, 60, 25], np.float32))

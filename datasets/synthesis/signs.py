@@ -123,18 +123,19 @@ def _weighted_strokes(rng, text: Lettering) -> np.ndarray:
 def _decoy(rng, canvas: Canvas, text: Lettering, ground: float) -> None:
     """A bar, a ring or a knob at the side of the number: a frame, a hook, a bell. It is no digit."""
     left, top, right, bottom = text.extent
-    tall = text.height
+    height = text.height
     size = rng.uniform(0.06, 0.16)
-    apart = tall * rng.uniform(size + 0.1, 0.48 - size)  # beside the digits, and whole: there is half a height of room
+    # beside the digits, and whole: there is half a height of room
+    apart = height * rng.uniform(size + 0.1, 0.48 - size)
     x = round(left - apart if rng.random() < 0.5 else right + apart)
-    middle = round((top + bottom) / 2 + tall * rng.normal(0, 0.15))
+    middle = round((top + bottom) / 2 + height * rng.normal(0, 0.15))
     mask = np.zeros(canvas.shape, np.uint8)
     shape = rng.integers(3)
-    thick = max(1, round(tall * rng.uniform(0.03, 0.12)))
+    thick = max(1, round(height * rng.uniform(0.03, 0.12)))
     if shape == 0:  # unlike a 1, higher than the digits
-        cv2.line(mask, (x, round(top - 0.3 * tall)), (x, round(bottom + 0.3 * tall)), 255, thick, cv2.LINE_AA)
+        cv2.line(mask, (x, round(top - 0.3 * height)), (x, round(bottom + 0.3 * height)), 255, thick, cv2.LINE_AA)
     else:  # unlike a 0, round and small
-        cv2.circle(mask, (x, middle), max(1, round(tall * size)), 255, thick if shape == 1 else -1, cv2.LINE_AA)
+        cv2.circle(mask, (x, middle), max(1, round(height * size)), 255, thick if shape == 1 else -1, cv2.LINE_AA)
     canvas.over(mask.astype(np.float32) / 255, random_colour(rng, ink_against(rng, ground)))
 
 

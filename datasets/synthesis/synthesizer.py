@@ -293,13 +293,13 @@ class Synthesizer:
         picture = self._number(rng)
         image, boxes = picture.image, picture.digits[0]
         height, width = image.shape[:2]
-        tall = float(np.median(boxes[:, 3] - boxes[:, 1])) if len(boxes) else height * rng.uniform(0.3, 0.8)
+        digit_height = float(np.median(boxes[:, 3] - boxes[:, 1])) if len(boxes) else height * rng.uniform(0.3, 0.8)
         if rng.random() < 0.3:  # what was suspected was a part of the number
             cuts = rng.uniform(0, 0.5, 4) * rng.integers(0, 2, 4)
             left, top, right, bottom = (cuts * [width, height, width, height]).astype(int)
             image = image[top : max(top + 8, height - bottom), left : max(left + 8, width - right)]
             boxes = boxes - np.array([left, top, left, top], np.float32)
-        scale = _CLOSE * np.exp(rng.normal(0, 0.2)) / tall
+        scale = _CLOSE * np.exp(rng.normal(0, 0.2)) / digit_height
         scale = min(scale, _ENLARGED, *(side / v for side, v in zip(self.scene_size, image.shape, strict=False)))
         h, w = (max(1, int(v * scale)) for v in image.shape[:2])
         image = cv2.resize(image, (w, h), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
@@ -316,8 +316,8 @@ class Synthesizer:
             return Sample(sample.image, sample.boxes, sample.labels, sample.numbers, image_id)
         digits, numbers = sample.number_boxes()[0], sample.numbers[:1]
         jittered, margins = detector_jitter(digits, np.random.default_rng((self.seed, 3, index)))
-        tall = float((jittered[:, 3] - jittered[:, 1]).mean())
-        x1, y1, x2, y2 = enclosing(jittered) + np.array([-1, -1, 1, 1]) * margins * tall
+        digit_height = float((jittered[:, 3] - jittered[:, 1]).mean())
+        x1, y1, x2, y2 = enclosing(jittered) + np.array([-1, -1, 1, 1]) * margins * digit_height
         height, width = sample.image.shape[:2]
         left, top = int(np.clip(x1, 0, width - 2)), int(np.clip(y1, 0, height - 2))
         right, bottom = int(np.clip(np.ceil(x2), left + 2, width)), int(np.clip(np.ceil(y2), top + 2, height))
@@ -535,11 +535,11 @@ class Synthesizer:
 
 def _paste_letter(rng, image: np.ndarray, letter: np.ndarray, last: np.ndarray) -> list[float]:
     """A real letter behind the last digit, on a plate of its own or fading into the wall; returns its box."""
-    tall = float(last[3] - last[1])
-    h = max(6, round(tall * rng.uniform(0.7, 1.15)))
+    digit_height = float(last[3] - last[1])
+    h = max(6, round(digit_height * rng.uniform(0.7, 1.15)))
     w = max(4, round(h * rng.uniform(0.55, 0.85)))
-    x = round(last[2] + tall * rng.uniform(0.02, 0.3))
-    y = round(last[1] + (tall - h) * rng.uniform(0.0, 1.0))
+    x = round(last[2] + digit_height * rng.uniform(0.02, 0.3))
+    y = round(last[1] + (digit_height - h) * rng.uniform(0.0, 1.0))
     y, x = max(0, min(y, image.shape[0] - h)), max(0, min(x, image.shape[1] - w))
     tile = cv2.resize(letter, (w, h), interpolation=cv2.INTER_AREA).astype(np.float32)
     alpha = np.ones((h, w, 1), np.float32)

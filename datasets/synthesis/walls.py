@@ -18,14 +18,14 @@ def _mortar(rng, wall: np.ndarray, joints: np.ndarray) -> np.ndarray:
 
 
 def brick(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-    tall = int(rng.integers(10, 36))
-    long, joint = round(tall * rng.uniform(2.5, 3.5)), max(1, tall // 8)
+    course_height = int(rng.integers(10, 36))
+    long, joint = round(course_height * rng.uniform(2.5, 3.5)), max(1, course_height // 8)
     y, x = np.indices((height, width))
-    course = y // tall
+    course = y // course_height
     along = x + course % 2 * (long // 2)
     shade = rng.normal(0, 14, (course.max() + 1, along.max() // long + 1))[course, along // long]
     wall = plaster(rng, height, width) * 0.4 + np.array([140, 80, 60], np.float32) * 0.6 + shade[..., None]
-    return _mortar(rng, wall, (y % tall < joint) | (along % long < joint))
+    return _mortar(rng, wall, (y % course_height < joint) | (along % long < joint))
 
 
 def boards(rng: np.random.Generator, height: int, width: int) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torchvision.models.detection import FasterRCNN
 
-from digits.detector.nn.inference import OneView
+from digits.detector.nn.inference import SingleImageRCNN
 from digits.detector.nn.model import build_detector
 from digits.nn.device import on_device, resolve_device
 from digits.nn.weights import restore, to_device
@@ -22,7 +22,7 @@ class EagerNetwork:
         self.device = resolve_device(device)
         model, self.header = restore(path, "detector", build_detector)
         self.model: FasterRCNN = to_device(model, self.device)
-        self._one_view = OneView(self.model).to(self.device).eval()
+        self._rcnn = SingleImageRCNN(self.model).to(self.device).eval()
         if threads:
             torch.set_num_threads(threads)
 
@@ -30,7 +30,7 @@ class EagerNetwork:
     def find(self, views: Iterable[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """What is in each of some views, RGB uint8 (h, w, 3): boxes float32 (N, 4), scores (N,), digits int64 (N,)."""
         # one by one: a batch pads each to the largest, which is slower and changes what is seen at its edges
-        found = (self._one_view(self._on_device(view)) for view in views)
+        found = (self._rcnn(self._on_device(view)) for view in views)
         return [
             (boxes.cpu().numpy(), scores.cpu().numpy(), labels.cpu().numpy() - 1) for boxes, scores, labels in found
         ]
@@ -38,7 +38,7 @@ class EagerNetwork:
     @torch.inference_mode()
     def propose(self, view: np.ndarray) -> dict[str, np.ndarray]:
         """Boxes that the region proposal network suggests in a view, see `Detector.propose`."""
-        before, after = self._one_view.proposals(self._on_device(view))
+        before, after = self._rcnn.proposals(self._on_device(view))
         return {"before_nms": before.cpu().numpy(), "after_nms": after.cpu().numpy()}
 
     def tensor(self, view: np.ndarray) -> torch.Tensor:

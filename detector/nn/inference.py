@@ -22,7 +22,7 @@ _APART = 16384.0  # pixels: more than any view measures
 _NARROW = 1e-2  # pixels: boxes narrower than this are none
 
 
-class OneView(nn.Module):
+class SingleImageRCNN(nn.Module):
     """RGB uint8 (h, w, 3) of any size to boxes (N, 4), xyxy in its pixels, scores (N,) and labels (N,), 1 to 10.
 
     Suppressed per class and best first, as the `forward` of the model gives them. model: as of `build_detector`.
@@ -74,18 +74,18 @@ class OneView(nn.Module):
         """The best anchors of every level, moved to where they fit, before and after suppression within the level."""
         rpn, kinds = self.model.rpn, self.anchors.shape[1]
         most = rpn.pre_nms_top_n()
-        scorer, mover = rpn.head.cls_logits, rpn.head.bbox_pred
-        indices, moves, logits = [], [], []
+        classifier, regressor = rpn.head.cls_logits, rpn.head.bbox_pred
+        indices, deltas, logits = [], [], []
         for level in maps:
             # as products, pixel by pixel, whose sums stay whole where all else is in integers
-            pixels = rpn.head.conv(level).permute(0, 2, 3, 1).reshape(-1, scorer.in_channels)
-            objectness = F.linear(pixels, scorer.weight.flatten(1), scorer.bias).flatten()
-            deltas = F.linear(pixels, mover.weight.flatten(1), mover.bias)  # (h * w, 4 * kinds)
+            pixels = rpn.head.conv(level).permute(0, 2, 3, 1).reshape(-1, classifier.in_channels)
+            objectness = F.linear(pixels, classifier.weight.flatten(1), classifier.bias).flatten()
+            regressed = F.linear(pixels, regressor.weight.flatten(1), regressor.bias)  # (h * w, 4 * kinds)
             # as if followed by many that are sure to be nothing, since the smallest maps hold fewer than are taken
             best, place = F.pad(objectness, (0, most), value=-100.0).topk(most)
             place = place.clamp(max=objectness.shape[0] - 1)
             indices.append(place)
-            moves.append(deltas.view(-1, 4)[place])
+            deltas.append(regressed.view(-1, 4)[place])
             logits.append(best)
         levels = torch.arange(len(maps), device=view.device).repeat_interleave(most)
         stride, index = self.strides[levels], torch.cat(indices)
@@ -93,7 +93,7 @@ class OneView(nn.Module):
         wide = _padded(view)[1] // stride
         shift = torch.stack([pixel % wide, pixel // wide], 1) * stride[:, None]
         anchors = self.anchors[levels, kind] + torch.cat([shift, shift], 1)
-        boxes = _moved(anchors, torch.cat(moves), rpn.box_coder, _corner(view))
+        boxes = _decoded(anchors, torch.cat(deltas), rpn.box_coder, _corner(view))
         scores = torch.cat(logits).sigmoid()
         kept = ((scores > rpn.score_thresh) & _wide(boxes)).nonzero().flatten()
         boxes = boxes[kept]
@@ -105,11 +105,11 @@ class OneView(nn.Module):
         heads = self.model.roi_heads
         features, order = self._pooled(view, maps, proposals)
         proposals = proposals[order]
-        logits, moves = heads.box_predictor(heads.box_head(features))
+        logits, deltas = heads.box_predictor(heads.box_head(features))
         scores = logits.softmax(1)[:, 1:]
         row, digit = (scores > heads.score_thresh).nonzero().unbind(1)
-        moves = moves.view(-1, logits.shape[1], 4)[row, digit + 1]
-        boxes, scores = _moved(proposals[row], moves, heads.box_coder, _corner(view)), scores[row, digit]
+        deltas = deltas.view(-1, logits.shape[1], 4)[row, digit + 1]
+        boxes, scores = _decoded(proposals[row], deltas, heads.box_coder, _corner(view)), scores[row, digit]
         kept = _wide(boxes).nonzero().flatten()
         boxes, scores, digit = boxes[kept], scores[kept], digit[kept]
         best = _suppress(boxes, scores, digit, heads.nms_thresh)[: heads.detections_per_img]
@@ -151,12 +151,12 @@ def _corner(view: Tensor) -> Tensor:
     return torch.stack([width, height, width, height])
 
 
-def _moved(boxes: Tensor, moves: Tensor, coder: BoxCoder, corner: Tensor) -> Tensor:
+def _decoded(boxes: Tensor, deltas: Tensor, coder: BoxCoder, corner: Tensor) -> Tensor:
     """Boxes moved and stretched as regressed (Girshick et al. 2014), and clipped."""
     wx, wy, ww, wh = coder.weights
     size = boxes[:, 2:] - boxes[:, :2]
-    centre = boxes[:, :2] + 0.5 * size + moves[:, :2] / moves.new_tensor([wx, wy]) * size
-    half = 0.5 * size * (moves[:, 2:] / moves.new_tensor([ww, wh])).clamp(max=coder.bbox_xform_clip).exp()
+    centre = boxes[:, :2] + 0.5 * size + deltas[:, :2] / deltas.new_tensor([wx, wy]) * size
+    half = 0.5 * size * (deltas[:, 2:] / deltas.new_tensor([ww, wh])).clamp(max=coder.bbox_xform_clip).exp()
     return torch.cat([centre - half, centre + half], 1).clamp(min=0).minimum(corner)
 
 

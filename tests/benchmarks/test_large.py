@@ -13,18 +13,18 @@ def large(script):
     return script("large")
 
 
-@pytest.mark.parametrize("tall", [20, 60, 400])
-def test_a_number_is_as_high_as_asked_for_wherever_it_is_put(large, reader, make_photo, tall):
+@pytest.mark.parametrize("pixels", [20, 60, 400])
+def test_a_number_is_as_high_as_asked_for_wherever_it_is_put(large, reader, make_photo, pixels):
     """Of the last one, only a part of the photograph has room."""
     photo = np.asarray(make_photo("35"))
     box = reader.read(photo).readings[0].box
     for seed in range(3):
         canvas = large.filling(np.full((30, 30, 3), 120, np.uint8), (1000, 800))
         assert canvas.shape == (800, 1000, 3)
-        large.put(np.random.default_rng(seed), canvas, photo, {"text": "35", "box": box}, tall)
+        large.put(np.random.default_rng(seed), canvas, photo, {"text": "35", "box": box}, pixels)
         found = reader.read(canvas).readings[0]
         assert found.text == "35"
-        assert found.box[3] - found.box[1] == pytest.approx(tall, rel=0.15)
+        assert found.box[3] - found.box[1] == pytest.approx(pixels, rel=0.15)
 
 
 def test_digits_of_a_stack_share_its_height(large):

@@ -104,7 +104,7 @@ def test_annotations_alone(boxed):
     for path in (boxed / "images").iterdir():
         path.unlink()
     done = run("stats", boxed, "--plot", boxed / "plots.png")
-    assert "say with --images where the pictures are" in done.stderr
+    assert "name the folder of the pictures with --images" in done.stderr
     done = run("stats", boxed, "--annotations-only", "--plot", boxed / "plots.png")
     assert "digit 7                                     2\n" in done.stdout
     assert run("preview", boxed, "--annotations-only").exit_code == 2

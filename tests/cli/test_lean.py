@@ -89,7 +89,7 @@ def test_the_rest_says_in_one_line_what_is_missing(photo, tmp_path, arguments, e
         (["--device", "cuda:x"], "cuda:x: not a device"),
         (["--device", "cuda"], "cuda: no CUDA device here; use cpu or auto|cuda needs torch, which is not installed"),
         (["--device", "mps"], "mps: no Apple GPU here; use cpu or auto|mps needs torch, which is not installed"),
-        (["--backend", "onnx", "--device", "cuda"], "cuda: ONNX Runtime computes on the processor"),
+        (["--backend", "onnx", "--device", "cuda"], "cuda: ONNX Runtime runs on the CPU"),
         (["--backend", "torch"], "the backend torch needs [a-z]+, which is not installed: pip install 'street-digits"),
         (["--detector", "my.safetensors"], "the backend torch needs [a-z]+, which is not installed"),
     ],

@@ -395,7 +395,7 @@ def test_a_trial_that_lags_behind_is_pruned(watched, tmp_path, monkeypatch):
         ("", "names nothing to search through"),
         ('["stages.0.rate"]\nlow = 1.0', "needs either choices, or low and high"),
         ('["stages.0.rate"]\nlow = 1.0\nhigh = 0.1', "low 1.0 is not below high 0.1"),
-        ('["stages.0.rate"]\nlow = 0.0\nhigh = 1.0\nlog = true', "log goes from above 0"),
+        ('["stages.0.rate"]\nlow = 0.0\nhigh = 1.0\nlog = true', "log needs a low above 0"),
         ('["stages.0.rat"]\nchoices = [1]', "unknown key stages.0.rat"),
         ("x = ", "not TOML"),
     ],
@@ -443,7 +443,7 @@ def test_what_is_trained_on_is_not_measured_on(data, tmp_path):
 
 def test_only_pictures_without_numbers_are_mined(scenes, tmp_path):
     done = run("mine", scenes / "crops", "--part", "all", "--out", tmp_path / "mined")
-    assert done.exit_code == 2 and "mining wants negatives" in done.stderr and not (tmp_path / "mined").exists()
+    assert done.exit_code == 2 and "mining needs negatives" in done.stderr and not (tmp_path / "mined").exists()
 
 
 def test_calibrate_writes_what_the_reader_loads(data, tmp_path):

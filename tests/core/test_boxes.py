@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from digits.core.boxes import cut_region, enclosing, is_stacked, reading_order, shares
+from digits.core.boxes import cut_region, enclosing, intersection_over_smaller, is_stacked, reading_order
 
 LINE = [[20, 0, 25, 10], [0, 1, 5, 11], [10, 0, 15, 10]]
 STACK = [[0, 24, 5, 34], [1, 0, 6, 10], [0, 12, 5, 22]]
@@ -102,6 +102,6 @@ def test_a_region_is_cut_where_the_box_says(box, rows, columns):
 )
 def test_shares_of_the_smaller_box(other, share):
     box, other = np.array([10, 20, 20, 50.0]), np.array(other, float)
-    assert shares(box, other[None]) == pytest.approx([share])
-    assert shares(other, box[None]) == pytest.approx([share])
-    assert shares(box * 3 + 7, other[None] * 3 + 7) == pytest.approx([share])
+    assert intersection_over_smaller(box, other[None]) == pytest.approx([share])
+    assert intersection_over_smaller(other, box[None]) == pytest.approx([share])
+    assert intersection_over_smaller(box * 3 + 7, other[None] * 3 + 7) == pytest.approx([share])

@@ -300,7 +300,7 @@ def test_tiff_of_turned_magic_is_read():
 
 @pytest.mark.filterwarnings("error")
 def test_tiff_that_pillow_takes_for_another_is_refused():
-    with pytest.raises(ImageError, match="BigTIFF of big-endian order"):
+    with pytest.raises(ImageError, match="big-endian BigTIFF"):
         load_image(b"MM\0+\0\x08\0\0" + struct.pack(">Q", 16) + bytes(100))
 
 

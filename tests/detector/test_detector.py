@@ -38,8 +38,8 @@ def test_shipped_weights_find_digits_of_any_size(reader, make_photo, height):
     sure = found.scores > 0.5
     best = found.boxes[sure]
     assert {2, 5} <= set(found.labels[sure].tolist())
-    tall = best[:, 3] - best[:, 1]
-    assert np.median(tall) == pytest.approx(height, rel=0.25)
+    digit_height = best[:, 3] - best[:, 1]
+    assert np.median(digit_height) == pytest.approx(height, rel=0.25)
     x, y = ((best[:, :2] + best[:, 2:]) / 2).mean(0)
     assert max(abs(x - 320), abs(y - 240)) < 0.5 * height
 

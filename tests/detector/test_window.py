@@ -29,13 +29,18 @@ def test_a_number_is_found_where_predict_finds_it(reader, make_photo, text, size
     detector, photo = reader.detector, np.asarray(make_photo(text, size, height))
     expected, boxes = surest(detector.predict([photo])[0])
     assert expected == text
-    tall = float(np.median(boxes[:, 3] - boxes[:, 1]))
-    for room, believed in ((0.5, tall), (1.5, tall), (1.0, 0.8 * tall), (1.0, 1.25 * tall)):
+    digit_height = float(np.median(boxes[:, 3] - boxes[:, 1]))
+    for room, believed in (
+        (0.5, digit_height),
+        (1.5, digit_height),
+        (1.0, 0.8 * digit_height),
+        (1.0, 1.25 * digit_height),
+    ):
         found = detector.predict_window(photo, around(boxes, room), believed)
         assert np.all(np.diff(found.scores) <= 0)
         again, there = surest(found)
         assert again == text
-        assert np.abs(there - boxes).max() < max(3, 0.15 * tall)
+        assert np.abs(there - boxes).max() < max(3, 0.15 * digit_height)
 
 
 @pytest.mark.parametrize("shift", [(0, 0), (31, 17), (-250, 90), (240, -160)])

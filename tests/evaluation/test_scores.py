@@ -231,9 +231,9 @@ def test_the_whole_chain_that_says_nothing(street, answer):
 
 
 def test_curves_are_thinned_at_their_ends_intact():
-    from digits.evaluation.result import thinned
+    from digits.evaluation.result import subsampled
 
     values = np.arange(2000.0)
-    found = thinned({"x": values, "y": -values})
+    found = subsampled({"x": values, "y": -values})
     assert len(found["x"]) == 500 and found["x"][[0, -1]].tolist() == [0, 1999] and (found["y"] == -found["x"]).all()
-    assert len(thinned({"x": np.zeros(0)})["x"]) == 0
+    assert len(subsampled({"x": np.zeros(0)})["x"]) == 0

@@ -80,7 +80,7 @@ def test_only_pytorch_shows_the_network(backend, photographs):
         lambda: reader.recognizer.sample(photographs[0], 2),
     ):
         with pytest.raises(
-            DeviceError, match=f"the backend {backend} shows nothing of the network; use the backend torch"
+            DeviceError, match=f"the backend {backend} gives no access to the network; use the backend torch"
         ):
             look()
 
@@ -119,7 +119,7 @@ def test_the_command_writes_integers(tmp_path, make_photo):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--ranges", "."], "only --format int8 has any"),
+        (["--ranges", "."], "is only for --format int8"),
         (["--format", "int8", "--ranges", "."], "no photographs in this folder"),
         (["--check", "."], "no photographs in this folder"),
         (["--detector", "gone.safetensors"], "gone.safetensors: no such weights file"),

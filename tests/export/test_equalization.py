@@ -4,9 +4,9 @@ import torch
 
 from digits.core.resources import shipped
 from digits.detector.nn.backbone import LITE0
-from digits.detector.nn.inference import OneView
+from digits.detector.nn.inference import SingleImageRCNN
 from digits.detector.nn.model import build_detector
-from digits.export.equalization import equalise
+from digits.export.equalization import cross_layer_equalization
 from digits.nn.weights import restore
 
 VIEW = np.random.default_rng(1).integers(0, 256, (96, 128, 3)).astype(np.uint8)
@@ -16,7 +16,10 @@ VIEW = np.random.default_rng(1).integers(0, 256, (96, 128, 3)).astype(np.uint8)
 def seen(model):
     """What an untrained or trained model makes of a view: its maps, and what it suggests."""
     view = torch.from_numpy(VIEW)
-    return [*model.backbone(view.permute(2, 0, 1)[None] / 128 - 1).values(), *OneView(model).eval().proposals(view)]
+    return [
+        *model.backbone(view.permute(2, 0, 1)[None] / 128 - 1).values(),
+        *SingleImageRCNN(model).eval().proposals(view),
+    ]
 
 
 @pytest.mark.parametrize("name", ["trained", LITE0, "mobilenet_v3_small"])
@@ -29,7 +32,7 @@ def test_channels_become_alike_and_nothing_else_changes(name):
     model.eval()
     inner = [block[0] for block in model.backbone.fpn.inner_blocks]
     before, weights = seen(model), [layer.weight.clone() for layer in inner]
-    equalise(model, [VIEW])
+    cross_layer_equalization(model, [VIEW])
     assert all(not torch.equal(layer.weight, w) for layer, w in zip(inner, weights, strict=True))
     widths = []
     hook = model.backbone.fpn.layer_blocks[0][0].register_forward_pre_hook(

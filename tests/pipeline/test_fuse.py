@@ -28,9 +28,9 @@ def evidence(text: str, score: float = 0.9) -> np.ndarray:
     return np.float32([np.eye(10)[int(c)] * score for c in text])
 
 
-def region(seen: np.ndarray, x: float = 0.0, y: float = 0.0, tall: float = 40.0) -> NumberRegion:
-    boxes = np.float32([[x + 25 * i, y, x + 25 * i + 20, y + tall] for i in range(len(seen))])
-    box = np.float32([x, y, boxes[-1, 2], y + tall])
+def region(seen: np.ndarray, x: float = 0.0, y: float = 0.0, height: float = 40.0) -> NumberRegion:
+    boxes = np.float32([[x + 25 * i, y, x + 25 * i + 20, y + height] for i in range(len(seen))])
+    box = np.float32([x, y, boxes[-1, 2], y + height])
     return NumberRegion(box, boxes, seen, float(seen.max(1).mean()), "horizontal")
 
 
@@ -154,8 +154,8 @@ BESIDE_CASES = {
     "too faint": ([region(evidence("5", 0.05), 160, 100)], -2),
     "further than a digit is high": ([region(evidence("5"), 186, 100)], -2),
     "across a corner": ([region(evidence("5"), 155, 150)], -2),
-    "half as high": ([region(evidence("5"), 160, 100, tall=19)], -2),
-    "twice as high": ([region(evidence("5"), 160, 100, tall=82)], -2),
+    "half as high": ([region(evidence("5"), 160, 100, height=19)], -2),
+    "twice as high": ([region(evidence("5"), 160, 100, height=82)], -2),
     "a digit of its own": ([region(evidence("5"), 126, 100)], -2),
     "nothing": ([], -2),
 }
@@ -195,13 +195,13 @@ def test_no_regions_have_no_features():
 def test_confidence_is_monotonic_and_bounded():
     fusion = Fusion(weights={"text": 0.8, "detection": 0.4, "lone_digit": -1, "always": -0.5})
 
-    def sure(p=0.9, score=0.9, text="305"):
+    def accepted(p=0.9, score=0.9, text="305"):
         read = opinion(text, p)
         return confidence(features(seen_twice([region(evidence(text, score))], [read]), [read]), fusion)[0]
 
-    grid = [sure(p) for p in (0.5, 0.7, 0.9, 0.999)]
+    grid = [accepted(p) for p in (0.5, 0.7, 0.9, 0.999)]
     assert grid == sorted(grid) and grid[0] > 0 and grid[-1] < 1
-    assert sure() > sure(score=0.3) and sure(text="35") > sure(text="3")
+    assert accepted() > accepted(score=0.3) and accepted(text="35") > accepted(text="3")
 
 
 @pytest.mark.parametrize(

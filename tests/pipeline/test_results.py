@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from digits import Digit, ImageError, Reading, Scene
-from digits.pipeline.results import shown
+from digits.pipeline.results import format_confidence
 
 BOX = (10.0, 20.0, 50.0, 40.0)
 GOOD = {
@@ -199,7 +199,7 @@ def test_results_cannot_be_changed():
     [(0, "0.00"), (0.009, "0.00"), (0.5, "0.50"), (0.979, "0.97"), (0.9951, "0.99"), (1, "0.99")],
 )
 def test_confidences_are_shown_rounded_down_and_never_as_certain(confidence, text):
-    assert shown(confidence) == text
+    assert format_confidence(confidence) == text
 
 
 @pytest.mark.parametrize("value", [0, 1, 0.5])

@@ -99,7 +99,7 @@ def test_all_checkpoints_damaged_is_said(tmp_path):
         go(tmp_path / "run", task=dying(17))
     for name in (LAST, PREVIOUS):
         damage(tmp_path / "run" / name)
-    with pytest.raises(WeightsError, match="there is no good checkpoint"):
+    with pytest.raises(WeightsError, match="there is no intact checkpoint"):
         go(tmp_path / "run", resume=True)
 
 
@@ -239,6 +239,23 @@ def test_the_best_weights_are_kept_and_patience_ends_a_run(tmp_path):
     x, y, _ = zip(*[LineTask(config).validation[i] for i in range(30)], strict=True)
     error = (model(torch.stack(x)) - torch.stack(y)).abs().mean().item()
     assert error == pytest.approx(measured[-3], rel=0.02)  # half precision
+
+
+def test_a_checkpoint_with_the_older_name_of_a_counter_is_resumed(tmp_path):
+    """It called `epochs_since_best` "waited"; the run is killed while that is 1, where patience ends at 2."""
+    config = make_config(
+        stop={"metric": "nearness", "patience": 2}, stages=[{"epochs": 30, "rate": 0.05}], optimiser={"ema": 0.5}
+    )
+    whole = go(tmp_path / "whole", config)
+    with pytest.raises(Killed):
+        go(tmp_path / "killed", config, dying(len(history(tmp_path / "whole", "square")) - 5))
+    for name in (LAST, PREVIOUS):
+        state = torch.load(tmp_path / "killed" / name, weights_only=True)
+        assert state["epochs_since_best"] == 1
+        state["waited"] = state.pop("epochs_since_best")
+        torch.save(state, tmp_path / "killed" / name)
+    assert same(weights(go(tmp_path / "killed", config, resume=True)), weights(whole))
+    assert history(tmp_path / "killed") == history(tmp_path / "whole")
 
 
 def test_a_loss_that_is_not_a_number_stops_the_run_and_names_the_batch(tmp_path):

@@ -16,7 +16,7 @@ from without_dropout import make_task
 from digits import ConfigError
 from digits.nn.weights import load_weights
 from digits.training.config import load_config
-from digits.training.processes import Processes
+from digits.training.processes import ProcessGroup
 from digits.training.run import train
 
 CONFIG = """
@@ -151,7 +151,7 @@ def test_a_wrong_run_is_refused_in_every_process(tmp_path, crops):
 
 
 def test_alone_nothing_is_exchanged():
-    alone = Processes(0, 1, torch.device("cpu"))
+    alone = ProcessGroup(0, 1, torch.device("cpu"))
     net = torch.nn.Linear(1, 1)
     assert alone.share(net) is net and alone.gather("x") == ["x"] and alone.first
     with pytest.raises(ConfigError, match="no"):

@@ -34,7 +34,7 @@ class LineTask(Task):
     metrics = ("closeness", "nearness")
 
     def __init__(self, config, quiet=True, *, dropout=0.5, broken=None):
-        self.examples = self.watched = ()
+        self.examples = self.held_out = ()
         self.model = nn.Sequential(
             nn.Sequential(nn.Linear(1, 8), nn.BatchNorm1d(8), nn.Tanh()),
             nn.Sequential(nn.Linear(8, 8), nn.Tanh(), nn.Dropout(dropout)),

@@ -8,13 +8,13 @@ from digits.datasets.pictures import make_record
 from digits.datasets.synthesis.layout import Layout, at_level, draw_from, svhn_layout
 
 
-def numbers(count: int, gap: float = 4.0, tall: float = 20.0, slope: float = 0.1):
+def numbers(count: int, gap: float = 4.0, height: float = 20.0, slope: float = 0.1):
     """Records of three digits each, of known measures."""
     records = []
     for i in range(count):
         text = f"{i % 1000:03d}"
         boxes = [[10 + k * (10 + gap), 5 + k * (10 + gap) * slope] for k in range(3)]
-        boxes = [[x, y, x + 10, y + tall] for x, y in boxes]
+        boxes = [[x, y, x + 10, y + height] for x, y in boxes]
         records.append(make_record(str(i), "x.png", (0, 0), boxes, [int(c) for c in text], [text]))
     return records
 

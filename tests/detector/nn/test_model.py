@@ -4,7 +4,7 @@ import torch
 
 from digits import WeightsError
 from digits.detector.nn.backbone import PyramidBackbone
-from digits.detector.nn.inference import OneView
+from digits.detector.nn.inference import SingleImageRCNN
 from digits.detector.nn.model import build_detector
 
 
@@ -65,12 +65,12 @@ def test_foreign_features_are_refused(tmp_path):
 
 @pytest.mark.parametrize("size", [(1, 1), (64, 64), (97, 333), (240, 320)])
 @pytest.mark.parametrize("backbone", ["shipped", "resnet18"])
-def test_one_view_is_seen_as_torchvision_sees_it(backbone, size, make_photo, torch_reader):
+def test_single_image_rcnn_finds_what_torchvision_finds(backbone, size, make_photo, torch_reader):
     torch.manual_seed(0)
     model = torch_reader.detector.eager.model if backbone == "shipped" else build_detector(backbone, 16, 3, 32).eval()
     photo = np.asarray(make_photo("1428", (size[1], size[0]), max(1, size[0] // 3)).convert("RGB"))
     with torch.inference_mode():
         expected = model([torch.from_numpy(photo.copy()).permute(2, 0, 1) / 255])[0]
-        boxes, scores, labels = OneView(model)(torch.from_numpy(photo.copy()))
+        boxes, scores, labels = SingleImageRCNN(model)(torch.from_numpy(photo.copy()))
     assert labels.tolist() == expected["labels"].tolist()
     assert torch.allclose(boxes, expected["boxes"], atol=1e-2) and torch.allclose(scores, expected["scores"], atol=1e-4)
