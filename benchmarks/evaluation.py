@@ -1,9 +1,9 @@
-"""How long it takes to score 10,000 pictures whose predictions exist, report and all.
+"""Measures the time to score 10,000 pictures with existing predictions, including the report.
 
     python benchmarks/evaluation.py
 
-The pictures are of one wall; what is there and what was answered is made up: of five pictures one is a negative, the
-others have a number of one to five digits, with answers as good and as bad as those of a middling reader.
+All pictures show the same wall; truth and predictions are random: one picture in five is a negative, the others have a
+number of one to five digits, with predictions as good as those of a mediocre reader.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SIZE = 640, 480
 
 
 def made_up(count: int) -> list[Record]:
-    """Pictures and what is there."""
+    """Pictures with their truth."""
     rng = np.random.default_rng(1)
     records = []
     for i in range(count):
@@ -37,13 +37,13 @@ def made_up(count: int) -> list[Record]:
         boxes = [[left + k * 0.6 * height, top, left + (k * 0.6 + 0.5) * height, top + height] for k in range(length)]
         labels = rng.integers(0, 10, length).tolist()
         numbers = ["".join(map(str, labels))] if length else []
-        picture = Path("numbered.png" if numbers else "bare.png")  # what shows digits is no negative under another id
+        picture = Path("numbered.png" if numbers else "bare.png")  # a picture with digits cannot be a negative, too
         records.append(make_record(f"{i}.png", picture, SIZE, boxes, labels, numbers))
     return records
 
 
 def answers(kind: str, records: list[Record]) -> list[dict]:
-    """What a middling reader might say: a sixth of the digits wrong or missed, and things made up in each picture."""
+    """Predictions of a mediocre reader: a sixth of the digits wrong or missed, and false alarms in each picture."""
     rng = np.random.default_rng(2)
     made = []
     for record in records:
@@ -65,14 +65,14 @@ def answers(kind: str, records: list[Record]) -> list[dict]:
         elif kind == "recognizer":
             fields = {"readings": [{"text": text, "confidence": confidence}]}
         else:
-            told = []
+            readings = []
             if text:
                 box = [*boxes[:, :2].min(0), *boxes[:, 2:].max(0)]
                 digits = [{"digit": c, "box": b.tolist()} for c, b in zip(text, boxes, strict=True)]
-                told.append({"text": text, "box": list(map(float, box)), "digits": digits})
-            told.append({"text": "7", "box": [5, 5, 20, 40], "digits": [{"digit": "7", "box": [5, 5, 20, 40]}]})
+                readings.append({"text": text, "box": list(map(float, box)), "digits": digits})
+            readings.append({"text": "7", "box": [5, 5, 20, 40], "digits": [{"digit": "7", "box": [5, 5, 20, 40]}]})
             status = "read" if confidence > 0.6 else "unsure"
-            fields = {"readings": [{**one, "confidence": confidence, "status": status} for one in told]}
+            fields = {"readings": [{**one, "confidence": confidence, "status": status} for one in readings]}
         made.append({"image_id": record.image_id, **fields})
     return made
 

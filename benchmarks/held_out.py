@@ -1,4 +1,4 @@
-"""The pictures that readers are measured on: whole photographs, and the test part of those without a number, which
+"""The pictures that readers are measured on: whole photographs, and the test split of those without a number, which
 neither training nor calibration saw.
 """
 
@@ -44,8 +44,8 @@ def records(folder: Path) -> list[Record]:
 
 
 def unseen(folder: Path) -> list[Path]:
-    """The test part of a folder's pictures."""
-    return [record.path for record in read_negatives(folder, quiet=True).part("test").records]
+    """The test split of a folder's pictures."""
+    return [record.path for record in read_negatives(folder, quiet=True).split("test").records]
 
 
 def negatives(data: Path) -> list[Path]:

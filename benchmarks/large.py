@@ -4,7 +4,7 @@
 
 Photographs of `wild/` are enlarged or reduced so that the digits of their number have a given height, and put somewhere
 into a picture without numbers that is as large as a camera's; such pictures alone come last. DATA needs wild/
-(annotations.json, images/) and negatives/, of which the test part is used. What is to be compared while the reader is
+(annotations.json, images/) and negatives/, of which the test split is used. What is to be compared while the reader is
 worked on is measured with --validation: on the doors of campus/ and the negatives that are kept for it.
 """
 
@@ -24,7 +24,7 @@ from rich.progress import track
 import digits
 from digits.core.backend import BACKENDS
 from digits.core.boxes import is_stacked
-from digits.datasets.items import part_of
+from digits.datasets.items import split_of
 from digits.datasets.pictures import read_negatives
 from digits.datasets.real import split_evenly
 
@@ -74,9 +74,9 @@ def doors(data: Path, validation: bool) -> tuple[list[tuple[Path, dict]], list[P
         if record["numbers"] and all(number["text"] for number in record["numbers"])
     ]
     if validation:
-        found = [(path, number) for path, number in found if part_of(number["text"]) == "validation"]
-    part = read_negatives(data / "negatives", quiet=True).part("validation" if validation else "test")
-    return found, [record.path for record in part.records]
+        found = [(path, number) for path, number in found if split_of(number["text"]) == "validation"]
+    backgrounds = read_negatives(data / "negatives", quiet=True).split("validation" if validation else "test")
+    return found, [record.path for record in backgrounds.records]
 
 
 @click.command()

@@ -3,7 +3,7 @@
     python benchmarks/measure.py --data DATA
 
 DATA needs wild/ (annotations.json, images/), svhn_test_grey/ (labels.csv, images/), negatives/ and
-icdar2003/text_without_digits/. The first two are used for measuring only; of the others, the test part is used, which
+icdar2003/text_without_digits/. The first two are used for measuring only; of the others, the test split is used, which
 neither training nor calibration saw. Whole photographs are scored as `digits evaluate pipeline` scores them.
 """
 

@@ -2,9 +2,9 @@
 
     python benchmarks/speed.py --photos DATA/wild/images --python rapidocr=/envs/rapidocr/bin/python
 
-The photographs are read reduced to 640 pixels on the longer side, one after the other for the latency, and over and
-over as a folder for the rest; one of them, enlarged to 12 megapixels, is for the memory. Engines and --python are those
-of `compare.py`; every engine runs in processes of its own without network.
+The photographs are reduced to 640 pixels on the longer side. They are read one by one for the latency, and repeatedly
+as a folder for the throughput; one of them, enlarged to 12 megapixels, is for the memory. Engines and --python are
+those of `compare.py`; every engine runs in processes of its own without network.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ TITLES = {
 }
 LONG_SIDE = 640  # pixels
 LARGE = 4000, 3000
-COLD = 3  # starts, of which the median counts
+COLD = 3  # cold starts, of which the median is taken
 
 
 def prepared(photos: list[Path], folder: Path) -> tuple[list[Path], Path]:
@@ -50,7 +50,7 @@ def prepared(photos: list[Path], folder: Path) -> tuple[list[Path], Path]:
 
 
 def measure(engine: str, python: str, small: list[Path], large: Path, stream: int) -> tuple[dict[str, str], dict]:
-    """An engine's column of the table, and what a folder took. Raises compare.Unusable."""
+    """An engine's column of the table, and the cost of a folder. Raises compare.Unusable."""
     starts = []
     for _ in range(COLD):
         started = time.perf_counter()

@@ -1,10 +1,10 @@
-"""How fast the two networks train, and what each setting brings.
+"""Measures how fast the two networks train with various settings.
 
     python benchmarks/training.py --data DATA
 
-DATA is the folder that training reads (see training/data.py). Every line is a short run of its own with the recipe of
-configs/detector.toml or configs/recognizer.toml, changed as it says: images a second over the second half of its steps,
-drawing them included.
+DATA is the folder that training reads (see training/data.py). Each line is a short run with configs/detector.toml or
+configs/recognizer.toml and the named changes: images per second over the second half of its steps, including the time
+to draw them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ PROGRESS = Console(stderr=True)
 
 
 class Variant(NamedTuple):
-    """A run to be timed: its name in the table, its recipe, what is changed, and how many steps it takes."""
+    """A run to be timed: its name in the table, its recipe, the changed settings, and its number of steps."""
 
     name: str
     recipe: str
@@ -58,7 +58,7 @@ def variants(threads: int, device: str) -> list[Variant]:
 
 
 def configured(variant: Variant, data: Path) -> Config:
-    """The recipe for a run that is only timed."""
+    """The recipe for a timed run."""
     short = [
         *(f"data.root={data}", "data.validation=[]", "stages.0.epochs=1"),
         *(f"epoch_steps={variant.steps}", f"machine.log_every={variant.steps // 2}"),
@@ -86,7 +86,7 @@ def images_a_second(variant: Variant, data: Path) -> float:
 def main(data: Path, device: str) -> None:
     """Measure how fast the networks train."""
     threads = os.cpu_count() or 1
-    # the same pictures and fonts for all: reading them takes longer than training so few steps
+    # pictures and fonts are read only once, since that takes longer than so few steps
     digits.training.data.load_sources = lru_cache(digits.training.data.load_sources)
     where = torch.cuda.get_device_name() if device != "cpu" else f"{threads} cores"
     click.echo(f"| images a second, {where} | |\n| --- | --- |")

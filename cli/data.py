@@ -44,8 +44,8 @@ def data() -> None:
     "--out", type=click.Path(file_okay=False, path_type=Path), default="svhn", show_default=True, metavar="DIR"
 )
 @click.option(
-    "--part",
-    "parts",
+    "--split",
+    "splits",
     type=click.Choice(["train", "test", "extra"]),
     multiple=True,
     default=("train", "test"),
@@ -54,7 +54,7 @@ def data() -> None:
 )
 @click.option("--url", metavar="URL", help="Another location of the archives. [default: the official one]")
 @_quiet
-def download(name, out, parts, url, quiet):
+def download(name, out, splits, url, quiet):
     """Download a public data set.
 
     Called again, an interrupted download continues.
@@ -66,7 +66,7 @@ def download(name, out, parts, url, quiet):
     """
     from digits.datasets.download import SVHN_URL, download_svhn
 
-    for folder in download_svhn(out, parts, url or SVHN_URL, quiet=quiet):
+    for folder in download_svhn(out, splits, url or SVHN_URL, quiet=quiet):
         click.echo(folder)
 
 
@@ -259,19 +259,20 @@ def split(source, format_, images, annotations_only, by, out, quiet):
     """Split a SOURCE into train, validation and test.
 
     Writes three COCO files, of about 80, 10 and 10 % of the pictures, and a link that leads to the pictures where they
-    are. The part is decided by the id alone: it is the same tomorrow, on another machine, and when pictures are added.
+    are. The split of a picture depends on its id alone: it stays the same on other machines, and when pictures are
+    added.
 
     \b
     Example:
-      digits data split campus/ --by number --out parts/
+      digits data split campus/ --by number --out splits/
     """
     from digits.datasets.export import by_id, by_number
     from digits.datasets.export import split as write
 
     pictures = open_pictures(source, format_, images, annotations_only, quiet)
     counts = write(pictures, out, by_id if by == "id" else by_number)
-    for part, count in counts.items():
-        click.echo(f"{out / part}.json  {count}")
+    for name, count in counts.items():
+        click.echo(f"{out / name}.json  {count}")
     if not quiet:
         list_problems(pictures)
 

@@ -42,8 +42,8 @@ def _measured(command):
         click.option("--out", type=_DIR, required=True, metavar="REPORT", help="Folder, new or to be continued."),
         click.option("--predictions", type=_FILE, metavar="FILE", help="Score these predictions instead of a model."),
         click.option("--limit", type=click.IntRange(1), metavar="N", help="Number of pictures, evenly spread."),
-        click.option("--part", type=click.Choice(["train", "validation", "test", "all"]), default="all",
-                     show_default=True, help="Of the pictures, by the hash of their ids."),
+        click.option("--split", type=click.Choice(["train", "validation", "test", "all"]), default="all",
+                     show_default=True, help="Split of the pictures, by the hash of their ids."),
         source_options,
     ):  # fmt: skip
         command = option(command)
@@ -57,7 +57,7 @@ _threshold_from = click.option(
 
 
 def _report(
-    kind, load, weights, source, format_, images, annotations_only, part, limit, predictions, out, quiet, thresholds=()
+    kind, load, weights, source, format_, images, annotations_only, split, limit, predictions, out, quiet, thresholds=()
 ):
     """Evaluate the model that `load` returns, or the predictions. weights: the files given for the model, or None."""
     from digits.evaluation.evaluate import evaluate, measurable, threshold_of
@@ -67,8 +67,8 @@ def _report(
     if predictions and any(weights):
         raise click.UsageError("--predictions are scored without a model; leave out the weights")
     pictures = open_pictures(source, format_, images, annotations_only, quiet)
-    if part != "all":
-        pictures = pictures.part(part)
+    if split != "all":
+        pictures = pictures.split(split)
     pictures = measurable(kind, pictures.limited(limit))
     if not quiet:
         list_problems(pictures)
@@ -155,7 +155,7 @@ def recognizer(weights, device, threads, **measured):
     \b
     Examples:
       digits evaluate recognizer DATA/svhn_test_grey --out reports/grey
-      digits evaluate recognizer svhn/train --part validation --out reports/validation
+      digits evaluate recognizer svhn/train --split validation --out reports/validation
       digits evaluate recognizer svhn/test --threshold-from reports/validation --out reports/test
     """
 
@@ -184,7 +184,7 @@ def pipeline(detector, recognizer, calibration, device, threads, **measured):
     \b
     Examples:
       digits evaluate pipeline DATA/wild --out reports/wild
-      digits evaluate pipeline DATA/negatives --part test --out reports/negatives
+      digits evaluate pipeline DATA/negatives --split test --out reports/negatives
       digits evaluate pipeline DATA/wild --predictions others.jsonl --out reports/others
     """
 

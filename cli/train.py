@@ -119,8 +119,8 @@ _trainer(
 @click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path))
 @format_option
 @click.option("--detector", "weights", type=_FILE, metavar="FILE", help="[default: what ships]")
-@click.option("--part", type=click.Choice(["train", "validation", "test", "all"]), default="train", show_default=True,
-              help="Of the pictures, by the hash of their ids.")  # fmt: skip
+@click.option("--split", type=click.Choice(["train", "validation", "test", "all"]), default="train", show_default=True,
+              help="Split of the pictures, by the hash of their ids.")  # fmt: skip
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Number of pictures of each source. [default: all]")
 @click.option(
     "--keep",
@@ -132,7 +132,7 @@ _trainer(
 @_threads
 @click.option("--out", type=_DIR, required=True, metavar="DIR", help="Folder to write, new or empty.")
 @_quiet
-def mine(sources, format_, weights, part, limit, keep, threads, out, quiet):
+def mine(sources, format_, weights, split, limit, keep, threads, out, quiet):
     """Find false alarms of a detector.
 
     They are hard negatives for the next training. SOURCES are folders of pictures, or other sources with pictures
@@ -153,7 +153,7 @@ def mine(sources, format_, weights, part, limit, keep, threads, out, quiet):
     opened = []
     for source in sources:
         pictures = open_source(source, format=format_, quiet=quiet)
-        pictures = pictures if part == "all" else pictures.part(part)
+        pictures = pictures if split == "all" else pictures.split(split)
         opened.append(pictures.limited(limit))
     detector = Detector(weights)
     alarms = find_false_alarms(detector, opened, quiet)
@@ -295,7 +295,7 @@ def calibrate(data, fonts, detector_weights, recognizer_weights, precision, thre
     from digits.training.calibrate import calibrate as fit
     from digits.training.data import load_sources
 
-    sources = load_sources(data, fonts, part="validation")
+    sources = load_sources(data, fonts, split="validation")
     list_entries(sources.problems)
     scenes = Synthesizer(sources, seed=3, scene_size=(480, 640))
     fusion, report = fit(Detector(detector_weights), Recognizer(recognizer_weights), scenes, precision, composed)

@@ -1,6 +1,6 @@
 """Where examples come from: annotated pictures in every usual format, transforms, and a synthesiser of house numbers.
 
->>> from digits.datasets import open_source, part_of
+>>> from digits.datasets import open_source, split_of
 >>> pictures = open_source("svhn/train")        # doctest: +SKIP
 >>> pictures[0].numbers                         # doctest: +SKIP
 ('19',)
@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from digits.datasets.crops import write_crops as write_crops
     from digits.datasets.download import download_svhn as download_svhn
     from digits.datasets.items import Sample as Sample
-    from digits.datasets.items import part_of as part_of
+    from digits.datasets.items import split_of as split_of
     from digits.datasets.mila import read_mila as read_mila
     from digits.datasets.mila import read_order as read_order
     from digits.datasets.pictures import Pictures as Pictures
@@ -40,7 +40,7 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
 
 _PUBLIC = {
     "Sample": "digits.datasets.items",
-    "part_of": "digits.datasets.items",
+    "split_of": "digits.datasets.items",
     "Record": "digits.datasets.pictures",
     "Pictures": "digits.datasets.pictures",
     "Problem": "digits.datasets.pictures",

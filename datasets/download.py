@@ -45,49 +45,49 @@ _TIMEOUT = 30  # seconds without a byte
 
 def download_svhn(
     out: str | Path,
-    parts: Sequence[str] = ("train", "test"),
+    splits: Sequence[str] = ("train", "test"),
     url: str = SVHN_URL,
     quiet: bool = False,
     archives: Mapping[str, Archive] = SVHN_ARCHIVES,
 ) -> list[Path]:
-    """Download the parts ("train", "test", "extra") from below `url` and unpack each; returns their folders, OUT/PART.
+    """Download the splits ("train", "test", "extra") from below `url` and unpack each; returns their folders OUT/SPLIT.
 
-    A part that is there already is left as it is. A download that breaks off leaves PART.tar.gz.partial, and goes on
+    A split that is there already is left as it is. A download that breaks off leaves SPLIT.tar.gz.partial, and goes on
     from there the next time; an archive is unpacked only if its size and checksum are right, and then deleted.
-    Raises DatasetError if a part is unknown, there is not the space, the server cannot be reached or refuses, the
+    Raises DatasetError if a split is unknown, there is not the space, the server cannot be reached or refuses, the
     connection breaks off, or an archive is not what it should be; nothing is then left half unpacked.
     """
     if not _is_address(url):
         raise DatasetError(f"{url!r}: not an address; one is http://HOST/PATH, or https://")
-    unknown = [part for part in parts if part not in archives]
+    unknown = [split for split in splits if split not in archives]
     if unknown:
-        raise DatasetError(f"{unknown[0]}: no part of SVHN; there are {', '.join(archives)}")
+        raise DatasetError(f"{unknown[0]}: no split of SVHN; there are {', '.join(archives)}")
     out = Path(out)
     say = Console(stderr=True, quiet=quiet, soft_wrap=True, highlight=False, markup=False)
     missing = []
-    for part in dict.fromkeys(parts):
-        if (out / part / ANNOTATIONS).is_file():
-            say.print(f"{out / part}: already there")
-        elif (out / part).exists():
-            raise DatasetError(f"{out / part}: is there but holds no {ANNOTATIONS}; move it away first")
+    for split in dict.fromkeys(splits):
+        if (out / split / ANNOTATIONS).is_file():
+            say.print(f"{out / split}: already there")
+        elif (out / split).exists():
+            raise DatasetError(f"{out / split}: is there but holds no {ANNOTATIONS}; move it away first")
         else:
-            missing.append(part)
+            missing.append(split)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        _check_space(out, {part: archives[part] for part in missing})
-        for part in missing:
-            packed = out / f"{part}.tar.gz"
+        _check_space(out, {split: archives[split] for split in missing})
+        for split in missing:
+            packed = out / f"{split}.tar.gz"
             if packed.is_file():
-                _verify(packed, archives[part])
+                _verify(packed, archives[split])
             else:
                 say.print(f"{packed}: downloading")
-                _fetch(f"{url.rstrip('/')}/{packed.name}", packed, archives[part], quiet)
-            say.print(f"{out / part}: unpacking")
-            _unpack(packed, out / part, quiet)
+                _fetch(f"{url.rstrip('/')}/{packed.name}", packed, archives[split], quiet)
+            say.print(f"{out / split}: unpacking")
+            _unpack(packed, out / split, quiet)
             packed.unlink()
     except OSError as error:  # of the disk: _fetch puts into words what the network does
         raise DatasetError(f"{error.filename or out}: {reason(error)}") from None
-    return [out / part for part in dict.fromkeys(parts)]
+    return [out / split for split in dict.fromkeys(splits)]
 
 
 def _is_address(url: str) -> bool:
@@ -109,7 +109,7 @@ def _size(path: Path) -> int:
 
 def _check_space(out: Path, archives: Mapping[str, Archive]) -> None:
     """DatasetError if what is still to come does not fit."""
-    packed = {out / f"{part}.tar.gz": archive for part, archive in archives.items()}
+    packed = {out / f"{split}.tar.gz": archive for split, archive in archives.items()}
     there = sum(_size(path) + _size(_partial(path)) for path in packed)
     needed, free = _ROOM * sum(archive.size for archive in packed.values()) - there, shutil.disk_usage(out).free
     if free < needed:
@@ -222,12 +222,12 @@ def _unpack(packed: Path, target: Path, quiet: bool) -> None:
         shutil.rmtree(beside, ignore_errors=True)
 
 
-def _check_member(member: tarfile.TarInfo, part: str) -> None:
-    """DatasetError unless it is a plain file or a folder, in the folder named as the part."""
+def _check_member(member: tarfile.TarInfo, split: str) -> None:
+    """DatasetError unless it is a plain file or a folder, in the folder named as the split."""
     steps = PurePosixPath(member.name).parts
     plain = member.isreg() or member.isdir()
-    if not plain or steps[:1] != (part,) or not all(step == part or is_plain_name(step) for step in steps):
-        raise DatasetError(f"{part}.tar.gz: refused: {member.name!r} is no plain file or folder in {part}/")
+    if not plain or steps[:1] != (split,) or not all(step == split or is_plain_name(step) for step in steps):
+        raise DatasetError(f"{split}.tar.gz: refused: {member.name!r} is no plain file or folder in {split}/")
 
 
 def _write_member(tar: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> None:

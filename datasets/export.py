@@ -17,7 +17,7 @@ from digits.core.errors import DatasetError, reason
 from digits.core.progress import progress
 from digits.datasets.coco import coco_document, write_json
 from digits.datasets.crops import write_crops
-from digits.datasets.items import part_of
+from digits.datasets.items import split_of
 from digits.datasets.pictures import Pictures, Problem, Record
 from digits.datasets.yolo import write_yolo
 
@@ -81,14 +81,18 @@ def convert(pictures: Pictures, out: str | Path, to: str, *, copy: bool = True, 
     """Write a source as a folder of another format: `images/`, and the annotations.
 
     to: "coco" (instances.json), "yolo" (labels/, data.yaml) or "crops" (every number cut out; labels.csv). copy:
-    whether the pictures of COCO and YOLO are copied. quiet: no progress bar. What cannot be cut out becomes a problem
-    of `pictures`.
+    whether the pictures of COCO and YOLO are copied. quiet: no progress bar. What cannot be decoded or cut out becomes
+    a problem of `pictures`.
 
     Raises DatasetError if a picture cannot be copied, the format cannot hold it, there is nothing to write, or `out` is
     not empty.
     """
     if to not in FORMATS:
         raise DatasetError(f"{to}: not a format to write, use {', '.join(FORMATS)}")
+    if copy and to != "crops":
+        readable = {sample.image_id for sample in progress(pictures.readable(), "checking", len(pictures), quiet)}
+        kept = [record for record in pictures.records if record.image_id in readable]
+        pictures = Pictures(pictures.name, kept, pictures.problems)
     _check_any(pictures)
     with whole_folder(out) as folder:
         if to == "crops":
@@ -164,18 +168,18 @@ def name_in(folder: Path, record: Record) -> str:
 def split(pictures: Pictures, out: str | Path, key: Callable[[Record], str] = by_id) -> dict[str, int]:
     """Write `train.json`, `validation.json` and `test.json`, COCO files, and a link `images` to where the pictures are.
 
-    key: what decides the part, see `part_of`; records with equal keys stay together. Returns the counts. Raises
+    key: what decides the split, see `split_of`; records with equal keys stay together. Returns the counts. Raises
     DatasetError if `out` is not empty, or can hold no link.
     """
     _check_any(pictures)
-    parts: dict[str, list[Record]] = {"train": [], "validation": [], "test": []}
+    records_of: dict[str, list[Record]] = {"train": [], "validation": [], "test": []}
     for record in pictures.records:
-        parts[part_of(key(record))].append(record)
+        records_of[split_of(key(record))].append(record)
     around = common_folder(pictures.records)
     with whole_folder(out) as folder:
-        for part, records in parts.items():
+        for name, records in records_of.items():
             document = coco_document(records, lambda r: name_in(around, r))
-            write_json(folder / f"{part}.json", document)
+            write_json(folder / f"{name}.json", document)
         where = os.path.relpath(around.resolve(), Path(out).resolve())
         (folder / "images").symlink_to(where, target_is_directory=True)
-    return {part: len(records) for part, records in parts.items()}
+    return {name: len(records) for name, records in records_of.items()}

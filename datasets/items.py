@@ -1,4 +1,4 @@
-"""The one item every source of examples yields, what is known of it before it is opened, and the split into parts."""
+"""The one item every source of examples yields, what is known of it before it is opened, and the splits."""
 
 from __future__ import annotations
 
@@ -52,19 +52,19 @@ def by_number(boxes: np.ndarray, numbers: tuple[str, ...]) -> list[np.ndarray]:
     return np.split(boxes, np.cumsum([len(number) for number in numbers])[:-1]) if numbers else []
 
 
-PARTS = {"train": 80, "validation": 10, "test": 10}  # per cent
+SPLITS = {"train": 80, "validation": 10, "test": 10}  # per cent
 
 
-def part_of(image_id: str) -> str:
-    """The part an image belongs to: "train" (80 %), "validation" (10 %) or "test" (10 %).
+def split_of(image_id: str) -> str:
+    """The split an image belongs to: "train" (80 %), "validation" (10 %) or "test" (10 %).
 
     Decided by its id alone, so that adding data moves nothing.
 
-    >>> part_of("facade_0000.jpg"), part_of("facade_0002.jpg"), part_of("facade_0001.jpg")
+    >>> split_of("facade_0000.jpg"), split_of("facade_0002.jpg"), split_of("facade_0001.jpg")
     ('train', 'validation', 'test')
     """
     place = zlib.crc32(image_id.encode(errors="surrogatepass")) % 100  # file names need not be Unicode
-    return "test" if place < PARTS["test"] else "validation" if place < 100 - PARTS["train"] else "train"
+    return "test" if place < SPLITS["test"] else "validation" if place < 100 - SPLITS["train"] else "train"
 
 
 def spread(count: int | None, total: int) -> list[int]:

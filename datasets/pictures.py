@@ -20,7 +20,7 @@ from digits.core.images import load_image, open_image
 from digits.core.progress import progress
 from digits.core.streams import is_stream
 from digits.core.text import parse_json, plural, printable, read_text
-from digits.datasets.items import Sample, by_number, check_digits, empty_boxes, part_of, spread
+from digits.datasets.items import Sample, by_number, check_digits, empty_boxes, split_of, spread
 
 SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
 LARGEST = 1e6  # pixels from the corner: no picture reaches farther
@@ -185,10 +185,10 @@ class Pictures(Dataset):
                     self.problems.append(problem)
                     _log.warning("%s: left out: %s", self.name, error)
 
-    def part(self, name: str) -> Pictures:
-        """Those of one part, see `part_of`, and its problems."""
-        records = [record for record in self.records if part_of(record.image_id) == name]
-        problems = [problem for problem in self.problems if part_of(problem.image_id) == name]
+    def split(self, name: str) -> Pictures:
+        """Those of one split, see `split_of`, and its problems."""
+        records = [record for record in self.records if split_of(record.image_id) == name]
+        problems = [problem for problem in self.problems if split_of(problem.image_id) == name]
         return Pictures(f"{self.name} ({name})", records, problems)
 
     def limited(self, count: int | None) -> Pictures:

@@ -112,7 +112,7 @@ def match(
         for i in np.flatnonzero((sizes <= 0).any(1)).tolist():
             problems.setdefault(i, "picture missing" if sizes[i, 0] < 0 else "not a readable picture")
 
-    # all at once: make_record, one entry after the other, would double the time a cached part takes
+    # all at once: make_record, one entry after the other, would double the time a cached split takes
     ends = np.cumsum(entries.counts).tolist()
     spans = list(zip([0, *ends], ends, strict=False))
     of_entry = np.repeat(np.arange(len(ids)), entries.counts)
@@ -156,8 +156,8 @@ def match(
         for i, (start, end) in enumerate(spans)
         if i not in problems
     ]
-    said = [ids[i] if is_plain_name(entries.names[i]) else f"entry {i + 1}" for i in sorted(problems)]
-    return Pictures(name, records, map(Problem, said, (problems[i] for i in sorted(problems))))
+    image_ids = [ids[i] if is_plain_name(entries.names[i]) else f"entry {i + 1}" for i in sorted(problems)]
+    return Pictures(name, records, map(Problem, image_ids, (problems[i] for i in sorted(problems))))
 
 
 def _in_reading_order(boxes: np.ndarray, spans: Iterable[tuple[int, int]]) -> np.ndarray:
@@ -187,7 +187,7 @@ def _name_problems(names: Sequence[str]) -> dict[int, str]:
 def read_svhn(
     source: str | Path, images: str | Path | None = None, annotations_only: bool = False, quiet: bool = False
 ) -> Pictures:
-    """A part of SVHN: a folder with `digitStruct.mat`, or such a file of any name, and its pictures.
+    """A split of SVHN: a folder with `digitStruct.mat`, or such a file of any name, and its pictures.
 
     images: the folder of the pictures; beside the file if not given. annotations_only: pictures are not looked for;
     width and height of the records are 0, and boxes clipped at zero only. An id is the name of the folder the file is
@@ -199,8 +199,8 @@ def read_svhn(
     path = _annotations(Path(source))
     folder = path.parent if images is None else Path(images)
     entries, sizes = _read_cached(path, None if annotations_only else folder, quiet)
-    part = Path(os.path.abspath(path)).parent.name
-    return match(str(source), [f"{part}/{name}" for name in entries.names], entries, 1, folder, sizes)
+    split = Path(os.path.abspath(path)).parent.name
+    return match(str(source), [f"{split}/{name}" for name in entries.names], entries, 1, folder, sizes)
 
 
 def _annotations(source: Path) -> Path:
@@ -208,7 +208,7 @@ def _annotations(source: Path) -> Path:
     if path.is_file():
         return path
     if source.is_dir():
-        raise DatasetError(f"{source}: holds no {ANNOTATIONS}; name an unpacked part of SVHN, such as train")
+        raise DatasetError(f"{source}: holds no {ANNOTATIONS}; name an unpacked split of SVHN, such as train")
     raise DatasetError(f"{source}: no such file or folder")
 
 
@@ -362,7 +362,7 @@ _COMPACT_LAYOUT = bytes([8, 0, 16, 0, 0, 0, 0, 0, 3, 0, 8, 0])
 class _Numbers:
     """Reads columns of numbers: (1, 1) of them in place, or (n, 1) references to (1, 1) datasets.
 
-    To open a dataset takes HDF5 longer than anything else here, and the largest part has 2.6 million of such numbers.
+    To open a dataset takes HDF5 longer than anything else here, and the largest split has 2.6 million of such numbers.
     They are all written alike: once one was opened, those whose headers are the same bytes as far as the value are read
     straight from the file.
     """

@@ -12,6 +12,7 @@ from digits.core.resampling import resize, turn
 HEIGHT, WIDTH = 48, 96  # pixels of the recogniser's input
 MARGIN = 0.15  # of the digits' height, on every side
 _ROOM = (0.9, 0.2)  # likewise, along the number and across it: a digit more would be seen at either end
+_LARGEST = 4_000_000  # pixels around a slanted line; of more, a smaller picture is made first
 _LEVEL = np.deg2rad(7)  # lines steeper than this are turned level first
 
 
@@ -29,10 +30,10 @@ def cut_number(
     view where nothing had to be turned.
     """
     boxes = np.asarray(boxes, np.float64)
-    height = float(np.median(boxes[:, 3] - boxes[:, 1]))
     if _is_stacked(boxes, stacked):
         return _side_by_side(image, boxes, margins)
     image, boxes = _levelled(image, boxes)
+    height = float(np.median(boxes[:, 3] - boxes[:, 1]))
     x1, y1 = boxes[:, :2].min(0)
     x2, y2 = boxes[:, 2:].max(0)
     left, top, right, bottom = (m * height for m in margins)
@@ -88,7 +89,7 @@ def level(image: np.ndarray, boxes: np.ndarray, digits: np.ndarray) -> tuple[np.
     """The surroundings of a line of characters turned so that its digits stand level, and the boxes there.
 
     image: RGB uint8 (H, W, 3). boxes: (N, 4). digits: which of them are digits, bool (N,); small or raised letters say
-    nothing of the slope. What is level already is returned as it is.
+    nothing of the slope. What is level already is returned as it is; very large surroundings are made smaller.
     """
     line = boxes[digits]
     run, rise = (line[-1, :2] + line[-1, 2:] - line[0, :2] - line[0, 2:]) / 2
@@ -103,10 +104,14 @@ def level(image: np.ndarray, boxes: np.ndarray, digits: np.ndarray) -> tuple[np.
         boxes[:, 3].max() + pad,
     )
     part = cut_region(image, window)
-    origin = np.array([max(0, np.floor(window[0])), max(0, np.floor(window[1]))])
+    boxes = boxes - np.tile(np.maximum(0, np.floor(window[:2])), 2)
+    if part.shape[0] * part.shape[1] > _LARGEST:  # more than a crop shows, and turning takes a multiple of it
+        size = tuple(max(2, round(side * (_LARGEST / part[..., 0].size) ** 0.5)) for side in part.shape[1::-1])
+        boxes = boxes * np.tile(np.divide(size, part.shape[1::-1]), 2)
+        part = resize(part, size)
     middle = np.array(part.shape[1::-1]) / 2
     across, up = np.cos(angle), np.sin(angle)
-    centres = ((boxes[:, :2] + boxes[:, 2:]) / 2 - origin - middle) @ np.array([[across, -up], [up, across]]) + middle
+    centres = ((boxes[:, :2] + boxes[:, 2:]) / 2 - middle) @ np.array([[across, -up], [up, across]]) + middle
     half = (boxes[:, 2:] - boxes[:, :2]) / 2
     return turn(part, float(np.degrees(angle))), np.concatenate([centres - half, centres + half], 1)
 

@@ -164,7 +164,7 @@ def world(tmp_path_factory, data, make_photo, synthesizer):
         images = folder / "DATA" / name / "images"
         images.mkdir(parents=True)
         entries = []
-        for k in range(3):  # one of each part
+        for k in range(3):  # one of each split
             door.save(images / f"facade_000{k}.jpg")
             boxes = [[240 + 40 * place, 205, 40, 70] for place in range(4)]
             entries.append(json.dumps({"file": f"facade_000{k}.jpg", "digits": "1428", "boxes": boxes}))

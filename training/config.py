@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Literal, cast
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from digits.core.backend import MAX_THREADS
 from digits.core.errors import ConfigError, reason
@@ -40,9 +40,9 @@ class DataSource(_Section):
     source: a file or folder, see `digits data --help`; format and images as `digits data --format --images`.
     synthetic: a folder with `negatives/` and perhaps campus/, icdar2003/ and iiit5k/ (see `training.data`) to draw
     examples from, with the fonts of the folder `fonts` or of the system, and `mined` false alarms as negatives.
-    part: train, validation or test, by the hash of the ids; by default all of a source, and of a synthetic one the part
-    that it is used for. share: of every batch; the sources without a share divide the rest evenly. count: number of
-    validation samples. Paths are relative to `data.root`.
+    split: train, validation or test, by the hash of the ids; by default all of a source, and of a synthetic one the
+    split that it is used for. share: of every batch; the sources without a share divide the rest evenly. count: number
+    of validation samples. Paths are relative to `data.root`.
     """
 
     source: str | None = None
@@ -51,7 +51,8 @@ class DataSource(_Section):
     synthetic: str | None = None
     fonts: str | None = None
     mined: str | None = None
-    part: Literal["train", "validation", "test"] | None = None
+    # "part" in configurations of before
+    split: Literal["train", "validation", "test"] | None = Field(None, validation_alias=AliasChoices("split", "part"))
     share: Share | None = None
     count: Count | None = None
 

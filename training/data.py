@@ -29,7 +29,7 @@ import numpy as np
 from digits.core.alphabet import DIGIT_COUNT, digits_of
 from digits.core.boxes import cut_region, enclosing
 from digits.core.errors import DatasetError
-from digits.datasets.items import Sample, part_of, spread
+from digits.datasets.items import Sample, split_of, spread
 from digits.datasets.mixture import shuffled
 from digits.datasets.pictures import Pictures, Problem, Record, read_negatives, summed_up
 from digits.datasets.real import load_pixels, read_annotated
@@ -80,14 +80,14 @@ def load_sources(
     data: str | Path,
     fonts: str | Path | None = None,
     *,
-    part: str = "train",
+    split: str = "train",
     mined: str | Path | None = None,
 ) -> Sources:
-    """All pictures below `data` that belong to one part, see `datasets.items.part_of`.
+    """All pictures below `data` that belong to one split, see `datasets.items.split_of`.
 
     fonts: a folder of fonts, or None for those of the system. mined: a folder of false alarms, see `training.mining`.
     Pictures that cannot be decoded are left out and listed in `Sources.problems`. Raises DatasetError if pictures of
-    this part, or fonts, are missing.
+    this split, or fonts, are missing.
     """
     data = Path(data)
     if not data.is_dir():
@@ -101,14 +101,14 @@ def load_sources(
         if not (data / name).is_dir():
             return []
         whole = read_annotated(data / name)
-        records = [record for record in whole.records if part_of(group(record)) == part]
-        pictures = trusted(Pictures(whole.name, records, whole.part(part).problems))
+        records = [record for record in whole.records if split_of(group(record)) == split]
+        pictures = trusted(Pictures(whole.name, records, whole.split(split).problems))
         samples = list(pictures.readable())
         note(name, pictures)
         return samples
 
     def pixels(name: str) -> list[np.ndarray]:
-        pictures = read_negatives(data / name).part(part)
+        pictures = read_negatives(data / name).split(split)
         images = load_pixels(pictures)
         note(name, pictures)
         return images
@@ -129,7 +129,7 @@ def load_sources(
 
     backgrounds = pixels("negatives")
     if not backgrounds:
-        raise DatasetError(f"{data / 'negatives'}: none of its pictures is of the {part} part and can be read")
+        raise DatasetError(f"{data / 'negatives'}: none of its pictures is in the {split} split and can be read")
     plates = [s for s in annotated("iiit5k", group=_photo_of) if len(s.boxes)]
     plates += [_surroundings(s) for s in annotated("svhn_train_color")]
     return Sources(
@@ -188,7 +188,7 @@ def check_apart(examples: Sequence[Examples], held_out: Sequence[Examples]) -> N
     if both := paths[0] & paths[1]:
         raise DatasetError(
             f"{len(both)} pictures, such as {min(both)}, are in data.train and in data.validation; "
-            "give the one part train, and the other part validation"
+            "give one the split train, and the other the split validation"
         )
 
 
@@ -214,24 +214,23 @@ def open_examples(config: Config, use: str, usable: Callable[[Record], bool], qu
     for source in getattr(config.data, use):
         if source.synthetic is not None:
             fonts, mined = (path and _located(config, path) for path in (source.fonts, source.mined))
-            part = source.part or use
+            split = source.split or use
             backgrounds = _located(config, f"{source.synthetic}/negatives")
-            data = load_sources(backgrounds.parent, fonts, part=part, mined=mined)
+            data = load_sources(backgrounds.parent, fonts, split=split, mined=mined)
         else:
             images = source.images and _located(config, source.images)
             pictures = open_source(
                 _located(config, source.source), images, format=source.format, quiet=quiet, letters=True
             )
-            part = pictures if source.part is None else pictures.part(source.part)
-            part = trusted(part)
-            useless = [record.image_id for record in part.records if not usable(record)]
+            found = trusted(pictures if source.split is None else pictures.split(source.split))
+            useless = [record.image_id for record in found.records if not usable(record)]
             problems = [Problem(image_id, f"nothing that a {config.kind} can learn from") for image_id in useless]
-            kept = Pictures(part.name, filter(usable, part.records), [*part.problems, *problems])
+            kept = Pictures(found.name, filter(usable, found.records), [*found.problems, *problems])
             if not len(kept):
-                without = f"{part.name}: nothing in it that a {config.kind} can learn from"
-                raise DatasetError(without + _left_out(part.problems))
+                without = f"{found.name}: nothing in it that a {config.kind} can learn from"
+                raise DatasetError(without + _left_out(found.problems))
             if next(kept.readable(), None) is None:
-                raise DatasetError(f"{part.name}: none of its pictures can be decoded{_left_out(kept.problems)}")
+                raise DatasetError(f"{found.name}: none of its pictures can be decoded{_left_out(kept.problems)}")
             data = kept
         opened.append(Examples(source.name, data, source.count))
     if use == "train":

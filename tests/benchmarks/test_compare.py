@@ -232,10 +232,10 @@ def test_an_interpreter_is_of_an_engine(compare, data, value):
 
 
 @pytest.mark.parametrize(
-    ("status", "said", "why"), [(-9, ["log"], "SIGKILL"), (1, ["a", "b ", ""], "b"), (3, [""], "exit status 3")]
+    ("status", "log_lines", "why"), [(-9, ["log"], "SIGKILL"), (1, ["a", "b ", ""], "b"), (3, [""], "exit status 3")]
 )
-def test_why_a_process_ended(compare, status, said, why):
-    assert compare.cause(status, said) == why
+def test_why_a_process_ended(compare, status, log_lines, why):
+    assert compare.cause(status, log_lines) == why
 
 
 def test_an_engine_cannot_connect(compare, fakes, data):

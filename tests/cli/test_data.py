@@ -86,7 +86,7 @@ def test_stats_preview_convert_split(crops, tmp_path, monkeypatch):
     for to in ("coco", "yolo", "crops"):
         assert run("convert", crops, "--to", to, "--out", to).exit_code == 0
         assert run("stats", to, "--quiet").exit_code == 0
-    done = run("split", crops, "--out", "parts")
+    done = run("split", crops, "--out", "splits")
     assert done.exit_code == 0
     assert sum(int(line.rsplit(maxsplit=1)[1]) for line in done.stdout.splitlines()) == 12
 

@@ -117,16 +117,16 @@ synthetic = "."
 fonts = "fonts"
 [[data.train]]
 source = "negatives"
-part = "train"
+split = "train"
 share = 0.5
 [[data.validation]]
 synthetic = "."
 fonts = "fonts"
-part = "validation"
+split = "validation"
 count = 2
 [[data.validation]]
 source = "negatives"
-part = "validation"
+split = "validation"
 count = 3
 [[stages]]
 rate = 1e-3
@@ -192,10 +192,10 @@ rate = 1e-4
 """
 
 
-VALIDATION = """part = "train"
+VALIDATION = """split = "train"
 [[data.validation]]
 source = "crops"
-part = "validation"
+split = "validation"
 [[stages]]"""
 
 
@@ -427,7 +427,7 @@ def test_the_worst_false_alarms_are_kept_and_trained_on(data, tmp_path, monkeypa
     assert len(sources.false_alarms) == 4
     negatives = [s for s in map(Synthesizer(sources, seed=1).number, range(60)) if not s.numbers]
     assert any(s.image.shape[0] <= 72 and s.image.shape[1] <= 52 for s in negatives)
-    negatives = 'source = "negatives"\npart = "train"\nshare = 0.5'
+    negatives = 'source = "negatives"\nsplit = "train"\nshare = 0.5'
     assert negatives in DETECTOR
     config = DETECTOR.replace(negatives, f'source = "{out / "windows"}"\nshare = 0.25')
     (tmp_path / "d.toml").write_text(config)
@@ -436,13 +436,13 @@ def test_the_worst_false_alarms_are_kept_and_trained_on(data, tmp_path, monkeypa
 
 
 def test_what_is_trained_on_is_not_measured_on(data, tmp_path):
-    (tmp_path / "d.toml").write_text(DETECTOR.replace('part = "train"\nshare', "share"))
+    (tmp_path / "d.toml").write_text(DETECTOR.replace('split = "train"\nshare', "share"))
     done = run("detector", "--config", tmp_path / "d.toml", "--set", f"data.root={data}", "--out", tmp_path / "run")
     assert done.exit_code == 2 and "are in data.train and in data.validation" in done.stderr
 
 
 def test_only_pictures_without_numbers_are_mined(scenes, tmp_path):
-    done = run("mine", scenes / "crops", "--part", "all", "--out", tmp_path / "mined")
+    done = run("mine", scenes / "crops", "--split", "all", "--out", tmp_path / "mined")
     assert done.exit_code == 2 and "mining needs negatives" in done.stderr and not (tmp_path / "mined").exists()
 
 

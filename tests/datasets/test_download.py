@@ -31,7 +31,7 @@ def packed(*members) -> bytes:
     return buffer.getvalue()
 
 
-def part(name: str) -> bytes:
+def archive_of(name: str) -> bytes:
     noise = np.random.default_rng(1).bytes(100_000)
     folder = member(name, b"", type=tarfile.DIRTYPE, mode=0o755)
     return packed(folder, member(f"{name}/digitStruct.mat", b"boxes"), member(f"{name}/1.png", noise))
@@ -80,7 +80,7 @@ def server():
     with Server() as running:
         thread = threading.Thread(target=running.serve_forever, args=(0.01,))
         thread.start()
-        running.files = {f"{name}.tar.gz": part(name) for name in ("train", "test")}
+        running.files = {f"{name}.tar.gz": archive_of(name) for name in ("train", "test")}
         yield running
         running.shutdown()
         thread.join()
@@ -91,8 +91,8 @@ def fetch(server, tmp_path):
     """download_svhn from the server to tmp_path/svhn; `archives`, if they are not to be those on the server."""
     known = {name.removesuffix(".tar.gz"): described(content) for name, content in server.files.items()}
 
-    def run(parts=("train",), archives=known):
-        return download_svhn(tmp_path / "svhn", parts, server.url, archives=archives)
+    def run(splits=("train",), archives=known):
+        return download_svhn(tmp_path / "svhn", splits, server.url, archives=archives)
 
     return run
 
@@ -219,7 +219,7 @@ def test_no_network(tmp_path, url, message):
 
 
 def test_unknown_part(tmp_path):
-    with pytest.raises(DatasetError, match="valid: no part of SVHN; there are train, test, extra"):
+    with pytest.raises(DatasetError, match="valid: no split of SVHN; there are train, test, extra"):
         download_svhn(tmp_path, ("valid",))
 
 
@@ -307,7 +307,7 @@ MAT = member("train/digitStruct.mat")
         (packed(MAT, member("train/d", b"", type=tarfile.CHRTYPE)), "is no plain file or folder"),
         (packed(member("train", b"")), r"holds no train/digitStruct\.mat"),
         (packed(member("train/1.png")), r"holds no train/digitStruct\.mat"),
-        (part("train")[:50_000], "damaged; remove it"),
+        (archive_of("train")[:50_000], "damaged; remove it"),
         (b"no archive at all", "damaged; remove it"),
     ],
     # named, since the bytes of a compressed file hold the time: processes side by side must name a case alike

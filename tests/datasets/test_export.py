@@ -7,7 +7,7 @@ import pytest
 from digits import DatasetError
 from digits.datasets import open_source
 from digits.datasets.export import by_number, convert, file_names, split, whole_folder
-from digits.datasets.items import part_of
+from digits.datasets.items import split_of
 from digits.datasets.pictures import Pictures, make_record
 
 LINE = [[10, 10, 20, 30], [22.25, 10, 32, 30]]
@@ -94,10 +94,29 @@ def test_crops_of_what_can_be_read(pictures, tmp_path):
 
 
 @pytest.mark.parametrize("to", ["coco", "yolo"])
-def test_a_missing_picture_leaves_nothing_behind(pictures, tmp_path, to):
-    pictures.records[0].path.unlink()
+def test_damaged_pictures_are_not_copied(pictures, tmp_path, to):
+    path = pictures.records[1].path
+    path.write_bytes(path.read_bytes()[:-30])
+    boxed = Pictures("boxed", pictures.records[:3])
+    convert(boxed, tmp_path / "out", to)
+    assert {record.image_id for record in open_source(tmp_path / "out").records} == {"deep/er/n.jpg", "train/1.png"}
+    [(image_id, reason)] = boxed.problems
+    assert image_id == "test/1.png" and "truncated" in reason
+    convert(Pictures("boxed", pictures.records[:3]), tmp_path / "uncopied", to, copy=False)
+    pictures.records[0].path.write_bytes(b"")
+    with pytest.raises(DatasetError, match="no picture to write"):
+        convert(Pictures("boxed", pictures.records[:2]), tmp_path / "none", to)
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("to", ["coco", "yolo"])
+def test_a_picture_that_cannot_be_copied_leaves_nothing_behind(pictures, tmp_path, monkeypatch, to):
+    def fail(*paths):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("shutil.copyfile", fail)
     pictures.records.pop()
-    with pytest.raises(DatasetError, match=r"1\.png"):
+    with pytest.raises(DatasetError, match=r"1\.png: cannot be copied \(No space left on device\)"):
         convert(pictures, tmp_path / "out", to)
     assert os.listdir(tmp_path) == ["source"]
 
@@ -147,19 +166,19 @@ def test_file_names_stay_in_their_folder_and_differ(ids, names):
 
 
 def test_a_split_is_by_id_and_in_place(pictures, tmp_path):
-    counts = split(pictures, tmp_path / "parts")
+    counts = split(pictures, tmp_path / "splits")
     assert sum(counts.values()) == 4 and set(counts) == {"train", "validation", "test"}
-    for part in counts:
-        back = open_source(tmp_path / "parts" / f"{part}.json")
-        assert all(part_of(r.image_id) == part for r in back.records)
+    for name in counts:
+        back = open_source(tmp_path / "splits" / f"{name}.json")
+        assert all(split_of(r.image_id) == name for r in back.records)
         assert all(s.image.shape == (40, 60, 3) for s in back)
 
 
 def test_one_number_stays_in_one_part(tmp_path):
     records = [make_record(str(i), "x.png", (60, 40), LINE, [1, i % 10], [f"1{i % 10}"]) for i in range(200)]
-    split(Pictures("many", records), tmp_path / "parts", by_number)
+    split(Pictures("many", records), tmp_path / "splits", by_number)
     seen = {}
-    for part in ("train", "validation", "test"):
-        for record in open_source(tmp_path / "parts" / f"{part}.json", annotations_only=True).records:
-            assert seen.setdefault(record.numbers, part) == part
+    for name in ("train", "validation", "test"):
+        for record in open_source(tmp_path / "splits" / f"{name}.json", annotations_only=True).records:
+            assert seen.setdefault(record.numbers, name) == name
     assert len(seen) == 10

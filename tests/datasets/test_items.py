@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from digits.datasets.items import Sample, empty_boxes, part_of
+from digits.datasets.items import Sample, empty_boxes, split_of
 
 
 @pytest.mark.parametrize(
@@ -20,11 +20,11 @@ def test_samples_are_validated(image, boxes, labels):
 
 def test_the_split_is_by_id_alone_and_near_its_shares():
     """Pinned: a picture that changed sides between versions would leak from training into measuring."""
-    assert [part_of(n) for n in ("facade_0000.jpg", "facade_0002.jpg", "facade_0001.jpg")] == [
+    assert [split_of(n) for n in ("facade_0000.jpg", "facade_0002.jpg", "facade_0001.jpg")] == [
         "train",
         "validation",
         "test",
     ]
-    parts = [part_of(f"photo_{i}.jpg") for i in range(5000)]
-    for part, share in (("train", 0.8), ("validation", 0.1), ("test", 0.1)):
-        assert parts.count(part) / 5000 == pytest.approx(share, abs=0.02)
+    splits = [split_of(f"photo_{i}.jpg") for i in range(5000)]
+    for split, share in (("train", 0.8), ("validation", 0.1), ("test", 0.1)):
+        assert splits.count(split) / 5000 == pytest.approx(share, abs=0.02)

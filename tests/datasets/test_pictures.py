@@ -7,7 +7,7 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from digits import DatasetError
-from digits.datasets.items import part_of
+from digits.datasets.items import split_of
 from digits.datasets.pictures import Pictures, Problem, list_pictures, make_record, picture_size, read_negatives
 
 BOX = [2, 3, 12, 23]
@@ -118,13 +118,13 @@ def test_it_is_a_torch_dataset(tmp_path):
 
 
 def test_parts_keep_their_problems(tmp_path):
-    """So that what is left out of a part is told there."""
+    """So that what is left out of a split is told there."""
     problems = [Problem(f"{i}.png", "picture missing") for i in range(60)]
     records = [make_record(f"{i}.png", tmp_path / f"{i}.png", (4, 4)) for i in range(60, 90)]
     whole = Pictures("made up", records, problems)
-    parts = [whole.part(name) for name in ("train", "validation", "test")]
-    assert sorted(problem for part in parts for problem in part.problems) == sorted(problems)
-    assert all(part_of(problem.image_id) == "test" for problem in parts[2].problems)
+    splits = [whole.split(name) for name in ("train", "validation", "test")]
+    assert sorted(problem for split in splits for problem in split.problems) == sorted(problems)
+    assert all(split_of(problem.image_id) == "test" for problem in splits[2].problems)
     few = whole.limited(4)
     assert [record.image_id for record in few.records] == ["60.png", "70.png", "79.png", "89.png"]
     assert few.problems == problems and len(whole.limited(None)) == len(whole.limited(100)) == 30

@@ -8,14 +8,14 @@ import pytest
 from digits import DatasetError
 from digits.core.alphabet import CHARACTERS
 from digits.core.boxes import enclosing, is_stacked, reading_order
-from digits.datasets.items import part_of
+from digits.datasets.items import split_of
 from digits.datasets.pictures import read_negatives
 from digits.datasets.real import load_pixels, read_annotated, split_evenly
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 needs_data = pytest.mark.skipif(not SHARED.is_dir(), reason="the real training data is not here")
 
-NAME = next(f"{i}.png" for i in range(99) if part_of(f"{i}.png") == "train")
+NAME = next(f"{i}.png" for i in range(99) if split_of(f"{i}.png") == "train")
 BOX = [2.0, 3.0, 12.0, 23.0]
 
 
@@ -43,7 +43,7 @@ def test_annotation_formats(tmp_path, record, numbers, labels):
     assert sample.numbers == numbers and sample.labels.tolist() == labels
     assert sample.boxes.shape == (len(labels), 4) and sample.boxes.dtype == np.float32
     assert sample.image[0, 0].tolist() == [50, 100, 200]
-    assert len(pictures.part("train")) == 1 and len(pictures.part("test")) == 0
+    assert len(pictures.split("train")) == 1 and len(pictures.split("test")) == 0
 
 
 @pytest.mark.parametrize(
@@ -111,9 +111,9 @@ def test_a_tall_box_is_that_of_a_stack(text, size, stacked):
 @pytest.mark.parametrize(("name", "least"), [("campus", 350), ("icdar2003", 30), ("iiit5k", 300)])
 def test_real_annotations(name, least):
     pictures = read_annotated(SHARED / name)
-    assert len(pictures.part("train")) >= least
-    assert sum(len(pictures.part(part)) for part in ("train", "validation", "test")) == len(pictures)
-    for sample in pictures.part("validation"):
+    assert len(pictures.split("train")) >= least
+    assert sum(len(pictures.split(part)) for part in ("train", "validation", "test")) == len(pictures)
+    for sample in pictures.split("validation"):
         assert len(sample.labels) == sum(map(len, sample.numbers))
         assert (sample.boxes[:, 2:] > sample.boxes[:, :2]).all()
 

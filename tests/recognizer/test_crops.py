@@ -109,6 +109,16 @@ def test_a_slanted_line_is_turned_level():
     assert abs(left[:, 0].mean() - right[:, 0].mean()) < 2
 
 
+def test_a_huge_slanted_line_is_made_smaller_before_it_is_turned():
+    image, boxes = slanted()
+    huge = image.repeat(30, 0).repeat(30, 1)  # 36 megapixels
+    crop = cut_number(huge, boxes * 30, (0.2, 0.2, 0.2, 0.2))
+    assert crop.shape[0] * crop.shape[1] < 4_000_000 and crop.shape[1] > 3 * crop.shape[0]
+    smaller = image.repeat(8, 0).repeat(8, 1)
+    same = letterbox(cut_number(smaller, boxes * 8, (0.2, 0.2, 0.2, 0.2)))
+    assert np.abs(letterbox(crop).astype(int) - same).mean() < 12
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (300, 7), (7, 300), (48, 96), (20, 30), (2000, 3000), (24, 11)])
 def test_letterbox_fits_any_size(shape):
     crop = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)

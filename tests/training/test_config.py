@@ -104,6 +104,19 @@ def test_missing_files(tmp_path):
         load_config(tmp_path / "gone.toml")
 
 
+def test_part_is_the_older_name_of_split(tmp_path):
+    older, newer, both = (tmp_path / f"{name}.toml" for name in ("older", "newer", "both"))
+    for path, keys in ((older, "part"), (newer, "split"), (both, "part split")):
+        lines = "\n".join(f'{key} = "train"' for key in keys.split())
+        path.write_text(LEAST.replace('"crops"', f'"crops"\n{lines}'))
+    assert load_config(older) == load_config(newer) and load_config(older).data.train[0].split == "train"
+    assert load_config(newer, ["data.train.0.split=test"]).data.train[0].split == "test"
+    load_config(older).save(older)
+    assert 'split = "train"' in older.read_text() and "part" not in older.read_text()
+    with pytest.raises(ConfigError, match=r"unknown key data\.train\.0\.part"):
+        load_config(both)
+
+
 def test_shares_that_are_not_named_divide_what_is_left(least):
     sources = [{"source": "a", "share": 0.4}, {"source": "b"}, {"source": "c"}]
     config = load_config(least).model_dump(exclude_none=True)

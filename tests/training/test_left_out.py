@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from digits.cli import main
-from digits.datasets.items import part_of
+from digits.datasets.items import split_of
 from digits.nn.weights import load_weights
 from digits.training.data import load_sources
 from digits.training.left_out import LeftOut, sentences
@@ -25,10 +25,10 @@ batch_size = 16
 workers = {workers}
 [[data.train]]
 source = "crops"
-part = "train"
+split = "train"
 [[data.validation]]
 source = "crops"
-part = "validation"
+split = "validation"
 [[stages]]
 epochs = 2
 rate = 1e-4
@@ -53,8 +53,8 @@ def damaged(crops, tmp_path):
     (tmp_path / "crops" / "instances.json").unlink()  # it would be read in place of labels.csv
     labels = (tmp_path / "crops" / "labels.csv").read_text().splitlines()[:40]
     names = [line.partition(",")[0] for line in labels[1:]]
-    gone, long, _, cut, *_ = (name for name in names if part_of(name) == "train")
-    watched = next(name for name in names if part_of(name) == "validation")
+    gone, long, _, cut, *_ = (name for name in names if split_of(name) == "train")
+    watched = next(name for name in names if split_of(name) == "validation")
     for name in (cut, watched):
         damage(tmp_path / "crops" / "images" / name)
     (tmp_path / "crops" / "images" / gone).unlink()
@@ -79,11 +79,11 @@ def test_a_run_needs_numbers_to_learn_from(damaged, tmp_path):
     """Neither those that are damaged, nor those of which the reading is not known, are some."""
     labels = tmp_path / "crops" / "labels.csv"
     names = [line.partition(",")[0] for line in labels.read_text().splitlines()[1:]]
-    wanted = [name for name in names if part_of(name) == "train"]
+    wanted = [name for name in names if split_of(name) == "train"]
     for name in wanted:
         if (tmp_path / "crops" / "images" / name).exists():
             damage(tmp_path / "crops" / "images" / name)
-    wall = next(name for name in (f"wall-{i}.png" for i in range(99)) if part_of(name) == "train")
+    wall = next(name for name in (f"wall-{i}.png" for i in range(99)) if split_of(name) == "train")
     cv2.imwrite(str(tmp_path / "crops" / "images" / wall), np.zeros((40, 60, 3), np.uint8))
     labels.write_text(labels.read_text() + f"\n{wall},\n")
     (tmp_path / "run.toml").write_text(CONFIG.format(workers=0))
@@ -133,7 +133,7 @@ def test_a_run_that_goes_on_tells_none_of_them_twice(damaged, tmp_path):
 
 
 def test_names_do_not_steer_the_terminal(damaged, tmp_path):
-    name = next(name for name in (f"{i}\x1b[2J.png" for i in range(99)) if part_of(name) == "train")
+    name = next(name for name in (f"{i}\x1b[2J.png" for i in range(99)) if split_of(name) == "train")
     labels = tmp_path / "crops" / "labels.csv"
     labels.write_text(labels.read_text().replace("\n", f"\n{name},7\n", 1))
     (tmp_path / "run.toml").write_text(CONFIG.format(workers=0))
@@ -152,13 +152,13 @@ def test_a_comparison_says_it_though_it_is_quiet(damaged, tmp_path):
 
 @pytest.fixture
 def folders(data, tmp_path):
-    """A folder to draw from, with a damaged picture in every part of it."""
+    """A folder to draw from, with a damaged picture in every split of it."""
     shutil.copytree(data, tmp_path / "data")
     image = np.random.default_rng(0).integers(0, 255, (60, 80, 3), np.uint8)
     lists = {"campus": {"numbers": [{"text": "7", "box": [9, 9, 40, 50]}]},
              "icdar2003": {"words": [{"text": "7", "boxes": [[9, 9, 40, 50]]}]},
              "iiit5k": {"text": "7", "boxes": [[9, 9, 40, 50]]}}  # fmt: skip
-    names = [name for name in (f"{i}_{i}.png" for i in range(9)) if part_of(name) == part_of(name[0]) == "train"][:2]
+    names = [name for name in (f"{i}_{i}.png" for i in range(9)) if split_of(name) == split_of(name[0]) == "train"][:2]
     pictures = ("campus/images", "icdar2003/images", "icdar2003/text_without_digits", "iiit5k/images", "iiit5k/letters",
                 "mined")  # fmt: skip
     for folder in pictures:
@@ -174,7 +174,7 @@ def folders(data, tmp_path):
 
 def test_folders_to_draw_from(folders):
     root, broken = folders
-    wall = next(path for path in sorted((root / "negatives").iterdir()) if part_of(path.name) == "train")
+    wall = next(path for path in sorted((root / "negatives").iterdir()) if split_of(path.name) == "train")
     damage(wall)
     sources = load_sources(root, root / "fonts", mined=root / "mined")
     found = {name: reason for name, reason in sources.problems}
@@ -197,8 +197,8 @@ def test_other_commands_that_look_at_pictures(data, tmp_path, arguments):
     shutil.copytree(data, tmp_path / "data")
     if "calibrate" in arguments:
         (tmp_path / "out").mkdir()
-    part = "train" if "mine" in arguments else "validation"
-    broken = next(name for name in (f"broken-{i}.png" for i in range(99)) if part_of(name) == part)
+    split = "train" if "mine" in arguments else "validation"
+    broken = next(name for name in (f"broken-{i}.png" for i in range(99)) if split_of(name) == split)
     shutil.copy(tmp_path / "data" / "negatives" / "0.png", tmp_path / "data" / "negatives" / broken)
     damage(tmp_path / "data" / "negatives" / broken)
     named = [str(a).replace("DATA", str(tmp_path / "data")).replace("OUT", str(tmp_path / "out")) for a in arguments]

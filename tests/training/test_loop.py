@@ -9,6 +9,7 @@ from toy import LineTask, history, make_config
 from digits import ConfigError, Diverged, TrainingError, WeightsError
 from digits.training.batches import Batches, move
 from digits.training.checkpoints import BEST, LAST, NEXT, PREVIOUS
+from digits.training.config import load_config
 from digits.training.optimiser import moving_average
 from digits.training.run import train
 from digits.training.signals import Interrupted
@@ -256,6 +257,17 @@ def test_a_checkpoint_with_the_older_name_of_a_counter_is_resumed(tmp_path):
         torch.save(state, tmp_path / "killed" / name)
     assert same(weights(go(tmp_path / "killed", config, resume=True)), weights(whole))
     assert history(tmp_path / "killed") == history(tmp_path / "whole")
+
+
+def test_a_run_whose_configuration_has_the_older_name_of_a_split_is_resumed(tmp_path):
+    config = make_config(data={"train": [{"source": "line", "split": "train"}]})
+    whole = go(tmp_path / "whole", config)
+    with pytest.raises(Killed):
+        go(tmp_path / "killed", config, dying(25))
+    path = tmp_path / "killed" / "config.toml"
+    path.write_text(path.read_text().replace("split = ", "part = "))
+    assert 'part = "train"' in path.read_text()
+    assert same(weights(go(tmp_path / "killed", load_config(path), resume=True)), weights(whole))
 
 
 def test_a_loss_that_is_not_a_number_stops_the_run_and_names_the_batch(tmp_path):

@@ -30,10 +30,10 @@ batch_size = 8
 workers = {workers}
 [[data.train]]
 source = "crops"
-part = "train"
+split = "train"
 [[data.validation]]
 source = "crops"
-part = "validation"
+split = "validation"
 count = 9
 [optimiser]
 warmup = 2
