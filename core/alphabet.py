@@ -17,7 +17,7 @@ MAX_DIGITS = 6
 DIGIT_COUNT = len(DIGITS)
 
 _MEMBER = rf"[0-9]{{1,{MAX_DIGITS}}}[A-Z]?"
-_NUMBER = re.compile(rf"{_MEMBER}(?:[-/]{_MEMBER})?")
+_NUMBER = re.compile(rf"{_MEMBER}(?:[{MARKS}]{_MEMBER})?")
 
 
 def is_digits(text: str) -> bool:
@@ -36,6 +36,24 @@ def digits_of(text: str) -> str:
     ('1214', '5')
     """
     return "".join(char for char in text if char in DIGITS)
+
+
+def split_suffix(text: str) -> tuple[str, str]:
+    """The digits of a number and the letter behind them, "" if there is none.
+
+    >>> split_suffix("502C"), split_suffix("502"), split_suffix("")
+    (('502', 'C'), ('502', ''), ('', ''))
+    """
+    return (text[:-1], text[-1]) if text[-1:] in LETTERS and text else (text, "")
+
+
+def members_of(text: str) -> tuple[str, ...]:
+    """Both members of a range or a fraction, or the number by itself.
+
+    >>> members_of("12-14"), members_of("12B/3"), members_of("668")
+    (('12', '14'), ('12B', '3'), ('668',))
+    """
+    return tuple(re.split(f"[{MARKS}]", text))
 
 
 def is_house_number(text: str) -> bool:

@@ -124,7 +124,8 @@ def explain(reader: Reader, image: np.ndarray, passes: int = 30, seed: int = 0) 
         region, text = each.region, each.reading.text if each.reading else ""
         crop, _ = cut_both(image, region.digit_boxes, region.stacked)
         maps = recognizer_maps(recognizer, crop, text)
-        sampled = [fuse(one, region.evidence, reader.fusion) for one in recognizer.sample(crop, passes, seed)]
+        doubtful = recognizer.sample(crop, passes, seed)
+        sampled = [fuse(one, each.with_room, region.evidence, reader.fusion) for one in doubtful]
         explanations.append(
             Explanation(
                 each.reading,

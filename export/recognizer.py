@@ -20,16 +20,15 @@ _FIRST = 1  # first convolutions that stay in floating point: quantised, they lo
 class _WithInput(nn.Module):
     """A recogniser with its normalisation.
 
-    Crops, RGB uint8 (B, HEIGHT, WIDTH, 3), to logits of the length (B, 7) and of the digits (B, 6, 10).
+    Crops, RGB uint8 (B, HEIGHT, WIDTH, 3), to the logits of all its heads.
     """
 
     def __init__(self, model: NumberNet):
         super().__init__()
         self.model = model
 
-    def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
-        length, digits, *_ = self.model(normalise(crops))
-        return length, digits
+    def forward(self, crops: Tensor) -> tuple[Tensor, ...]:
+        return self.model(normalise(crops))
 
 
 @torch.no_grad()
@@ -42,13 +41,14 @@ def export_recognizer(weights: str | Path, path: str | Path, crops: Iterable[np.
     model, header = restore(weights, "recognizer", NumberNet)
     example = torch.zeros(2, HEIGHT, WIDTH, 3, dtype=torch.uint8)
     batch = {0: "crops"}
+    outputs = ("length", "digits", "suffix", "flags")[: 4 if model.letters else 2]
     write_onnx(
         path,
         _WithInput(model),
         example,
         header,
-        ("length", "digits"),
-        {"image": batch, "length": batch, "digits": batch},
+        outputs,
+        dict.fromkeys(("image", *outputs), batch),
         crops,
         _FIRST,
     )

@@ -16,9 +16,15 @@ from digits.core.errors import WeightsError, reason
 from digits.core.text import parse_json, read_text
 from digits.pipeline.merge import NumberRegion
 from digits.recognizer import Transcription
+from digits.recognizer.distribution import Distribution
 
 # What the confidence is calibrated from, see `features`.
-FEATURES = ("text", "with_room", "detection", "rival", "whole", "beside", "lone_digit", "always")
+FEATURES = (
+    *("text", "with_room", "detection", "rival", "whole", "beside", "lone_digit", "always"),
+    *("suffix", "ends", "letters", "mark", "turned", "height"),
+)
+_FLAGGED = (("left", "right"), ("letters",), ("hyphen", "slash", "other"), ("turned",))  # ends, letters, mark, turned
+_PLAIN_HEIGHT = 24.0  # pixels
 _MOST = 100  # of a weight, either way; those that are fitted are below 10
 _FLOOR = 0.05  # a class that the detector did not name is unlikely, not impossible
 _NO_RIVAL = -5.0  # log odds: of a text that nobody believes in
@@ -91,11 +97,12 @@ def _check_number(name: str, value: float, least: float, most: float) -> None:
         raise ValueError(f"{name}: a number from {least} to {most} expected, got {reprlib.repr(value)}")
 
 
-def fuse(close: Transcription, evidence: np.ndarray, fusion: Fusion) -> Transcription:
+def fuse(close: Transcription, with_room: Transcription, evidence: np.ndarray, fusion: Fusion) -> Transcription:
     """The recogniser's reading, updated by what the detector saw: a product of experts.
 
     evidence: (N, 10) detector scores of every digit at each place. The detector's count raises its own length; where
-    that length is assumed, its classes weigh on each digit.
+    that length is assumed, its classes weigh on each digit. The letter behind the digits is read with room, since the
+    detector finds digits alone.
     """
     n = len(evidence)
     length, positions = close.distribution.length.copy(), close.distribution.positions.copy()
@@ -107,11 +114,11 @@ def fuse(close: Transcription, evidence: np.ndarray, fusion: Fusion) -> Transcri
         belief = np.exp(length[n])
         positions[:n] += fusion.digit_weight * belief * opinion
         positions -= np.logaddexp.reduce(positions, axis=1, keepdims=True)
-    return Transcription.from_log_probabilities(length, positions)
+    return Transcription.of(Distribution(length, positions, with_room.distribution.suffix), close.flags)
 
 
 def features(seen: Sequence[TranscribedRegion], fused: Sequence[Transcription]) -> np.ndarray:
-    """What tells how likely the readings of a photograph's regions are right, float64 (N, 8), as `FEATURES` names it.
+    """What tells how likely the readings of a photograph's regions are right, float64 (N, 14), as `FEATURES` names it.
 
     seen: all of the photograph. fused: of each, what `fuse` makes of it.
 
@@ -121,6 +128,10 @@ def features(seen: Sequence[TranscribedRegion], fused: Sequence[Transcription]) 
     that this one is a part of; that parts of a text are read too says nothing against it. beside: of the score of the
     surest digit that stands next to this number and is none of it: a part of it may be missing. lone_digit: whether the
     detector saw one digit only: branches and door handles pass for one, rarely for a row. always: 1.
+
+    suffix: log odds of the letter behind the digits, or of there being none. ends: of the number's going on beyond an
+    end of either crop. letters, mark, turned: of the flags of that kind. All are 0 of a recogniser without such heads.
+    height: of the digits, logarithm of their pixels over 24.
     """
     regions = [each.region for each in seen]
     boxes = np.array([region.box for region in regions]).reshape(-1, 4)
@@ -135,8 +146,20 @@ def features(seen: Sequence[TranscribedRegion], fused: Sequence[Transcription]) 
         rivals = np.array([text not in other and other not in text for other in texts]) & here
         against = (odds[which].max(initial=_NO_RIVAL) for which in (rivals, longer))
         roomy = _log_odds(float(np.exp(each.with_room.distribution.log_probability(text))))
-        row[:] = own, roomy, _log_odds(region.score), *against, next_to, len(region.digit_boxes) == 1, 1.0
+        row[:8] = own, roomy, _log_odds(region.score), *against, next_to, len(region.digit_boxes) == 1, 1.0
+        row[8:13] = _suffix_odds(each.with_room), *(_flag_odds(each, names) for names in _FLAGGED)
+        row[13] = np.log(np.median(np.ptp(region.digit_boxes[:, 1::2], axis=1)).clip(1, None) / _PLAIN_HEIGHT)
     return rows
+
+
+def _suffix_odds(seen: Transcription) -> float:
+    return _log_odds(float(np.exp(seen.distribution.suffix.max()))) if seen.flags else 0.0
+
+
+def _flag_odds(seen: TranscribedRegion, names: Sequence[str]) -> float:
+    """Log odds of the likeliest of these flags in either crop."""
+    found = [each.flags[name] for each in (seen.close, seen.with_room) for name in names if name in each.flags]
+    return _log_odds(max(found)) if found else 0.0
 
 
 def _beside(regions: Sequence[NumberRegion], boxes: np.ndarray) -> np.ndarray:
@@ -164,7 +187,7 @@ def same_place(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
 
 
 def confidence(of: np.ndarray, fusion: Fusion) -> np.ndarray:
-    """Probability that the whole string is right, for features (..., 8)."""
+    """Probability that the whole string is right, for features (..., 14)."""
     weights = np.array([fusion.weights.get(name, 0.0) for name in FEATURES])
     return 1 / (1 + np.exp(-(of @ weights).clip(-30, 30)))
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 
-from digits.pipeline.fuse import Fusion, TranscribedRegion, confidence, features, fuse, same_place
+from digits.pipeline.fuse import FEATURES, Fusion, TranscribedRegion, confidence, features, fuse, same_place
 from digits.pipeline.merge import NumberRegion
+from digits.pipeline.reasons import Evidence, reasons, sharpness
 from digits.pipeline.results import Box, Digit, Reading
 from digits.recognizer import Transcription
+from digits.recognizer.crops import cut_number, letterbox
+from digits.recognizer.heads import UNCLEAR
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +40,7 @@ def weigh(
     Those with a reading come first, most likely house number first; then the others, best detection score first. Of
     regions that overlap, only the most confident has a reading, and it is `unsure` below `min_confidence`.
     """
-    fused = [fuse(each.close, each.region.evidence, fusion) for each in seen]
+    fused = [fuse(each.close, each.with_room, each.region.evidence, fusion) for each in seen]
     rows = features(seen, fused)
     confidences = confidence(rows, fusion)
     readings: dict[int, Reading] = {}
@@ -55,6 +58,29 @@ def weigh(
     ]
 
 
+def with_reasons(observation: Observation, image: np.ndarray) -> Observation:
+    """The same, where its reading is unsure with the reasons why. image: the photograph, RGB uint8 (H, W, 3)."""
+    reading, region = observation.reading, observation.region
+    if reading is None or reading.status == "read":
+        return observation
+    (_, first), *others = observation.fused.distribution.best(2)
+    measured = dict(zip(FEATURES, observation.features.tolist(), strict=True))
+    close, room = observation.close.flags, observation.with_room.flags
+    evidence = Evidence(
+        box=reading.box,
+        size=image.shape[1::-1],
+        digit_height=float(np.median(np.ptp(region.digit_boxes[:, 1::2], axis=1))),
+        sharpness=sharpness(letterbox(cut_number(image, region.digit_boxes, stacked=region.stacked))),
+        odds=max(measured["rival"] - measured["text"], *(score - first for _, score in others)),
+        beside=measured["beside"] > 0,
+        contained=measured["whole"] > 0,
+        digits=len(region.digit_boxes),
+        unclear=reading.suffix == UNCLEAR,
+        flags={name: max(close[name], room[name]) for name in close},
+    )
+    return replace(observation, reading=replace(reading, reasons=reasons(evidence)))
+
+
 def readings_of(observations: Sequence[Observation]) -> tuple[Reading, ...]:
     """What is read, most likely house number first."""
     return tuple(each.reading for each in observations if each.reading)
@@ -63,14 +89,15 @@ def readings_of(observations: Sequence[Observation]) -> tuple[Reading, ...]:
 def _reading(
     region: NumberRegion, fused: Transcription, confidence: float, min_confidence: float, width: int, height: int
 ) -> Reading:
-    boxes = _digit_boxes(region, len(fused.text), width, height)
+    boxes = _digit_boxes(region, len(fused.digits), width, height)
     return Reading(
         text=fused.text,
         confidence=confidence,
         detection_score=float(min(1.0, region.score)),
         box=_clip(region.box, width, height),
         orientation=region.orientation,
-        status="read" if confidence >= min_confidence else "unsure",
+        status="read" if confidence >= min_confidence and fused.suffix != UNCLEAR else "unsure",
+        suffix=fused.suffix,
         digits=tuple(Digit(c, min(1.0, p), b) for (c, p), b in zip(fused.digits, boxes, strict=True)),
         distribution=fused.distribution,
     )

@@ -27,7 +27,7 @@ from digits.detector import Detections, Detector
 from digits.detector.predictor import check_effort
 from digits.pipeline.fuse import Fusion, TranscribedRegion
 from digits.pipeline.merge import NumberRegion, candidates
-from digits.pipeline.observations import Observation, readings_of, weigh
+from digits.pipeline.observations import Observation, readings_of, weigh, with_reasons
 from digits.pipeline.results import Scene
 from digits.recognizer import Recognizer, Transcription
 from digits.recognizer.crops import cut_both
@@ -221,7 +221,8 @@ class Reader:
         # all at once, of every region two
         each = iter(self.recognizer.predict(crops) if crops else [])
         seen = [TranscribedRegion(*both) for both in zip(regions, each, each, strict=True)]
-        return weigh(seen, self.fusion, self.min_confidence, *image.shape[1::-1])
+        weighed = weigh(seen, self.fusion, self.min_confidence, *image.shape[1::-1])
+        return [with_reasons(each, image) for each in weighed]
 
     @staticmethod
     def _regions(found: Detections) -> list[NumberRegion]:

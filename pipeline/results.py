@@ -8,9 +8,12 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 
+from digits.core.alphabet import is_house_number, members_of, split_suffix
 from digits.core.drawing import BLACK, BLUE, ORANGE, WHITE, Label, grown, outline, type_size, with_labels
 from digits.core.images import ImageSource, load_image
+from digits.pipeline.reasons import REASONS
 from digits.recognizer.distribution import Distribution
+from digits.recognizer.heads import UNCLEAR
 
 Box = tuple[float, float, float, float]
 FORMAT = 1  # of the JSON of a scene; a higher one means that its keys changed
@@ -61,10 +64,13 @@ class Digit:
 class Reading:
     """One number in a photograph.
 
-    text: its digits, leading zeros kept. confidence: calibrated probability that the whole text is right.
+    text: as it stands there, leading zeros kept: one to six digits and at most one letter, or two such members with a
+    hyphen or a slash between them. confidence: calibrated probability that the whole text is right.
     detection_score: how sure the detector was that digits are there, 0 to 1; not a probability. box: (x1, y1, x2, y2)
     in pixels of the upright photograph. orientation: horizontal or vertical (stacked). status: read, or unsure if the
-    confidence is below the threshold. distribution: natural-log probabilities of all texts, detector and recogniser
+    confidence is below the threshold. digits: of `number`, in its order. suffix: the letter behind `number`, "" for
+    none, "?" if one is there and cannot be told: it is not in the text then. reasons: why it is unsure, of
+    `reasons.REASONS`; none if it is read. distribution: natural-log probabilities of all texts, detector and recogniser
     taken together, before calibration: that of `text` is not the confidence. None in readings made by hand.
     """
 
@@ -75,13 +81,19 @@ class Reading:
     orientation: str
     status: str
     digits: tuple[Digit, ...]
+    suffix: str = ""
+    reasons: tuple[str, ...] = ()
     distribution: Distribution | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if not self.text.isdigit():
-            raise ValueError(f"text must be digits, got {self.text!r}")
-        if len(self.digits) != len(self.text):
+        if not is_house_number(self.text):
+            raise ValueError(f"text must be a house number, got {self.text!r}")
+        if self.suffix not in (split_suffix(self.members[0])[1], UNCLEAR):
+            raise ValueError(f"the suffix {self.suffix!r} is not that of the text {self.text!r}")
+        if len(self.digits) != len(self.number):
             raise ValueError(f"{len(self.digits)} digits for the text {self.text!r}")
+        if not set(self.reasons) <= set(REASONS) or (self.reasons and self.status == "read"):
+            raise ValueError(f"reasons of {', '.join(REASONS)} expected, none if it is read, got {self.reasons!r}")
         if self.orientation not in ("horizontal", "vertical"):
             raise ValueError(f"orientation must be horizontal or vertical, got {self.orientation!r}")
         if self.status not in ("read", "unsure"):
@@ -89,6 +101,16 @@ class Reading:
         _check_probability("confidence", self.confidence)
         _check_probability("detection_score", self.detection_score)
         _check_box(self.box)
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The numbers that it is made of: two of a range or a fraction, else one."""
+        return members_of(self.text)
+
+    @property
+    def number(self) -> str:
+        """The digits of the first member."""
+        return split_suffix(self.members[0])[0]
 
     def scaled(self, across: float, down: float) -> Reading:
         """The same in a picture that is so many times wider and higher."""
@@ -101,11 +123,15 @@ class Reading:
         """Plain Python types."""
         return {
             "text": self.text,
+            "number": self.number,
+            "suffix": self.suffix,
+            "members": list(self.members),
             "confidence": self.confidence,
             "detection_score": self.detection_score,
             "box": list(self.box),
             "orientation": self.orientation,
             "status": self.status,
+            "reasons": list(self.reasons),
             "digits": [digit.to_dict() for digit in self.digits],
         }
 

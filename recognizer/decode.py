@@ -11,6 +11,11 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
     return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
 
 
+def sigmoid(logits: np.ndarray) -> np.ndarray:
+    """In float64, without overflow."""
+    return np.exp(-np.logaddexp(0.0, -np.asarray(logits, np.float64)))
+
+
 def joint_decode(length: np.ndarray, digit: np.ndarray) -> tuple[str, float]:
     """The most probable string and its log probability: argmax over n of log P(L = n) + sum over i < n of log P(S_i).
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,9 @@ class ExportedNetwork:
         self._network = Network(path, "recognizer", threads)
         self.header = self._network.header
 
-    def heads(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Logits, float32, of the lengths (B, 7) and digits (B, 6, 10) of crops, RGB uint8 (B, HEIGHT, WIDTH, 3)."""
-        length, digits = self._network.run(crops)
-        return length, digits
+    def heads(self, crops: np.ndarray) -> Sequence[np.ndarray]:
+        """Logits, float32, of the lengths (B, 7) and digits (B, 6, 10) of crops, RGB uint8 (B, HEIGHT, WIDTH, 3).
+
+        With heads for letters, also of the suffixes (B, 28) and the flags (B, 7), see `heads`.
+        """
+        return self._network.run(crops)

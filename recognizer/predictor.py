@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat, starmap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,9 +15,10 @@ from digits.core.backend import BasePredictor
 from digits.core.batch import check_batch
 from digits.core.errors import WeightsError
 from digits.recognizer.crops import letterbox
-from digits.recognizer.decode import joint_decode, log_softmax
+from digits.recognizer.decode import joint_decode, log_softmax, sigmoid
 from digits.recognizer.distribution import Distribution
 from digits.recognizer.exported import ExportedNetwork
+from digits.recognizer.heads import FLAGS, SUFFIXES, UNCLEAR
 
 if TYPE_CHECKING:
     from digits.recognizer.nn.eager import EagerNetwork
@@ -28,30 +30,39 @@ _BATCH = 64
 class Transcription:
     """What a crop says.
 
-    text: digits, "" if the crop holds no number. confidence: probability of the whole string, P(length) · Π P(digit).
-    digits: a (digit, probability) pair for each position. distribution: the probabilities of all other texts, too.
+    text: digits and at most a letter behind them, "" if the crop holds no number. confidence: probability of the whole
+    string, see `Distribution`. digits: a (digit, probability) pair for each position. suffix: the letter, "" if there
+    is none, "?" if it cannot be told; then it is not in the text. distribution: the probabilities of all other texts,
+    too. flags: the probability of each of `heads.FLAGS`; none of a recogniser that has no such head.
     """
 
     text: str
     confidence: float
     digits: tuple[tuple[str, float], ...]
+    suffix: str
     distribution: Distribution = field(repr=False, compare=False)
+    flags: Mapping[str, float] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
-    def from_log_probabilities(cls, length: np.ndarray, positions: np.ndarray) -> Transcription:
-        """The most probable string under the two heads, by joint decoding.
-
-        length: float64 (7,), log probabilities of lengths 0 to 6. positions: float64 (6, 10), of the ten digits at
-        each position.
-        """
-        text, score = joint_decode(length, positions)
-        each = tuple((char, float(np.exp(row.max()))) for char, row in zip(text, positions, strict=False))
-        return cls(text, float(np.exp(score)), each, Distribution(length, positions))
+    def of(cls, distribution: Distribution, flags: Mapping[str, float] | None = None) -> Transcription:
+        """The most probable string, by joint decoding."""
+        number, score = joint_decode(distribution.length, distribution.positions)
+        places = zip(number, distribution.positions, strict=False)
+        each = tuple((char, float(np.exp(row.max()))) for char, row in places)
+        best = int(distribution.suffix.argmax()) if number else 0
+        score += distribution.suffix[best] if number else 0.0
+        suffix = SUFFIXES[best]
+        text = number + (suffix if suffix != UNCLEAR else "")
+        return cls(text, float(np.exp(score)), each, suffix, distribution, flags or {})
 
     def to_dict(self) -> dict:
         """Plain Python types."""
         digits = [{"digit": char, "probability": probability} for char, probability in self.digits]
-        return {"text": self.text, "confidence": self.confidence, "digits": digits}
+        return {"text": self.text, "confidence": self.confidence, "suffix": self.suffix, "digits": digits}
+
+
+def _by_flag(probabilities: np.ndarray) -> dict[str, float]:
+    return dict(zip(FLAGS, probabilities.tolist(), strict=True))
 
 
 class Recognizer(BasePredictor):
@@ -88,6 +99,11 @@ class Recognizer(BasePredictor):
     def _temperature(self) -> float:
         return self.header.get("temperature", 1.0)
 
+    @property
+    def _letters(self) -> bool:
+        """Whether there are heads for the suffix and the flags."""
+        return self.header["architecture"].get("letters", False)
+
     def sample(self, crop: np.ndarray, passes: int, seed: int = 0) -> list[Transcription]:
         """`passes` transcriptions of one crop with dropout at work, for Monte-Carlo dropout (Gal and Ghahramani 2016).
 
@@ -103,9 +119,11 @@ class Recognizer(BasePredictor):
 
         Raises ImageError, saying which, if one is anything else.
         """
-        crops, results = check_batch(crops, "crops"), []
+        crops, results = check_batch(crops, "crops"), list[Transcription]()
         for start in range(0, len(crops), _BATCH):
             framed = np.stack([letterbox(crop) for crop in crops[start : start + _BATCH]])
-            length, positions = (log_softmax(logits / self._temperature) for logits in self._network.heads(framed))
-            results += [Transcription.from_log_probabilities(*pair) for pair in zip(length, positions, strict=True)]
+            heads = list(self._network.heads(framed))
+            flags = map(_by_flag, sigmoid(heads.pop())) if self._letters else repeat({})
+            each = zip(*(log_softmax(logits / self._temperature) for logits in heads), strict=True)
+            results += map(Transcription.of, starmap(Distribution, each), flags)
         return results

@@ -66,7 +66,7 @@ def _outcomes(pictures: list[_Picture], fusion: Fusion) -> tuple[np.ndarray, np.
     rows, right = [], []
     for picture in pictures:
         for seen in picture.passes:
-            fused = [fuse(each.close, each.region.evidence, fusion) for each in seen]
+            fused = [fuse(each.close, each.with_room, each.region.evidence, fusion) for each in seen]
             for row, each, read in zip(features(seen, fused), seen, fused, strict=True):
                 if read.text:
                     rows.append(row)

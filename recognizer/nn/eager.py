@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,10 +26,12 @@ class EagerNetwork:
             torch.set_num_threads(threads)
 
     @torch.inference_mode()
-    def heads(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Logits, float32, of the lengths (B, 7) and digits (B, 6, 10) of crops, RGB uint8 (B, HEIGHT, WIDTH, 3)."""
-        length, digits, *_ = self.model(self.tensor(crops))
-        return length.float().cpu().numpy(), digits.float().cpu().numpy()
+    def heads(self, crops: np.ndarray) -> Sequence[np.ndarray]:
+        """Logits, float32, of the lengths (B, 7) and digits (B, 6, 10) of crops, RGB uint8 (B, HEIGHT, WIDTH, 3).
+
+        With heads for letters, also of the suffixes (B, 28) and the flags (B, 7), see `recognizer.heads`.
+        """
+        return [logits.float().cpu().numpy() for logits in self.model(self.tensor(crops))]
 
     @contextmanager
     def dropout(self, seed: int) -> Iterator[None]:

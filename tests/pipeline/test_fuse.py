@@ -5,10 +5,11 @@ import threading
 import numpy as np
 import pytest
 
-from digits import WeightsError
+from digits import Distribution, WeightsError
 from digits.pipeline.fuse import FEATURES, Fusion, TranscribedRegion, confidence, features, fuse, same_place
 from digits.pipeline.merge import NumberRegion
 from digits.recognizer import Transcription
+from digits.recognizer.heads import FLAGS, SUFFIXES
 
 
 def opinion(text: str, sure: float = 0.6, length: int | None = None) -> Transcription:
@@ -20,7 +21,7 @@ def opinion(text: str, sure: float = 0.6, length: int | None = None) -> Transcri
     for place, char in zip(places, text, strict=False):
         place[:] = (1 - sure) / 9
         place[int(char)] = sure
-    return Transcription.from_log_probabilities(np.log(lengths), np.log(places))
+    return Transcription.of(Distribution(np.log(lengths), np.log(places)))
 
 
 def evidence(text: str, score: float = 0.9) -> np.ndarray:
@@ -48,32 +49,32 @@ FUSION = Fusion(digit_weight=0.6, length_weight=1.5)
 
 def test_agreement_raises_confidence():
     alone = opinion("42")
-    fused = fuse(alone, evidence("42"), FUSION)
+    fused = fuse(alone, alone, evidence("42"), FUSION)
     assert fused.text == "42" and fused.confidence > alone.confidence
 
 
 def test_a_doubtful_digit_is_settled_by_the_detector():
     alone = opinion("17", sure=0.9)
     alone.distribution.positions[1] = np.log([0.02, 0.46, 0.02, 0.02, 0.02, 0.02, 0.02, 0.38, 0.02, 0.02])
-    assert fuse(alone, evidence("17"), Fusion(digit_weight=0, length_weight=0)).text == "11"
-    assert fuse(alone, evidence("17"), FUSION).text == "17"
+    assert fuse(alone, alone, evidence("17"), Fusion(digit_weight=0, length_weight=0)).text == "11"
+    assert fuse(alone, alone, evidence("17"), FUSION).text == "17"
 
 
 def test_a_doubtful_length_is_settled_by_the_detector():
     alone = opinion("261", sure=0.9)
     alone.distribution.length[:] = np.log(np.array([0.01, 0.01, 0.43, 0.52, 0.01, 0.01, 0.01]))
-    assert fuse(alone, evidence("26"), FUSION).text == "26"
+    assert fuse(alone, alone, evidence("26"), FUSION).text == "26"
 
 
 def test_a_sure_recogniser_is_not_overruled():
-    assert fuse(opinion("261", sure=0.999), evidence("26"), FUSION).text == "261"
-    assert fuse(opinion("", sure=0.999), evidence("0"), FUSION).text == ""
+    assert fuse(opinion("261", sure=0.999), opinion("261", sure=0.999), evidence("26"), FUSION).text == "261"
+    assert fuse(opinion("", sure=0.999), opinion("", sure=0.999), evidence("0"), FUSION).text == ""
 
 
 def test_results_are_distributions_and_inputs_stay():
     alone = opinion("305")
     before = alone.distribution.length.copy(), alone.distribution.positions.copy()
-    fused = fuse(alone, evidence("305"), FUSION)
+    fused = fuse(alone, alone, evidence("305"), FUSION)
     assert np.exp(fused.distribution.length).sum() == pytest.approx(1)
     assert np.exp(fused.distribution.positions).sum(1) == pytest.approx(np.ones(6))
     assert (alone.distribution.length == before[0]).all() and (alone.distribution.positions == before[1]).all()
@@ -81,7 +82,7 @@ def test_results_are_distributions_and_inputs_stay():
 
 def test_without_weight_the_recogniser_speaks_alone():
     alone = opinion("305")
-    fused = fuse(alone, evidence("999"), Fusion(digit_weight=0, length_weight=0))
+    fused = fuse(alone, alone, evidence("999"), Fusion(digit_weight=0, length_weight=0))
     assert alike(fused, alone)
 
 
@@ -90,7 +91,7 @@ def test_the_detectors_count_and_classes_weigh_as_much_as_told(text):
     """Log odds of lengths and of digits move by the weights; digits as far as that length is believed in."""
     alone, seen, n = opinion("305", 0.7), evidence(text), len(text)
     seen[:, 8] = 0.3
-    fused = fuse(alone, seen, FUSION)
+    fused = fuse(alone, alone, seen, FUSION)
     others = np.arange(7) != n
     before, after = alone.distribution.length, fused.distribution.length
     gained = (after[n] - after) - (before[n] - before)
@@ -105,7 +106,7 @@ def test_the_detectors_count_and_classes_weigh_as_much_as_told(text):
 @pytest.mark.parametrize("count", [0, 7, 9])
 def test_a_count_that_no_number_has_changes_nothing(count):
     alone = opinion("305")
-    fused = fuse(alone, evidence("1" * count).reshape(-1, 10), FUSION)
+    fused = fuse(alone, alone, evidence("1" * count).reshape(-1, 10), FUSION)
     assert alike(fused, alone)
 
 
@@ -318,3 +319,22 @@ def test_a_calibration_may_come_out_of_a_pipe(tmp_path):
     writer.start()
     assert Fusion.load(path) == Fusion(**SOUND)
     writer.join()
+
+
+def test_heads_for_letters_give_features():
+    length, digit = np.log([0.01, 0.01, 0.98]), np.log(np.full((2, 10), 0.01) + 0.9 * np.eye(10)[[4, 2]])
+    suffix = np.log(np.where(np.array(SUFFIXES) == "C", 0.73, 0.01))
+    flags = dict.fromkeys(FLAGS, 0.1) | {"right": 0.9, "slash": 0.8}
+    plain = Transcription.of(Distribution(length, digit))
+    lettered = Transcription.of(Distribution(length, digit, suffix), flags)
+    place = region(evidence("42"))
+    for with_room, expected in {
+        plain: {"suffix": 0, "ends": 0, "letters": 0, "mark": 0, "turned": 0},
+        lettered: {"suffix": np.log(73 / 27), "ends": np.log(9), "letters": -np.log(9), "mark": np.log(4),
+                   "turned": -np.log(9)},
+    }.items():  # fmt: skip
+        seen = TranscribedRegion(place, plain, with_room)
+        fused = fuse(plain, with_room, place.evidence, FUSION)
+        assert fused.text == ("42" if with_room is plain else "42C")
+        row = dict(zip(FEATURES, features([seen], [fused])[0], strict=True))
+        assert {name: row[name] for name in expected} == pytest.approx(expected, abs=1e-6)

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 import digits
-from digits import Detections, ImageError, Reader, Transcription
-from digits.pipeline.fuse import Fusion
+from digits import Detections, Distribution, ImageError, Reader, Transcription
+from digits.pipeline.fuse import FEATURES, Fusion
 from digits.recognizer.decode import log_softmax
 
 
@@ -44,7 +44,7 @@ class StubRecognizer:
 
     def predict(self, crops):
         self.batches.append(len(crops))
-        return [Transcription.from_log_probabilities(*self.heads) for _ in crops]
+        return [Transcription.of(Distribution(*self.heads)) for _ in crops]
 
 
 PHOTO = np.full((100, 200, 3), 120, np.uint8)
@@ -320,7 +320,7 @@ def test_observations_are_all_that_was_seen():
     scores = [each.region.score for each in observations[len(kept) :]]
     assert scores == sorted(scores, reverse=True)
     for each in observations:
-        assert each.features.shape == (8,) and 0 < each.confidence < 1
+        assert each.features.shape == (len(FEATURES),) and 0 < each.confidence < 1
         assert each.fused.text == each.close.text == each.with_room.text
         if each.reading:
             assert (each.reading.text, each.reading.confidence) == (each.fused.text, each.confidence)

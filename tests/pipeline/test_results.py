@@ -36,11 +36,36 @@ def reading(**changes) -> Reading:
         {"box": (50.0, 20.0, 10.0, 40.0)},
         {"orientation": "diagonal"},
         {"status": "none"},
+        {"text": "07C"},  # and no suffix
+        {"suffix": "C"},
+        {"text": "07C", "suffix": "B"},
+        {"text": "07c", "suffix": "c"},
+        {"text": "-07"},
+        {"text": "07-1-2"},
+        {"status": "unsure", "reasons": ("dark",)},
+        {"reasons": ("small",)},  # of what is read
     ],
 )
 def test_readings_are_validated(wrong):
-    with pytest.raises(ValueError, match=r"must|digits for"):
+    with pytest.raises(ValueError, match=r"must|digits for|not that of|expected"):
         reading(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("text", "suffix", "number", "members"),
+    [
+        ("07", "", "07", ("07",)),
+        ("07", "?", "07", ("07",)),
+        ("07C", "C", "07", ("07C",)),
+        ("07-9", "", "07", ("07", "9")),
+        ("07/3B", "", "07", ("07", "3B")),
+        ("07A/3B", "A", "07", ("07A", "3B")),
+    ],
+)
+def test_parts_of_a_text(text, suffix, number, members):
+    made = reading(text=text, suffix=suffix, status="unsure", reasons=("letters",))
+    assert (made.number, made.members, made.to_dict()["members"]) == (number, members, list(members))
+    assert made.to_dict()["reasons"] == ["letters"]
 
 
 @pytest.mark.parametrize(
@@ -63,7 +88,7 @@ def test_to_dict_is_plain_json():
     assert again == scene.to_dict()
     assert list(again) == ["format", "path", "width", "height", "status", "readings", "seconds"]
     assert again["format"] == 1
-    assert list(again["readings"][0]) == list(GOOD)
+    assert set(again["readings"][0]) == {*GOOD, "number", "suffix", "members", "reasons"}
     assert again["readings"][0]["digits"][0] == {"digit": "0", "probability": 0.9, "box": list(BOX)}
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from digits import Distribution, Transcription
 from digits.recognizer.decode import joint_decode, log_softmax
+from digits.recognizer.heads import SUFFIXES, UNCLEAR
 
 
 def random_heads(seed: int, most: int = 3) -> tuple[np.ndarray, np.ndarray]:
@@ -87,6 +88,43 @@ def test_impossible_texts_are_not_among_the_best():
     assert distribution.best(0) == []
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_letter_may_stand_behind_the_digits(seed):
+    """Against every string there is, with each letter and with none."""
+    length, digit = random_heads(seed, 2)
+    suffix = log_softmax(np.random.default_rng(100 + seed).normal(0, 2, len(SUFFIXES)))
+    letters = dict(zip(SUFFIXES, suffix, strict=True))
+    scores = {
+        number + letter: score + (behind if number else 0)
+        for number, score in every_text(length, digit).items()
+        for letter, behind in (letters.items() if number else [("", 0)])
+        if letter != UNCLEAR
+    }
+    distribution = Distribution(length, digit, suffix)
+    assert {text: distribution.log_probability(text) for text in scores} == pytest.approx(scores)
+    for count in (1, 5, 300):
+        assert [text for text, _ in distribution.best(count)] == sorted(scores, key=scores.get, reverse=True)[:count]
+
+
+@pytest.mark.parametrize(
+    ("letter", "text"), [("", "42"), ("C", "42C"), ("Z", "42Z"), (UNCLEAR, "42")], ids=["none", "C", "Z", "unclear"]
+)
+def test_the_suffix_of_a_transcription(letter, text):
+    length, digit = np.log([0.1, 0.1, 0.8]), np.log(np.full((2, 10), 0.01) + 0.9 * np.eye(10)[[4, 2]])
+    suffix = np.log(np.where(np.array(SUFFIXES) == letter, 0.73, 0.01))
+    seen = Transcription.of(Distribution(length, digit, suffix), {"left": 0.2})
+    assert (seen.text, seen.suffix, "".join(char for char, _ in seen.digits)) == (text, letter, "42")
+    assert seen.confidence == pytest.approx(0.8 * 0.91**2 * 0.73) and seen.flags == {"left": 0.2}
+    nothing = Transcription.of(Distribution(np.log([0.9, 0.1, 1e-9]), digit, suffix))
+    assert (nothing.text, nothing.suffix) == ("", "")
+
+
+@pytest.mark.parametrize("text", ["4C2", "C", "42CD", "42c", "42?", "42 C", "42-4"])
+def test_texts_with_letters_elsewhere_cannot_be_expressed(text):
+    distribution = Distribution(*random_heads(1, 4), np.log(np.full(len(SUFFIXES), 1 / 28)))
+    assert distribution.log_probability(text) == -math.inf
+
+
 @pytest.mark.parametrize(("length", "positions"), [((6,), (6, 10)), ((7,), (6, 9)), ((7, 1), (6, 10)), ((1,), (0,))])
 def test_distributions_are_validated(length, positions):
     with pytest.raises(ValueError, match="expected"):
@@ -94,7 +132,7 @@ def test_distributions_are_validated(length, positions):
 
 
 def test_a_transcription_is_the_best_of_its_distribution():
-    seen = Transcription.from_log_probabilities(*random_heads(2, 6))
+    seen = Transcription.of(Distribution(*random_heads(2, 6)))
     [(text, score)] = seen.distribution.best(1)
     assert (seen.text, seen.confidence) == (text, pytest.approx(math.exp(score)))
     assert "distribution" not in repr(seen) and "distribution" not in seen.to_dict()

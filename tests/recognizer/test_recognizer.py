@@ -22,7 +22,7 @@ def test_predictions_are_probabilities_whatever_the_crop(small):
         assert len(seen.digits) == len(seen.text)
         assert np.exp(seen.distribution.length).sum() == pytest.approx(1)
         assert np.exp(seen.distribution.positions).sum(1) == pytest.approx(np.ones(6))
-        assert set(seen.to_dict()) == {"text", "confidence", "digits"}
+        assert set(seen.to_dict()) == {"text", "confidence", "suffix", "digits"}
 
 
 def test_a_batch_reads_as_its_crops_do(small):
