@@ -22,14 +22,15 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from digits.core.alphabet import DIGITS
 from digits.core.errors import PredictionsError, reason
 from digits.core.text import read_text
 from digits.datasets.pictures import Record
 
 Coordinate = Annotated[float, Field(ge=-1e6, le=1e6)]
 Probability = Annotated[float, Field(ge=0, le=1)]
-Text = Annotated[str, Field(pattern=r"^[0-9]*$")]
-Number = Annotated[str, Field(pattern=r"^[0-9]+$")]
+Text = Annotated[str, Field(pattern=f"^[{DIGITS}]*$")]
+Number = Annotated[str, Field(pattern=f"^[{DIGITS}]+$")]
 _SHOWN = 3  # ids named in a message
 
 
@@ -130,7 +131,7 @@ class RecognizerAnswer(_Answer):
 class DigitBox(_Strict):
     """A digit of a reading."""
 
-    digit: Annotated[str, Field(pattern=r"^[0-9]$")]
+    digit: Annotated[str, Field(pattern=f"^[{DIGITS}]$")]
     box: Box
 
 

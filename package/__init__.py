@@ -32,7 +32,7 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from digits.recognizer import Recognizer as Recognizer
     from digits.recognizer import Transcription as Transcription
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # Public name -> the module that defines it. Loaded on first use: `import digits` must not cost a torch import.
 _PUBLIC = {

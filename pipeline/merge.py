@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from digits.core.alphabet import DIGIT_COUNT, MAX_DIGITS
 from digits.core.boxes import intersection_over_smaller
 
 MIN_SEED = 0.30  # a number needs one digit of at least this score
 MIN_MEMBER = 0.12  # its other digits may be fainter
 STRICT_MEMBERS = (MIN_MEMBER, 0.3, 0.5)  # or must not, if what is faint is a frame or a letter beside the number
 SAME = 0.45  # overlap at which two boxes are one digit
-MAX_DIGITS = 6  # longer rows are telephone numbers and dates
 
 # All lengths are shares of the mean height of the two digits compared.
 _LIKE_HEIGHT = 1.5  # largest ratio of the heights of neighbours
@@ -82,7 +82,7 @@ def suppress(boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray) -> tuple
         kept.append(best)
         evidence.append(class_scores)
         left = [i for i, is_same in zip(left, same, strict=True) if not is_same]
-    return np.array(kept, np.int64), np.array(evidence, np.float32).reshape(-1, 10)
+    return np.array(kept, np.int64), np.array(evidence, np.float32).reshape(-1, DIGIT_COUNT)
 
 
 def _links(boxes: np.ndarray, vertical: bool) -> np.ndarray:

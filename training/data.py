@@ -297,7 +297,7 @@ def stream_seed(seed: int, stream: int) -> int:
 
 def digit_counts(examples: Sequence[Examples], shares: Sequence[float]) -> np.ndarray:
     """Relative frequency of each digit in the training data, float64 (10,); of synthetic sources, estimated."""
-    total = np.zeros(10)
+    total = np.zeros(DIGIT_COUNT)
     for each, share in zip(examples, shares, strict=True):
         if isinstance(each.data, Pictures):
             items: Iterable[Record | Sample] = each.data.records

@@ -13,9 +13,10 @@ from torchvision.models.detection.rpn import RPNHead
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.ops import MultiScaleRoIAlign
 
+from digits.core.alphabet import DIGIT_COUNT
 from digits.detector.nn.backbone import LITE0, build_pyramid
 
-CLASSES = 11  # background, then digits 0 to 9 as labels 1 to 10: torchvision keeps 0 for the background
+CLASSES = 1 + DIGIT_COUNT  # digits 0 to 9 are labels 1 to 10: torchvision keeps 0 for the background
 
 # Square roots of anchor areas a level (strides 4, 8, 16, 32) and heights over widths: digits of 8 to 200 pixels.
 _ANCHOR_SIZES = ((6.0, 9.0), (13.0, 19.0), (27.0, 39.0), (60.0, 110.0))
