@@ -13,6 +13,8 @@ from digits.nn.backbones import IMAGENET, by_resolution, load_state, torchvision
 from digits.recognizer.crops import HEIGHT, WIDTH
 from digits.recognizer.heads import CLASSES, FLAGS, LENGTHS, SUFFIXES
 
+_PRIOR = 4.0  # logit
+
 
 class Residual(nn.Module):
     """Two 3x3 convolutions around a shortcut (He et al. 2016)."""
@@ -116,6 +118,9 @@ class NumberNet(nn.Module):
             nn.init.zeros_(self.suffix_query.weight)
             self.suffix = nn.Linear(channels + 256, len(SUFFIXES))
             self.flags = nn.Linear(256, len(FLAGS))
+            with torch.no_grad():  # before they are trained, these heads report nothing, as is right most often
+                self.suffix.bias[SUFFIXES.index("")] = _PRIOR
+                self.flags.bias.fill_(-_PRIOR)
 
     def stages(self) -> Sequence[nn.Module]:
         """The features, from the image inwards, a stage a resolution."""
