@@ -71,13 +71,19 @@ class Picture:
 
     size: (width, height), upright. decoded: the size of what `load` returns, which may be smaller. orientation: of
     EXIF, 1 to 8, by which it is turned upright. load: returns the pixels, see `load_image`; only once, while it is
-    open.
+    open. whole: whether all of it is held in memory while it is decoded smaller, as of a progressive JPEG.
     """
 
     size: tuple[int, int]
     decoded: tuple[int, int]
     orientation: int
     load: Callable[[], np.ndarray]
+    whole: bool = False
+
+    @property
+    def held(self) -> int:
+        """Pixels that are in memory while it is decoded."""
+        return math.prod(self.size if self.whole else self.decoded)
 
 
 @contextmanager
@@ -154,6 +160,7 @@ def _open(source: ImageSource, name: str, held: ExitStack, enough: int | None) -
     if not head:
         raise ImageError(f"{name}: empty file")
     file, orientation = strip_metadata(file) or (file, None)
+    whole = False
     if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
         size, transparent = _webp_header(file)
         decoded, load = size, partial(_load_webp, file, size, transparent, orientation or 1, name)
@@ -161,10 +168,11 @@ def _open(source: ImageSource, name: str, held: ExitStack, enough: int | None) -
         image = _identify(file, head, name)
         held.callback(image.close)
         size, decoded = image.size, _reduce(image, enough)
+        whole = "progressive" in image.info
         load = partial(_load, image, orientation, name, _BROKEN, close=True)
     if (orientation or 1) > 4:
         size, decoded = size[::-1], decoded[::-1]
-    return Picture(size, decoded, orientation or 1, load)
+    return Picture(size, decoded, orientation or 1, load, whole)
 
 
 def _reduce(image: Image.Image, enough: int | None) -> tuple[int, int]:

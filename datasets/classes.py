@@ -14,6 +14,7 @@ from digits.datasets.pictures import Problem
 Digit = tuple[tuple[float, ...], int]  # a box, xyxy, and what it shows
 
 _WORDS = ("zero", "o", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+_SAME = 0.5  # intersection over union of two boxes of one digit, each drawn by another hand
 _APART = 0.05  # of a digit's width or height; boxes of one digit, drawn or rounded twice, are not farther apart
 
 
@@ -58,14 +59,22 @@ def check_others(others: Iterable[str], digits: int) -> None:
 
 
 def without_repeats(digits: Sequence[Digit]) -> list[Digit]:
-    """Each box once, be it drawn a second time a little off; ValueError if one is of two different digits."""
+    """Each box once, also if another hand drew it a second time; ValueError if one is of two different digits."""
     once: list[Digit] = []
     for box, digit in digits:
-        same = [other for there, other in once if about_equal(box, there)]
+        same = [other for there, other in once if about_equal(box, there) or _overlap(box, there) > _SAME]
         if any(other != digit for other in same):
             raise ValueError("one box is that of two different digits")
         once += [(box, digit)] if not same else []
     return once
+
+
+def _overlap(box: tuple[float, ...], other: tuple[float, ...]) -> float:
+    """Intersection over union."""
+    sides = [min(box[k + 2], other[k + 2]) - max(box[k], other[k]) for k in (0, 1)]
+    inside = max(0.0, sides[0]) * max(0.0, sides[1])
+    areas = [(each[2] - each[0]) * (each[3] - each[1]) for each in (box, other)]
+    return inside / max(sum(areas) - inside, 1e-9)
 
 
 def about_equal(box: tuple[float, ...], other: tuple[float, ...]) -> bool:

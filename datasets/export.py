@@ -55,24 +55,30 @@ def whole_folder(out: str | Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def file_names(records: Iterable[Record]) -> dict[str, str]:
+def file_names(records: Iterable[Record], to: str = "yolo", copied: bool = True) -> dict[str, str]:
     """For each image id a path below a folder of pictures that no other has: the id itself wherever it can be.
 
-    Nothing leads out of that folder, whatever the id.
+    Nothing leads out of that folder, whatever the id. YOLO tells files apart by what is before the suffix, and some
+    systems tell names apart that differ in case, others do not: names differ in more than that. to: the format. copied:
+    whether the pictures are, so that other names may be given to them.
     """
+
+    def key(path: PurePosixPath) -> str:
+        return str(path.with_suffix("") if to == "yolo" else path).lower() if copied or to == "yolo" else str(path)
+
     names: dict[str, str] = {}
     taken: set[str] = set()
     for record in records:
         steps = [step for step in PurePosixPath(record.image_id.replace("\\", "/")).parts if step.strip("./ :")]
         name = PurePosixPath(*steps or ["picture"])
         suffix = record.path.suffix.lower()
-        if name.suffix.lower() != suffix:
+        if name.suffix.lower() != suffix and copied:
             name = name.with_name(name.name + suffix)
         free, count = name, 1
-        while str(free.with_suffix("")).lower() in taken:  # YOLO tells files apart by what is before the suffix
+        while key(free) in taken:
             count += 1
             free = name.with_stem(f"{name.stem}-{count}")
-        taken.add(str(free.with_suffix("")).lower())
+        taken.add(key(free))
         names[record.image_id] = str(free)
     return names
 
@@ -101,7 +107,7 @@ def convert(pictures: Pictures, out: str | Path, to: str, *, copy: bool = True, 
                 raise DatasetError(f"{pictures.name}: no number in it can be cut out: none is known by its text")
             write_crops(rows, folder / "labels.csv")
             return
-        names = file_names(pictures.records)
+        names = file_names(pictures.records, to, copy)
         if to == "coco":
             write_json(folder / ANNOTATIONS, coco_document(pictures.records, lambda r: names[r.image_id]))
         else:

@@ -161,11 +161,21 @@ class Pictures(Dataset):
             why = "listed a second time" if agree else f"listed {len(same)} times, each time otherwise"
             self.records += same[:1] if agree else []
             self.problems += [Problem(image_id, why)] * (len(same) - agree)
-        numbered = {record.path for record in self.records if not record.negative}
+        self._drop_renamed()
+        _warn(name, self.problems)
+
+    def _drop_renamed(self) -> None:
+        """Leaves out what stands under several ids: the negatives, and all if they have different digits."""
+        numbered: dict[Path, list[Record]] = {}
+        for record in self.records:
+            if not record.negative:
+                numbered.setdefault(record.path, []).append(record)
         doubtful = {record.image_id for record in self.records if record.negative and record.path in numbered}
         self.problems += [Problem(image_id, "has no digits here, but some under another id") for image_id in doubtful]
-        self.records = [record for record in self.records if record.image_id not in doubtful]
-        _warn(name, self.problems)
+        differing = [same for same in numbered.values() if not all(same[0].says_the_same(each) for each in same)]
+        unlike = [record.image_id for same in differing for record in same]
+        self.problems += [Problem(image_id, "has other digits under another id") for image_id in unlike]
+        self.records = [record for record in self.records if record.image_id not in {*doubtful, *unlike}]
 
     def __len__(self) -> int:
         return len(self.records)

@@ -165,7 +165,7 @@ class Reader:
         if not isinstance(source, Image.Image) and hasattr(source, "read"):
             name = source_name(source)
             source = bytes_of(cast(BinaryIO, source), name)  # kept as bytes, so that the scene can be drawn later
-        with open_image(source, name, _ENOUGH) as picture, room.taken(math.prod(picture.decoded)):
+        with open_image(source, name, _ENOUGH) as picture, room.taken(picture.held):
             started = time.perf_counter()
             # its pixels are let go of before there is room for another picture's
             observations = self._observe(picture.load(), started)

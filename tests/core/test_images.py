@@ -469,3 +469,11 @@ def test_jpegs_are_decoded_no_larger_than_needed(kind, enough, decoded, mode, tu
     if turn == 6:
         upright = upright.transpose(Image.Transpose.ROTATE_270)
     assert np.abs(pixels[..., 0].astype(int) - np.asarray(upright)).mean() < 6
+
+
+@pytest.mark.parametrize(("progressive", "held"), [(False, 150 * 100), (True, 300 * 200)])
+def test_what_is_held_while_a_jpeg_is_decoded_smaller(progressive, held):
+    data = io.BytesIO()
+    Image.linear_gradient("L").resize((300, 200)).save(data, "JPEG", progressive=progressive)
+    with open_image(data, enough=150) as picture:
+        assert (picture.decoded, picture.held) == ((150, 100), held)

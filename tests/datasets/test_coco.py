@@ -62,8 +62,8 @@ def records(draw) -> list[Record]:
                 sorted(draw(st.lists(st.floats(0, side, width=32), min_size=2, max_size=2, unique=True)))
                 for side in size
             )
-            apart = [np.abs(np.subtract(box, [x1, y1, x2, y2])).max() for box in boxes]
-            if max(x2, y2) > 1 and min(apart, default=max(size)) > 0.1 * max(size):
+            shared = [min(x2, b[2]) > max(x1, b[0]) and min(y2, b[3]) > max(y1, b[1]) for b in boxes]
+            if max(x2, y2) > 1 and not any(shared):
                 boxes.append([x1, y1, x2, y2])
         if len(boxes) < len(labels):  # only foreign files have two digits in about one box, or shares
             boxes, labels = [], []

@@ -98,6 +98,8 @@ def test_files_that_went_wrong(case, digits, listed):
                                       digit(2, [20, 5, 8, 20], 15)]}, id="an image twice, the same"),
         pytest.param({"annotations": [digit(7), digit(7, [5, 5.2, 8.3, 19.9]), digit(2, [20, 5, 8, 20])]},
                      id="a box twice, a little off"),
+        pytest.param({"annotations": [digit(7), digit(7, [6, 4, 8, 21]), digit(2, [20, 5, 8, 20]),
+                                      digit(2, [21, 6, 7.5, 19])]}, id="boxes of two annotators"),
         pytest.param({"annotations": [digit(7, attributes={"rotation": 358.5, "occluded": False}),
                                       digit(2, [20, 5, 8, 20], attributes=[])]}, id="boxes about level"),
         pytest.param({"images": [image(1, "./a.png", width=None), image(2, "n.png", height=0)]}, id="no size"),
@@ -135,6 +137,11 @@ DOUBTFUL = [
     pytest.param({"annotations": [digit(7), digit(2)]}, "two different digits", id="one box, two digits"),
     pytest.param({"annotations": [digit(7), digit(2, [5.3, 5, 8, 20])]}, "two different digits",
                  id="nearly one box, two digits"),
+    pytest.param({"annotations": [digit(7), digit(1, [6, 4, 8, 21])]}, "two different digits",
+                 id="two annotators, two digits"),
+    pytest.param({"images": [image(1, "a.png"), image(3, "images/a.png"), image(2, "n.png")],
+                  "annotations": [digit(7), digit(2, [20, 5, 8, 20], 3)]}, "other digits under another id",
+                 id="two names, each with other digits"),
     *(
         pytest.param({"annotations": [digit(7, attributes={"rotation": angle})]}, "turned", id=f"rotation {angle}")
         for angle in (90, 45.5, 270, -30, float("nan"))

@@ -93,6 +93,21 @@ def test_crops_of_what_can_be_read(pictures, tmp_path):
     assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.parametrize(
+    ("to", "copied", "names"),
+    [
+        ("coco", False, ["a.jpg", "a.png", "A.jpg", "b"]),
+        ("coco", True, ["a.jpg", "a.png", "A-2.jpg", "b.png"]),
+        ("yolo", True, ["a.jpg", "a-2.png", "A-3.jpg", "b.png"]),
+        ("yolo", False, ["a.jpg", "a-2.png", "A-3.jpg", "b"]),
+    ],
+)
+def test_names_change_no_more_than_they_must(to, copied, names):
+    paths = ["a.jpg", "a.png", "A.jpg", "b.png"]
+    records = [make_record(path.removesuffix(".png") if path == "b.png" else path, path, (9, 9)) for path in paths]
+    assert list(file_names(records, to, copied).values()) == names
+
+
 @pytest.mark.parametrize("to", ["coco", "yolo"])
 def test_damaged_pictures_are_not_copied(pictures, tmp_path, to):
     path = pictures.records[1].path
@@ -175,7 +190,7 @@ def test_a_split_is_by_id_and_in_place(pictures, tmp_path):
 
 
 def test_one_number_stays_in_one_part(tmp_path):
-    records = [make_record(str(i), "x.png", (60, 40), LINE, [1, i % 10], [f"1{i % 10}"]) for i in range(200)]
+    records = [make_record(str(i), f"{i}.png", (60, 40), LINE, [1, i % 10], [f"1{i % 10}"]) for i in range(200)]
     split(Pictures("many", records), tmp_path / "splits", by_number)
     seen = {}
     for name in ("train", "validation", "test"):
