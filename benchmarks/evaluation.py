@@ -37,8 +37,7 @@ def made_up(count: int) -> list[Record]:
         boxes = [[left + k * 0.6 * height, top, left + (k * 0.6 + 0.5) * height, top + height] for k in range(length)]
         labels = rng.integers(0, 10, length).tolist()
         numbers = ["".join(map(str, labels))] if length else []
-        picture = Path("numbered.png" if numbers else "bare.png")  # a picture with digits cannot be a negative, too
-        records.append(make_record(f"{i}.png", picture, SIZE, boxes, labels, numbers))
+        records.append(make_record(f"{i}.png", Path(f"{i}.png"), SIZE, boxes, labels, numbers))
     return records
 
 
@@ -84,9 +83,10 @@ def main(count: int) -> None:
     click.echo(f"| {count:,} pictures, predictions there | seconds |\n| --- | --- |")
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        for name in ("numbered.png", "bare.png"):
-            cv2.imwrite(str(home / name), np.full((SIZE[1], SIZE[0], 3), 120, np.uint8))
         records = made_up(count)
+        cv2.imwrite(str(home / "wall.png"), np.full((SIZE[1], SIZE[0], 3), 120, np.uint8))
+        for record in records:  # one file, but each a picture of its own
+            (home / record.path).hardlink_to(home / "wall.png")
         write_json(home / "instances.json", coco_document(records, lambda record: record.path.name))
         for kind in ("detector", "recognizer", "pipeline"):
             predictions = home / f"{kind}.jsonl"
