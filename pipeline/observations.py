@@ -71,7 +71,7 @@ def with_reasons(observation: Observation, image: np.ndarray) -> Observation:
         size=image.shape[1::-1],
         digit_height=float(np.median(np.ptp(region.digit_boxes[:, 1::2], axis=1))),
         sharpness=sharpness(letterbox(cut_number(image, region.digit_boxes, stacked=region.stacked))),
-        odds=max(measured["rival"] - measured["text"], *(score - first for _, score in others)),
+        odds=max([measured["rival"] - measured["text"], *(score - first for _, score in others)]),
         beside=measured["beside"] > 0,
         contained=measured["whole"] > 0,
         digits=len(region.digit_boxes),

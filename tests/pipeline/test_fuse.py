@@ -8,6 +8,7 @@ import pytest
 from digits import Distribution, WeightsError
 from digits.pipeline.fuse import FEATURES, Fusion, TranscribedRegion, confidence, features, fuse, same_place
 from digits.pipeline.merge import NumberRegion
+from digits.pipeline.observations import weigh, with_reasons
 from digits.recognizer import Transcription
 from digits.recognizer.heads import FLAGS, SUFFIXES
 
@@ -338,3 +339,30 @@ def test_heads_for_letters_give_features():
         assert fused.text == ("42" if with_room is plain else "42C")
         row = dict(zip(FEATURES, features([seen], [fused])[0], strict=True))
         assert {name: row[name] for name in expected} == pytest.approx(expected, abs=1e-6)
+
+
+def test_what_has_no_reading_comes_last_best_detection_first():
+    scores = (0.3, 0.9, 0.6)
+    seen = [TranscribedRegion(region(evidence("5", score), 200.0 * i), *[opinion("", sure=0.999)] * 2)
+            for i, score in enumerate(scores)]  # fmt: skip
+    seen.append(TranscribedRegion(region(evidence("7", 0.2), 600), *[opinion("7", sure=0.999)] * 2))
+    found = weigh(seen, FUSION, 0.5, 800, 100)
+    assert [each.region.score for each in found] == pytest.approx([0.2, 0.9, 0.6, 0.3])
+    assert [each.reading is not None for each in found] == [True, False, False, False]
+
+
+@pytest.mark.parametrize(("least", "status"), [(-0.01, "read"), (0.0, "read"), (0.01, "unsure")])
+def test_a_reading_is_read_from_the_threshold_on(least, status):
+    seen = [TranscribedRegion(region(evidence("7", 0.9), 100, 20), *[opinion("7", sure=0.9)] * 2)]
+    [plain] = weigh(seen, FUSION, 0.0, 800, 100)
+    [found] = weigh(seen, FUSION, plain.confidence + least, 800, 100)
+    assert found.reading.status == status
+
+
+def test_reasons_where_nothing_else_can_be_read():
+    """All other texts may be impossible."""
+    with np.errstate(divide="ignore"):
+        only = Transcription.of(Distribution(np.log(np.eye(7)[1]), np.log(np.eye(10)[[7] * 6])))
+    seen = [TranscribedRegion(region(evidence("7", 0.9), 100, 20), only, only)]
+    [found] = weigh(seen, Fusion(digit_weight=0, length_weight=0), 1.0, 800, 100)
+    assert with_reasons(found, np.zeros((100, 800, 3), np.uint8)).reading.reasons == ("blurred", "lone")
