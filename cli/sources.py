@@ -13,7 +13,7 @@ format_option = click.option(
     "--format",
     "format_",
     type=click.Choice(["svhn", "mila", "coco", "yolo", "crops", "annotated", "negatives"]),
-    help="Of the source. [default: told from its files]",
+    help="Format of the source. [default: detected from its files]",
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import select
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
@@ -59,18 +59,31 @@ def read_to_end(file: BinaryIO, name: str, head: bytes = b"") -> bytes:
     If it does not begin like a picture, the rest is not read, since it may be endless. Raises ImageError if the stream
     fails, is empty, or is longer than MAX_BYTES.
     """
-    data = bytearray(head)
+
+    def is_foreign(data: bytearray) -> bool:
+        return len(data) >= HEAD and not begins_a_picture(bytes(data[:HEAD]))
+
     try:
-        while chunk := file.read(_CHUNK):
-            data += chunk
-            if len(data) > MAX_BYTES:
-                raise ImageError(f"{name}: longer than {MAX_BYTES // 10**6} MB, which no photograph is")
-            if len(data) >= HEAD and not begins_a_picture(bytes(data[:HEAD])):
-                break
+        data = read_until(file, head, is_foreign)
     except OSError as error:
         raise ImageError(f"{name}: {reason(error)}") from None
     if not data:
         raise ImageError(f"{name}: empty file")
+    return data
+
+
+def read_until(file: BinaryIO, head: bytes, enough: Callable[[bytearray], bool] = lambda _: False) -> bytes:
+    """The content of a stream, of which `head` has been read already; no more once it is enough.
+
+    Raises OSError if the stream fails, or is longer than MAX_BYTES.
+    """
+    data = bytearray(head)
+    while chunk := file.read(_CHUNK):
+        data += chunk
+        if len(data) > MAX_BYTES:
+            raise OSError(f"longer than {MAX_BYTES // 10**6} MB")
+        if enough(data):
+            break
     return bytes(data)
 
 

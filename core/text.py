@@ -9,10 +9,6 @@ import unicodedata
 from pathlib import Path
 from typing import Any
 
-from digits.core.streams import is_stream, open_stream
-
-_CHUNK = 1 << 20
-_LONGEST = 100_000_000  # bytes of text that are read from a pipe
 _JOINERS = "\u200c\u200d"  # part of words in some languages, and of many emoji
 
 
@@ -21,7 +17,7 @@ def read_text(path: str | Path) -> str:
     UTF-8.
 
     The byte-order mark is removed. Raises OSError, or UnicodeDecodeError if the encoding is neither. A pipe is read as
-    `streams.open_stream` says; OSError is raised if more than 100 MB come out of it.
+    `streams.open_stream` and `read_until` say.
     """
     data = _bytes(path)
     wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
@@ -29,15 +25,16 @@ def read_text(path: str | Path) -> str:
 
 
 def _bytes(path: str | Path) -> bytes:
+    from digits.core.streams import (  # here: they load Pillow, which `--help` need not
+        is_stream,
+        open_stream,
+        read_until,
+    )
+
     if not is_stream(path):
         return Path(path).read_bytes()
     with open_stream(path) as (head, file):
-        data = bytearray(head)
-        while chunk := file.read(_CHUNK):
-            data += chunk
-            if len(data) > _LONGEST:
-                raise OSError(f"longer than {_LONGEST // 10**6} MB")
-    return bytes(data)
+        return read_until(file, head)
 
 
 def plural(count: int, one: str, many: str) -> str:

@@ -21,10 +21,10 @@ from digits.core.boxes import reading_order
 from digits.core.errors import DatasetError
 from digits.core.progress import progress
 from digits.datasets.classes import Digit, repeats
-from digits.datasets.coco_entries import Annotated, annotated, is_number, listed
+from digits.datasets.coco_entries import Annotated, annotated, listed
 from digits.datasets.files import picture_folder, picture_path, write_text
 from digits.datasets.orientation import UPRIGHT, Evidence, Habit, Photograph
-from digits.datasets.pictures import LARGEST, Pictures, Problem, Record, make_record, read_json, stored_size
+from digits.datasets.pictures import LARGEST, Pictures, Problem, Record, is_number, make_record, read_json, stored_size
 
 _OVER = 1.1  # of a picture's side: farther out reaches no box that was drawn on it
 _SAID = ("width", "height", "numbers", "source_id", "shared_out")  # of an image

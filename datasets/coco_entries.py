@@ -11,16 +11,16 @@ from typing import Any, NamedTuple
 from digits.core.errors import DatasetError
 from digits.datasets.classes import (
     Digit,
-    about_equal,
     check_others,
     counted,
     digit_classes,
     other_classes,
     without_repeats,
 )
-from digits.datasets.pictures import LARGEST, Problem
+from digits.datasets.pictures import LARGEST, Problem, is_number
 
 _SLANT = 10  # degrees; what is turned by more is not in the box that is written down
+_APART = 0.05  # of a digit's width or height
 _ROUNDED = 0.002  # of an area, as programs round it
 _CROWD = {0: False, "0": False, "false": False, "no": False, 1: True, "1": True, "true": True, "yes": True}
 
@@ -117,7 +117,7 @@ def _check_level(annotation: dict) -> None:
     """Raises ValueError if it is a box that is turned, as CVAT writes it: where it was before, and the angle."""
     attributes = annotation.get("attributes")
     angle = attributes.get("rotation") if isinstance(attributes, dict) else None
-    if isinstance(angle, (int, float)) and is_number(angle) and not abs((angle + 90) % 180 - 90) <= _SLANT:
+    if is_number(angle) and not abs((angle + 90) % 180 - 90) <= _SLANT:
         raise ValueError(f"a box is turned by {angle} degrees, level ones are expected")
 
 
@@ -132,8 +132,10 @@ def _box(box: object) -> tuple[float, ...]:
     return x, y, x + width, y + height
 
 
-def is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+def _about_equal(box: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    """Whether they differ by no more than programs round."""
+    sides = [min(each[side + 2] - each[side] for each in (box, other)) for side in (0, 1)]
+    return all(abs(a - b) <= _APART * side for a, b, side in zip(box, other, sides * 2, strict=True))
 
 
 def _shows_corners(annotation: dict) -> bool:
@@ -150,8 +152,8 @@ def _shows_corners(annotation: dict) -> bool:
     points = [value for part in parts for value in part]
     if len(points) >= 6 and len(points) % 2 == 0 and all(map(is_number, points)):
         around = min(points[::2]), min(points[1::2]), max(points[::2]), max(points[1::2])
-        return about_equal(around, (x1, y1, x2, y2)) and not about_equal(around, (x1, y1, right, low))
-    if not isinstance(area, (int, float)) or not is_number(area):
+        return _about_equal(around, (x1, y1, x2, y2)) and not _about_equal(around, (x1, y1, right, low))
+    if not is_number(area):
         return False
     # a mask is smaller than its box, but by no certain share
     apart = [abs(area - size) for size in ((x2 - x1) * (y2 - y1), x2 * y2)]

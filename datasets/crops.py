@@ -12,11 +12,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from digits.core.alphabet import is_digits
-from digits.core.errors import DatasetError, reason
+from digits.core.errors import DatasetError
 from digits.core.progress import progress
-from digits.core.text import read_text
 from digits.datasets.files import picture_folder, picture_path, write_text
-from digits.datasets.pictures import Pictures, Problem, Record, make_record, picture_size
+from digits.datasets.pictures import Pictures, Problem, Record, make_record, picture_size, text_of
 
 COLUMNS = {"file": "file", "filename": "file", "text": "text", "label": "text"}  # what they are called elsewhere
 
@@ -26,12 +25,7 @@ def _rows(path: Path) -> list[tuple[int, str, str | None]]:
 
     Raises DatasetError if the file cannot be read or lacks a column.
     """
-    try:
-        content = read_text(path)
-    except OSError as error:
-        raise DatasetError(f"{path}: {reason(error)}") from None
-    except UnicodeDecodeError:
-        raise DatasetError(f"{path}: not UTF-8 text, save it as such") from None
+    content = text_of(path)
     # Excel separates by what is usual in its country, and says so in a line before the first
     content = re.sub(r"\Asep=.\n", "", content)
     separator = next((each for each in ";\t" if each in content.partition("\n")[0]), ",")

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 from torch.utils.data import Dataset
@@ -237,12 +237,26 @@ def stored_size(path: Path) -> tuple[tuple[int, int], int]:
         raise ValueError(f"not a readable picture ({str(error).removeprefix(f'{path}: ')})") from None
 
 
-def read_json(path: Path, kind: type) -> Any:
-    """What a JSON file holds; DatasetError if it is missing, not JSON, or at its top not of that kind."""
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Whether it is a number; `true` is none, though Python has it equal to 1."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def text_of(path: Path) -> str:
+    """What a text file holds; DatasetError if it cannot be read."""
     try:
-        content = parse_json(read_text(path))
+        return read_text(path)
     except OSError as error:
         raise DatasetError(f"{path}: {reason(error)}") from None
+    except UnicodeDecodeError:
+        raise DatasetError(f"{path}: not UTF-8 text; save it as such") from None
+
+
+def read_json(path: Path, kind: type) -> Any:
+    """What a JSON file holds; DatasetError if it is missing, not JSON, or at its top not of that kind."""
+    text = text_of(path)
+    try:
+        content = parse_json(text)
     except (ValueError, RecursionError) as error:
         raise DatasetError(f"{path}: not JSON ({error})") from None
     if not isinstance(content, kind):

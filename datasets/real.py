@@ -20,11 +20,11 @@ import cv2
 import numpy as np
 
 from digits.core.alphabet import CHARACTERS, DIGITS, digits_of, is_digits, is_house_number
-from digits.core.errors import DatasetError, reason
+from digits.core.errors import DatasetError
 from digits.core.progress import progress
-from digits.core.text import parse_json, plural, read_text
+from digits.core.text import parse_json, plural
 from digits.datasets.files import picture_path
-from digits.datasets.pictures import Pictures, Problem, make_record, picture_size, read_json
+from digits.datasets.pictures import Pictures, Problem, is_number, make_record, picture_size, read_json, text_of
 
 # From these heights over widths on, a box is that of a stack; a level 11 has up to 1.6, steep lines of three up to 1.5.
 _STACK_OF_TWO, _STACK = 2.0, 1.6
@@ -155,7 +155,7 @@ def _boxes(entry: dict) -> list[list[float]]:
 
 def _box(box: object) -> list[float]:
     numbers = box if isinstance(box, list) else []
-    if len(numbers) != 4 or not all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in numbers):
+    if len(numbers) != 4 or not all(map(is_number, numbers)):
         raise ValueError(f"a box must be four numbers, not {_short(box)}")
     try:
         return [float(value) for value in numbers]
@@ -204,14 +204,8 @@ def _is_entry(entry: object) -> bool:
 
 
 def _read_lines(path: Path) -> list:
-    try:
-        text = read_text(path)
-    except OSError as error:
-        raise DatasetError(f"{path}: {reason(error)}") from None
-    except UnicodeDecodeError:
-        raise DatasetError(f"{path}: not UTF-8 text") from None
     entries = []
-    for number, line in enumerate(text.split("\n"), start=1):  # JSON may hold what else Python ends a line at
+    for number, line in enumerate(text_of(path).split("\n"), start=1):  # JSON may hold what else Python ends a line at
         line = line.removeprefix("\ufeff")  # where files were put one behind the other
         try:
             entries += [parse_json(line)] if line.strip() else []

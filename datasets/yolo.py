@@ -24,8 +24,8 @@ from digits.core.formats import SUFFIXES
 from digits.core.progress import progress
 from digits.datasets.classes import check_others, digit_classes, other_classes, repeats, without_repeats
 from digits.datasets.files import write_text
-from digits.datasets.pictures import Pictures, Problem, Record, find_pictures, make_record, picture_size
-from digits.datasets.yolo_names import ClassNames, class_names, text_of
+from digits.datasets.pictures import Pictures, Problem, Record, find_pictures, make_record, picture_size, text_of
+from digits.datasets.yolo_names import ClassNames, class_names
 
 FIELDS = "class cx cy width height"
 _ROUNDED = 0.01

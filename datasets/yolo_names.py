@@ -6,15 +6,15 @@ import os
 import re
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
 
 from digits.core.alphabet import DIGITS
-from digits.core.errors import DatasetError, reason
-from digits.core.text import read_text
-from digits.datasets.pictures import read_json
+from digits.core.errors import DatasetError
+from digits.datasets.pictures import read_json, text_of
 
 _YAML = (".yaml", ".yml")
 _LISTS = (".names", ".labels")  # of Darknet and of Roboflow
@@ -66,9 +66,10 @@ def class_names(folder: Path, below: Iterable[Path], pictures: Iterable[Path]) -
             break
     if chosen:
         return ClassNames(chosen[1], chosen[0], lists)
-    for error in [error for level in levels for error in level.broken]:
-        raise error
-    for path in [*(path for level in levels for path in level.doubtful), *_settings(folder)]:
+    if broken := [error for level in levels for error in level.broken]:
+        raise broken[0]
+    doubtful = (path for level in levels for path in level.doubtful)
+    if path := next(chain(doubtful, _settings(folder)), None):
         raise DatasetError(
             f"{path}: may name the classes, which is not certain; name them in {folder / 'data.yaml'}, "
             "as \"names: ['0', '1', …]\", or move that file away"
@@ -276,13 +277,3 @@ def _yaml(path: Path) -> dict:
         broken.text = text
         raise broken from None
     return content if isinstance(content, dict) else {}
-
-
-def text_of(path: Path) -> str:
-    """What a text file holds; DatasetError if it cannot be read."""
-    try:
-        return read_text(path)
-    except OSError as error:
-        raise DatasetError(f"{path}: {reason(error)}") from None
-    except UnicodeDecodeError:
-        raise DatasetError(f"{path}: not UTF-8 text") from None

@@ -203,11 +203,13 @@ class Reader:
                     break
             if self.budget is not None and time.perf_counter() - started >= self.budget:
                 break
-        return self._transcribe(image, list(regions.values())) if regions else observations
+        if regions:
+            observations = self._transcribe(image, list(regions.values()))
+        return [with_reasons(each, image) for each in observations]
 
     def observe_pass(self, image: np.ndarray, found: Detections) -> list[Observation]:
         """What is seen in an image (H, W, 3), given the digits that the detector found in it."""
-        return self._transcribe(image, self._regions(found))
+        return [with_reasons(each, image) for each in self._transcribe(image, self._regions(found))]
 
     def find(self, image: np.ndarray) -> list[NumberRegion]:
         """Where numbers may be in an upright photograph, RGB uint8 (H, W, 3), after the full pass alone, best first.
@@ -221,8 +223,7 @@ class Reader:
         # all at once, of every region two
         each = iter(self.recognizer.predict(crops) if crops else [])
         seen = [TranscribedRegion(*both) for both in zip(regions, each, each, strict=True)]
-        weighed = weigh(seen, self.fusion, self.min_confidence, *image.shape[1::-1])
-        return [with_reasons(each, image) for each in weighed]
+        return weigh(seen, self.fusion, self.min_confidence, *image.shape[1::-1])
 
     @staticmethod
     def _regions(found: Detections) -> list[NumberRegion]:

@@ -195,7 +195,7 @@ def test_a_real_interrupt_keeps_what_is_whole(fonts, tmp_path):
 
 def test_help_is_shown_without_loading_anything_heavy():
     code = "import sys; from digits.cli import main\ntry: main(['data', '--help'])\nexcept SystemExit: pass\n"
-    code += "assert not {'torch', 'cv2', 'numpy', 'h5py', 'matplotlib'} & set(sys.modules), sys.modules.keys()"
+    code += "assert not {'torch', 'cv2', 'numpy', 'h5py', 'matplotlib', 'PIL'} & set(sys.modules), sys.modules.keys()"
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
