@@ -17,7 +17,7 @@ from digits.datasets.pictures import Problem
 Digit = tuple[tuple[float, ...], int]  # a box, xyxy, and what it shows
 
 _WORDS = ("zero", "o", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-_SAME = 0.75  # intersection over the smaller of two boxes of one digit; of SVHN's neighbours 7 pairs in 50,000 have it
+_SAME = 0.75  # intersection over the smaller of two boxes: so much hardly any two digits of a number share
 
 
 def digit_classes(names: Mapping[Any, object], path: Path) -> dict[Hashable, int]:
