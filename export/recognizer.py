@@ -41,7 +41,7 @@ def export_recognizer(weights: str | Path, path: str | Path, crops: Iterable[np.
     model, header = restore(weights, "recognizer", NumberNet)
     example = torch.zeros(2, HEIGHT, WIDTH, 3, dtype=torch.uint8)
     batch = {0: "crops"}
-    outputs = ("length", "digits", "suffix", "flags")[: 4 if model.letters else 2]
+    outputs = ("length", "digits", "suffix", "mark", "flags")[: 5 if model.letters else 2]
     write_onnx(
         path,
         _WithInput(model),

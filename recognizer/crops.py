@@ -122,13 +122,30 @@ def letterbox(crop: np.ndarray) -> np.ndarray:
     The aspect ratio is kept up to a line too wide for the frame, which is squeezed: how wide a crop is says how
     many digits to expect.
     """
-    height, width = crop.shape[:2]
-    w = max(1, min(WIDTH, round(width * HEIGHT / height)))
+    left, w = _placed(crop)
     small = resize(crop, (w, HEIGHT))
     if w == WIDTH:
         return small
     framed = np.empty((HEIGHT, WIDTH, 3), np.uint8)
     framed[:] = small.reshape(-1, 3).mean(0)
-    left = (WIDTH - w) // 2
     framed[:, left : left + w] = small
     return framed
+
+
+def _placed(crop: np.ndarray) -> tuple[int, int]:
+    """Where `letterbox` puts a crop: the left end and the width, pixels."""
+    height, width = crop.shape[:2]
+    w = max(1, min(WIDTH, round(width * HEIGHT / height)))
+    return (WIDTH - w) // 2, w
+
+
+def into_letterbox(position: float, crop: np.ndarray) -> float:
+    """A position along a crop in its letterbox; both are shares of the width."""
+    left, width = _placed(crop)
+    return (left + position * width) / WIDTH
+
+
+def out_of_letterbox(position: float, crop: np.ndarray) -> float:
+    """The inverse of `into_letterbox`; within 0 and 1, even if the position is beside the crop."""
+    left, width = _placed(crop)
+    return min(1.0, max(0.0, (position * WIDTH - left) / width))

@@ -14,7 +14,7 @@ import numpy as np
 from digits.core.backend import BasePredictor
 from digits.core.batch import check_batch
 from digits.core.errors import WeightsError
-from digits.recognizer.crops import letterbox
+from digits.recognizer.crops import letterbox, out_of_letterbox
 from digits.recognizer.decode import joint_decode, log_softmax, sigmoid
 from digits.recognizer.distribution import Distribution
 from digits.recognizer.exported import ExportedNetwork
@@ -33,7 +33,8 @@ class Transcription:
     text: digits and at most a letter behind them, "" if the crop holds no number. confidence: probability of the whole
     string, see `Distribution`. digits: a (digit, probability) pair for each position. suffix: the letter, "" if there
     is none, "?" if it cannot be told; then it is not in the text. distribution: the probabilities of all other texts,
-    too. flags: the probability of each of `heads.FLAGS`; none of a recogniser that has no such head.
+    too. flags: the probability of each of `heads.FLAGS`; none of a recogniser that has no such head. mark: where a
+    hyphen or slash stands, if the flags say that there is one, as a share of the crop's width.
     """
 
     text: str
@@ -42,9 +43,12 @@ class Transcription:
     suffix: str
     distribution: Distribution = field(repr=False, compare=False)
     flags: Mapping[str, float] = field(default_factory=dict, repr=False, compare=False)
+    mark: float = field(default=0.5, repr=False, compare=False)
 
     @classmethod
-    def of(cls, distribution: Distribution, flags: Mapping[str, float] | None = None) -> Transcription:
+    def of(
+        cls, distribution: Distribution, flags: Mapping[str, float] | None = None, mark: float = 0.5
+    ) -> Transcription:
         """The most probable string, by joint decoding."""
         number, score = joint_decode(distribution.length, distribution.positions)
         places = zip(number, distribution.positions, strict=False)
@@ -53,12 +57,18 @@ class Transcription:
         score += distribution.suffix[best] if number else 0.0
         suffix = SUFFIXES[best]
         text = number + (suffix if suffix != UNCLEAR else "")
-        return cls(text, float(np.exp(score)), each, suffix, distribution, flags or {})
+        return cls(text, float(np.exp(score)), each, suffix, distribution, flags or {}, mark)
 
     def to_dict(self) -> dict:
         """Plain Python types."""
         digits = [{"digit": char, "probability": probability} for char, probability in self.digits]
         return {"text": self.text, "confidence": self.confidence, "suffix": self.suffix, "digits": digits}
+
+
+def _mean_position(columns: np.ndarray) -> np.ndarray:
+    """The mean of positions along the letterbox, (B,), shares of its width, from the logits of its columns (B, w)."""
+    centres = (np.arange(columns.shape[1]) + 0.5) / columns.shape[1]
+    return np.exp(log_softmax(columns)) @ centres
 
 
 def _by_flag(probabilities: np.ndarray) -> dict[str, float]:
@@ -121,9 +131,10 @@ class Recognizer(BasePredictor):
         """
         crops, results = check_batch(crops, "crops"), list[Transcription]()
         for start in range(0, len(crops), _BATCH):
-            framed = np.stack([letterbox(crop) for crop in crops[start : start + _BATCH]])
-            heads = list(self._network.heads(framed))
+            batch = crops[start : start + _BATCH]
+            heads = list(self._network.heads(np.stack([letterbox(crop) for crop in batch])))
             flags = map(_by_flag, sigmoid(heads.pop())) if self._letters else repeat({})
+            marks = map(out_of_letterbox, _mean_position(heads.pop()), batch) if self._letters else repeat(0.5)
             each = zip(*(log_softmax(logits / self._temperature) for logits in heads), strict=True)
-            results += map(Transcription.of, starmap(Distribution, each), flags)
+            results += map(Transcription.of, starmap(Distribution, each), flags, marks)
         return results

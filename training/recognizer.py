@@ -141,30 +141,34 @@ def _random_window(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def number_losses(
     model: nn.Module, batch: dict, recipe: Loss | None = None, weight: Tensor | None = None
 ) -> dict[str, Tensor]:
-    """Cross entropy of the length, of the digits, of the suffix and of the flags.
+    """Cross entropy of the length, of the digits, of the suffix, of where a mark stands, and of the flags.
 
     Unknown or absent targets give no gradient. batch: see `collate`. weight: class weights of the digits, (10,).
     """
     recipe = recipe or Loss()
     lengths, digits = batch["lengths"], batch["digits"]
     logits = model(normalise(batch["crops"]).contiguous(memory_format=torch.channels_last))
-    length_logits, digit_logits, suffix_logits, flag_logits = logits
+    length_logits, digit_logits, suffix_logits, mark_logits, flag_logits = logits
     digit_losses = class_losses(digit_logits.flatten(0, 1), digits.flatten(), recipe, weight)
     length_losses = class_losses(length_logits, lengths, recipe.model_copy(update={"focal": 0.0}))
     suffix_losses = F.cross_entropy(suffix_logits.float(), batch["suffixes"], ignore_index=IGNORED, reduction="none")
+    columns = (batch["marks"] * mark_logits.shape[1]).long().clamp(0, mark_logits.shape[1] - 1)
+    marked = ~torch.isnan(batch["marks"])
+    mark_loss = F.cross_entropy(mark_logits.float()[marked], columns[marked], reduction="sum")
     known = ~torch.isnan(batch["flags"])
     flag_loss = F.binary_cross_entropy_with_logits(flag_logits.float()[known], batch["flags"][known], reduction="sum")
     return {
         "length": length_losses.mean(),
         "digits": digit_losses.sum() / len(lengths),
         "suffix": 2.0 * suffix_losses.mean(),  # only one crop in ten has a suffix
+        "mark": mark_loss / len(lengths),
         "flags": flag_loss / len(lengths),
     }
 
 
 def collate(crops: Sequence[Crop]) -> dict:
     """A batch: crops uint8 (B, HEIGHT, WIDTH, 3); lengths (B,), digits (B, 6), suffixes (B,), int64; flags float32
-    (B, 7); ids. See `targets.Target`.
+    (B, 7); marks float32 (B,); ids. See `targets.Target`.
     """
     targets = [crop.target for crop in crops]
     return {
@@ -173,6 +177,7 @@ def collate(crops: Sequence[Crop]) -> dict:
         "digits": torch.tensor([target.digits for target in targets]),
         "suffixes": torch.tensor([target.suffix for target in targets]),
         "flags": torch.tensor([target.flags for target in targets], dtype=torch.float32),
+        "marks": torch.tensor([target.mark for target in targets], dtype=torch.float32),
         "ids": [crop.image_id for crop in crops],
     }
 
@@ -180,7 +185,7 @@ def collate(crops: Sequence[Crop]) -> dict:
 @torch.inference_mode()
 def right_counts(model: nn.Module, batch: dict) -> dict[str, float]:
     """How many strings, lengths, suffixes and flags of a batch are right; each head is counted by itself."""
-    length_logits, digit_logits, suffix_logits, flag_logits = model(normalise(batch["crops"]))
+    length_logits, digit_logits, suffix_logits, _, flag_logits = model(normalise(batch["crops"]))
     known = batch["lengths"] != IGNORED
     right_length = (length_logits.argmax(1) == batch["lengths"]) & known
     right_digits = ((digit_logits.argmax(2) == batch["digits"]) | (batch["digits"] < 0)).all(1)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from digits.core.alphabet import DIGITS, MARKS, MAX_DIGITS, OTHER
 from digits.core.boxes import is_stacked
 from digits.datasets.transforms import detector_jitter
-from digits.recognizer.crops import cut_number, letterbox, level
+from digits.recognizer.crops import cut_number, into_letterbox, letterbox, level
 from digits.recognizer.heads import FLAGS, SUFFIXES, UNCLEAR
 
 IGNORED = -1
 _SEEN, _WHOLE, _UNSEEN = 0.5, 0.85, 0.08  # thresholds of the share of a character's width inside the crop
 _PLAIN = re.compile(rf"([0-9]{{1,{MAX_DIGITS}}})([A-Z]?)")
+_WORD = re.compile("[A-Z]{2,}")
 _ROOMY = 0.35  # of the crops have room at both ends, where the letter behind a number is read
 _TURNS_INTO = dict(zip("01689", "01986", strict=True))  # by 180 degrees
 
@@ -25,13 +26,15 @@ class Target:
     """The targets of the heads for a crop; IGNORED, or NaN in `flags`, if a target is unknown.
 
     length: number of digits, 0 for no number. digits: of each position, (6,). suffix: an index into SUFFIXES. flags:
-    float (7,), 0 or 1, of each of FLAGS.
+    float (7,), 0 or 1, of each of FLAGS. mark: where the only hyphen or slash stands, as a share of the letterbox's
+    width, NaN if there is none.
     """
 
     length: int
     digits: tuple[int, ...]
     suffix: int
     flags: tuple[float, ...]
+    mark: float = np.nan
 
 
 _NOTHING = (IGNORED,) * MAX_DIGITS
@@ -57,11 +60,12 @@ def target_of(text: str, visible: np.ndarray, blurred: int | None = None, *, pla
     if not len(seen):
         return Target(IGNORED, _NOTHING, IGNORED, (np.nan,) * len(FLAGS))
     first, last = int(seen[0]), int(seen[-1])
-    left = _goes_on(visible, first, first - 1, blurred)
-    right = _goes_on(visible, last, last + 1, blurred)
+    left, right = _goes_on(text, visible, first, last, blurred)
     shown = text[first : last + 1]
     core = shown.strip(MARKS + OTHER)
     beside = [float(mark in shown) for mark in MARKS + OTHER] + [float(core[:1].isalpha())]
+    if _WORD.search(text):  # it is no prefix; whether a part of one is, no crop tells
+        core, beside[-1] = _WORD.sub("", core), 0.0 if _WORD.search(shown) else np.nan
     flags = (left, right, 0.0, *(np.nan if plain else each for each in beside))
     found = _PLAIN.fullmatch(re.sub("^[A-Z]+", "", core))
     if not found:
@@ -72,29 +76,39 @@ def target_of(text: str, visible: np.ndarray, blurred: int | None = None, *, pla
     if blurred is not None and start <= blurred < start + len(number):
         digits[blurred - start] = IGNORED  # a digit that cannot be recognised
     behind = start + len(number)
-    if suffix and (blurred == behind or visible[behind] < _WHOLE):
+    if suffix and _WORD.search(text):
+        letter = IGNORED  # the first letter of a word
+    elif suffix and (blurred == behind or visible[behind] < _WHOLE):
         letter = SUFFIXES.index(UNCLEAR) if blurred == behind else IGNORED
-    elif not suffix and text[behind : behind + 1].isalpha() and visible[behind] > _UNSEEN:
+    elif not suffix and text[behind : behind + 1].isalpha() and _UNSEEN < visible[behind] < _WHOLE:
         letter = IGNORED  # a sliver of it is there
     else:
         letter = SUFFIXES.index(suffix)
     return Target(len(number), tuple(digits), letter, flags)
 
 
-def _goes_on(visible: np.ndarray, outer: int, beyond: int, blurred: int | None) -> float:
-    """Whether a number continues beyond the outermost visible character; NaN if the crop does not show it."""
-    if visible[outer] < _WHOLE or blurred == outer:
-        return 1.0
-    if not 0 <= beyond < len(visible):
-        return 0.0
-    return 1.0 if visible[beyond] > _UNSEEN else np.nan
+def _goes_on(text: str, visible: np.ndarray, first: int, last: int, blurred: int | None) -> tuple[float, float]:
+    """Whether a number continues beyond its outermost visible characters; NaN where the crop does not show it."""
+    start, stop = 0, len(text)
+    if _WORD.search(text):  # the number ends where a word begins
+        start, stop = next(found.span() for found in re.finditer("[0-9]+", text))
+        first, last = max(first, start), min(last, stop - 1)
+
+    def at(outer: int, beyond: int) -> float:
+        if visible[outer] < _WHOLE or blurred == outer:
+            return 1.0
+        if not start <= beyond < stop:
+            return 0.0
+        return 1.0 if visible[beyond] > _UNSEEN else np.nan
+
+    return at(first, first - 1), at(last, last + 1)
 
 
 def chosen_run(text: str, rng: np.random.Generator) -> slice:
     """The characters of a number that a detector might find: usually all, or only digits, or only some of these."""
     kind, count = rng.random(), len(text)
     digits = [i for i, char in enumerate(text) if char in DIGITS]
-    if kind < 0.5 or not digits:
+    if not digits or (kind < 0.5 and not _WORD.search(text)):
         return slice(0, count)
     runs = [found.span() for found in re.finditer("[0-9]+", text)]
     run = slice(*runs[int(rng.integers(len(runs)))])
@@ -130,15 +144,26 @@ def cut_with_target(
     if rng.random() < _ROOMY:  # as `crops.cut_with_room` does
         margins = np.array([0.9, 0.2, 0.9, 0.2]) if not stacked else np.array([0.2, 0.9, 0.2, 0.9])
     crop = cut_number(image, jittered, margins)
-    return letterbox(crop), target_of(text, _visible(image, boxes, jittered, margins, stacked), covered, plain=plain)
-
-
-def _visible(image: np.ndarray, boxes: np.ndarray, cut: np.ndarray, margins: np.ndarray, stacked: bool) -> np.ndarray:
-    """The share of each box (N, 4) along the number that lies in the crop around the boxes `cut`."""
     axis = 1 if stacked else 0
+    low, high = _ends(image, jittered, margins, axis)
+    visible = _visible(boxes, low, high, axis)
+    target = target_of(text, visible, covered, plain=plain)
+    marks = [i for i, char in enumerate(text) if char in MARKS and visible[i] >= _WHOLE]
+    if len(marks) == 1 and not stacked:
+        x1, _, x2, _ = boxes[marks[0]]
+        target = replace(target, mark=into_letterbox(((x1 + x2) / 2 - low) / (high - low), crop))
+    return letterbox(crop), target
+
+
+def _ends(image: np.ndarray, cut: np.ndarray, margins: np.ndarray, axis: int) -> tuple[float, float]:
+    """Where the crop around the boxes `cut` (N, 4) begins and ends, along x (axis 0) or y (axis 1)."""
     height = float(np.median(cut[:, 3] - cut[:, 1]))
     low = max(0.0, cut[:, axis].min() - margins[axis] * height)
-    high = min(float(image.shape[0 if stacked else 1]), cut[:, axis + 2].max() + margins[axis + 2] * height)
+    return low, min(float(image.shape[1 - axis]), cut[:, axis + 2].max() + margins[axis + 2] * height)
+
+
+def _visible(boxes: np.ndarray, low: float, high: float, axis: int) -> np.ndarray:
+    """The share of each box (N, 4) that lies between two ends."""
     inside = np.minimum(boxes[:, axis + 2], high) - np.maximum(boxes[:, axis], low)
     return (inside / np.maximum(boxes[:, axis + 2] - boxes[:, axis], 1e-6)).clip(0, 1)
 

@@ -23,7 +23,7 @@ from digits.datasets.pictures import Problem
 from digits.datasets.synthesis.covers import cover_end
 from digits.datasets.synthesis.fonts import Typeface
 from digits.datasets.synthesis.layout import Layout, draw_from, svhn_layout
-from digits.datasets.synthesis.lettering import Suffix, random_number, random_range, random_street, random_word
+from digits.datasets.synthesis.lettering import WORDS, Suffix, random_number, random_range, random_street, random_word
 from digits.datasets.synthesis.patch import Patch
 from digits.datasets.synthesis.placing import Backdrop, find_spot, paste, warp
 from digits.datasets.synthesis.signs import draw
@@ -41,6 +41,8 @@ _STACKED = 0.18  # of the numbers of two and more digits
 _LETTERED = 0.2  # of the others, with a letter behind: far more than there are, since C, D and B pass for digits
 _LETTERED_CROPS = 0.45  # likewise where a recogniser learns to tell 26 letters
 _RANGES = 0.06  # likewise, ranges and fractions
+_RANGES_CROPS = 0.12
+_WORDED = 0.04  # and with a word beside them, of which no letter is a suffix
 _PREFIXED = 0.03  # and with a letter before
 # letters behind numbers: A and B are everywhere, C to F common
 _SUFFIXES = dict(zip("ABCDEFGH", (0.22, 0.17, 0.12, 0.09, 0.06, 0.06, 0.04, 0.04), strict=True))
@@ -327,9 +329,17 @@ class Synthesizer:
         # a digit is not lost by being cut: its text is what the crop is there to teach
         return Sample(image, boxes.clip(0, limit), sample.labels[: len(boxes)], numbers, image_id)
 
-    def _draw_number(self, rng, height: float, surface: float, lettered: float, room: float = np.inf) -> Patch:
-        """lettered: the share of level numbers with a letter behind. room: pixels that a stack may take from top to
-        bottom; its digits are made lower if need be.
+    def _draw_number(
+        self,
+        rng,
+        height: float,
+        surface: float,
+        lettered: float = _LETTERED,
+        ranges: float = _RANGES,
+        room: float = np.inf,
+    ) -> Patch:
+        """lettered, ranges: the shares of level numbers with a letter behind, and of two joined by a mark. room: pixels
+        that a stack may take from top to bottom; its digits are made lower if need be.
         """
         text = random_number(rng, self.sources.lengths)
         vertical = len(text) > 1 and rng.random() < _STACKED
@@ -337,10 +347,14 @@ class Synthesizer:
         kind = rng.random()
         if not vertical and kind < lettered:
             suffix = _suffix(rng)
-        elif not vertical and kind < lettered + _RANGES:
+        elif not vertical and kind < lettered + ranges:
             shown = random_range(rng)
-        elif not vertical and kind < lettered + _RANGES + _PREFIXED:
+        elif not vertical and kind < lettered + ranges + _PREFIXED:
             shown = LETTERS[rng.integers(26)] + (" " if rng.random() < 0.2 else "") + text
+        elif not vertical and kind < lettered + ranges + _PREFIXED + _WORDED:
+            word = _pick(rng, WORDS)
+            word = word if rng.random() < 0.7 else word.capitalize()
+            shown = f"{text} {word}" if rng.random() < 0.6 else f"{word} {text}"
         if not vertical and rng.random() < 0.08:
             caption = random_street(rng) if rng.random() < 0.5 else random_word(rng)
         if vertical:
@@ -382,7 +396,7 @@ class Synthesizer:
             elif self.sources.plates and rng.random() < 0.22:
                 patch = plate_patch(rng, _pick(rng, self.sources.plates), size)
             else:
-                patch = self._draw_number(rng, size, surface, _LETTERED, height)
+                patch = self._draw_number(rng, size, surface, room=height)
             patch = self._seen(rng, patch, 0.12 if patch.vertical else 0.2)
             h, w = patch.alpha.shape
             spot = find_spot(rng, (w, h), window, taken)
@@ -458,7 +472,7 @@ class Synthesizer:
         size = _log_uniform(rng, SMALLEST, 64) if rng.random() < 0.33 else draw_from(rng, self.sources.layout.height)
         size = float(np.clip(size, SMALLEST, 72))
         surface = float(rng.uniform(15, 240))
-        patch = self._seen(rng, self._draw_number(rng, size, surface, _LETTERED_CROPS), 0.15)
+        patch = self._seen(rng, self._draw_number(rng, size, surface, _LETTERED_CROPS, _RANGES_CROPS), 0.15)
         h, w = patch.alpha.shape
         extra = max(4, round(size * 0.7))
         letter = None

@@ -16,7 +16,11 @@ def test_absent_digits_give_no_gradient():
     crops = torch.randint(0, 255, (4, HEIGHT, WIDTH, 3), dtype=torch.uint8)
     digits = torch.full((4, 6), -1)
     digits[:, 0] = torch.tensor([1, 2, 3, 4])
-    known = {"suffixes": torch.full((4,), -1), "flags": torch.full((4, 7), torch.nan)}
+    known = {
+        "suffixes": torch.full((4,), -1),
+        "flags": torch.full((4, 7), torch.nan),
+        "marks": torch.full((4,), torch.nan),
+    }
     losses = number_losses(
         model, {"crops": crops, "lengths": torch.ones(4, dtype=torch.int64), "digits": digits, **known}
     )

@@ -31,6 +31,10 @@ CASES = {
     "a member and its mark": ("12-14", [1, 1, 1, 0.2, 0], None, "12", "", {"hyphen", "right"}),
     "a point": ("12.3", [1] * 4, None, None, None, {"other"}),
     "a letter before": ("B316", [1] * 4, None, "316", "", {"letters"}),
+    "a word behind": ("24HOUR", [1] * 6, None, "24", "", set()),
+    "a letter of a word": ("24HOUR", [1, 1, 1, 0, 0, 0], None, "24", None, set()),
+    "a word before": ("ROOM5", [0, 0, 1, 1, 1], None, "5", "", set()),
+    "a part of a number and a word": ("24HOUR", [0.6, 1, 1, 1, 0.5, 0], None, "24", "", {"left"}),
 }
 
 
@@ -77,6 +81,22 @@ def test_crops_and_targets_agree(text):
             assert "".join(map(str, target.digits[: target.length])) in text
 
 
+@pytest.mark.parametrize("text", ["12-14", "3/5", "1428-1430"])
+def test_a_mark_is_where_its_target_says(text):
+    """It alone is red, as far as it lies in the crop."""
+    image, boxes = drawn(text)
+    at = next(i for i, char in enumerate(text) if not char.isdigit())
+    x1, y1, x2, y2 = boxes[at].astype(int)
+    image[y1:y2, x1:x2] = 255, 0, 0
+    told = []
+    for seed in range(40):
+        crop, target = cut_with_target(image, boxes, text, None, np.random.default_rng(seed))
+        if not np.isnan(target.mark):
+            red = crop[HEIGHT // 2].astype(int) @ [1, -1, 0] > 100
+            told.append(abs((np.flatnonzero(red).mean() + 0.5) / WIDTH - target.mark))
+    assert len(told) > 10 and max(told) < 0.02
+
+
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize(("text", "stays"), [("247", False), ("69", True), ("18", True), ("17", False)])
 def test_turned_numbers(seed, text, stays):
@@ -91,5 +111,6 @@ def test_turned_numbers(seed, text, stays):
 
 
 def test_the_heads_have_a_place_for_every_target():
-    _, _, suffix, flags = NumberNet("lenet", letters=True).eval()(torch.zeros(1, 3, HEIGHT, WIDTH))
+    _, _, suffix, mark, flags = NumberNet("lenet", letters=True).eval()(torch.zeros(1, 3, HEIGHT, WIDTH))
     assert suffix.shape == (1, len(SUFFIXES)) and flags.shape == (1, len(FLAGS))
+    assert mark.shape == (1, 12)
