@@ -23,6 +23,8 @@ FEATURES = (
     *("text", "with_room", "detection", "rival", "whole", "beside", "lone_digit", "always"),
     *("suffix", "ends", "letters", "mark", "turned", "height"),
 )
+_COLUMN = {name: column for column, name in enumerate(FEATURES)}
+_UNFLAGGED = -5.0  # log odds of what the recogniser does not see
 _FLAGGED = (("left", "right"), ("letters",), ("hyphen", "slash", "other"), ("turned",))  # ends, letters, mark, turned
 _PLAIN_HEIGHT = 24.0  # pixels
 _MOST = 100  # of a weight, either way; those that are fitted are below 10
@@ -148,8 +150,20 @@ def features(seen: Sequence[TranscribedRegion], fused: Sequence[Transcription]) 
         roomy = _log_odds(float(np.exp(each.with_room.distribution.log_probability(text))))
         row[:8] = own, roomy, _log_odds(region.score), *against, next_to, len(region.digit_boxes) == 1, 1.0
         row[8:13] = _suffix_odds(each.with_room), *(_flag_odds(each, names) for names in _FLAGGED)
-        row[13] = np.log(np.median(np.ptp(region.digit_boxes[:, 1::2], axis=1)).clip(1, None) / _PLAIN_HEIGHT)
+        row[13] = np.log(max(1.0, region.digit_height) / _PLAIN_HEIGHT)
     return rows
+
+
+def standing_alone(rows: np.ndarray) -> np.ndarray:
+    """Features (..., 14) of numbers that have another beside them, as if there were none: those of a range's members.
+
+    Their crops with room show the mark and the other member.
+    """
+    alone = rows.copy()
+    alone[..., _COLUMN["with_room"]] = rows[..., _COLUMN["text"]]
+    for name, odds in (("whole", _NO_RIVAL), ("beside", _NOT_SEEN), ("ends", _UNFLAGGED), ("mark", _UNFLAGGED)):
+        alone[..., _COLUMN[name]] = odds
+    return alone
 
 
 def _suffix_odds(seen: Transcription) -> float:

@@ -41,6 +41,11 @@ class NumberRegion:
     orientation: str
 
     @property
+    def digit_height(self) -> float:
+        """The median, pixels."""
+        return float(np.median(self.digit_boxes[:, 3] - self.digit_boxes[:, 1]))
+
+    @property
     def stacked(self) -> bool:
         """Whether the digits stand one above the other."""
         return self.orientation == "vertical"

@@ -8,9 +8,21 @@ from itertools import pairwise
 
 import numpy as np
 
-from digits.pipeline.fuse import FEATURES, Fusion, TranscribedRegion, confidence, features, fuse, same_place
+from digits.core.alphabet import is_house_number
+from digits.core.boxes import enclosing
+from digits.pipeline.fuse import (
+    FEATURES,
+    Fusion,
+    TranscribedRegion,
+    confidence,
+    features,
+    fuse,
+    same_place,
+    standing_alone,
+)
 from digits.pipeline.merge import NumberRegion
-from digits.pipeline.reasons import Evidence, reasons, sharpness
+from digits.pipeline.ranges import Pair, pairs
+from digits.pipeline.reasons import Evidence, cut_at, reasons, sharpness
 from digits.pipeline.results import Box, Digit, Reading
 from digits.recognizer import Transcription
 from digits.recognizer.crops import cut_number, letterbox
@@ -38,16 +50,26 @@ def weigh(
     """The observations of a photograph of this size.
 
     Those with a reading come first, most likely house number first; then the others, best detection score first. Of
-    regions that overlap, only the most confident has a reading, and it is `unsure` below `min_confidence`.
+    regions that overlap, only the most confident has a reading, and it is `unsure` below `min_confidence`, or if the
+    picture's edge may cut it off. A range is read before all others, at its first member.
     """
     fused = [fuse(each.close, each.with_room, each.region.evidence, fusion) for each in seen]
     rows = features(seen, fused)
     confidences = confidence(rows, fusion)
     readings: dict[int, Reading] = {}
+
+    def read(i: int, box: np.ndarray, text: str, probability: float) -> None:
+        taken = np.array([reading.box for reading in readings.values()]).reshape(-1, 4)
+        if not same_place(box, taken).any():
+            sure = probability >= min_confidence and not cut_at(box, (width, height), seen[i].region.digit_height)
+            readings[i] = _reading(seen[i].region, fused[i], text, box, float(probability), sure, width, height)
+
+    for probability, text, pair in sorted(_ranges(seen, fused, rows, fusion, width), reverse=True):
+        both = np.stack([seen[k].region.box for k in (pair.first, pair.second)])
+        read(pair.first, enclosing(both), text, probability)
     for i in sorted((i for i, each in enumerate(fused) if each.text), key=lambda i: -confidences[i]):
-        taken = np.array([seen[k].region.box for k in readings]).reshape(-1, 4)
-        if not same_place(seen[i].region.box, taken).any():
-            readings[i] = _reading(seen[i].region, fused[i], float(confidences[i]), min_confidence, width, height)
+        if i not in readings:
+            read(i, seen[i].region.box, fused[i].text, confidences[i])
     first = sorted(readings, key=lambda i: _rank(readings[i], height), reverse=True)
     others = sorted(set(range(len(seen))) - set(readings), key=lambda i: -seen[i].region.score)
     return [
@@ -56,6 +78,20 @@ def weigh(
         )
         for i in (*first, *others)
     ]
+
+
+def _ranges(
+    seen: Sequence[TranscribedRegion], fused: Sequence[Transcription], rows: np.ndarray, fusion: Fusion, width: int
+) -> list[tuple[float, str, Pair]]:
+    """Ranges and fractions: their confidence, that of members and mark together, their text, and where they are."""
+    found = []
+    for pair in pairs(seen, width):
+        members = [pair.first, pair.second]
+        text = pair.mark.join(fused[k].text for k in members)
+        if is_house_number(text) and all(fused[k].suffix != UNCLEAR for k in members):
+            of_members = confidence(standing_alone(rows[members]), fusion)
+            found.append((float(of_members.prod() * pair.probability), text, pair))
+    return found
 
 
 def with_reasons(observation: Observation, image: np.ndarray) -> Observation:
@@ -69,7 +105,7 @@ def with_reasons(observation: Observation, image: np.ndarray) -> Observation:
     evidence = Evidence(
         box=reading.box,
         size=image.shape[1::-1],
-        digit_height=float(np.median(np.ptp(region.digit_boxes[:, 1::2], axis=1))),
+        digit_height=region.digit_height,
         sharpness=sharpness(letterbox(cut_number(image, region.digit_boxes, stacked=region.stacked))),
         odds=max([measured["rival"] - measured["text"], *(score - first for _, score in others)]),
         beside=measured["beside"] > 0,
@@ -87,16 +123,23 @@ def readings_of(observations: Sequence[Observation]) -> tuple[Reading, ...]:
 
 
 def _reading(
-    region: NumberRegion, fused: Transcription, confidence: float, min_confidence: float, width: int, height: int
+    region: NumberRegion,
+    fused: Transcription,
+    text: str,
+    box: np.ndarray,
+    confidence: float,
+    sure: bool,
+    width: int,
+    height: int,
 ) -> Reading:
     boxes = _digit_boxes(region, len(fused.digits), width, height)
     return Reading(
-        text=fused.text,
+        text=text,
         confidence=confidence,
         detection_score=float(min(1.0, region.score)),
-        box=_clip(region.box, width, height),
+        box=_clip(box, width, height),
         orientation=region.orientation,
-        status="read" if confidence >= min_confidence and fused.suffix != UNCLEAR else "unsure",
+        status="read" if sure and fused.suffix != UNCLEAR else "unsure",
         suffix=fused.suffix,
         digits=tuple(Digit(c, min(1.0, p), b) for (c, p), b in zip(fused.digits, boxes, strict=True)),
         distribution=fused.distribution,

@@ -28,6 +28,7 @@ from digits.detector.predictor import check_effort
 from digits.pipeline.fuse import Fusion, TranscribedRegion
 from digits.pipeline.merge import NumberRegion, candidates
 from digits.pipeline.observations import Observation, readings_of, weigh, with_reasons
+from digits.pipeline.ranges import split_at_mark
 from digits.pipeline.results import Scene
 from digits.recognizer import Recognizer, Transcription
 from digits.recognizer.crops import cut_both
@@ -219,11 +220,19 @@ class Reader:
         return self._regions(self.detector.predict([image])[0])
 
     def _transcribe(self, image: np.ndarray, regions: list[NumberRegion]) -> list[Observation]:
+        seen = self._seen(image, regions)
+        members = [split_at_mark(each.region, each.close, image.shape[1]) for each in seen]
+        whole = [each for each, parts in zip(seen, members, strict=True) if not parts]
+        known = {each.region.digit_boxes.tobytes() for each in whole}
+        new = {part.digit_boxes.tobytes(): part for parts in members for part in parts}
+        more = [part for key, part in new.items() if key not in known]
+        return weigh([*whole, *self._seen(image, more)], self.fusion, self.min_confidence, *image.shape[1::-1])
+
+    def _seen(self, image: np.ndarray, regions: list[NumberRegion]) -> list[TranscribedRegion]:
         crops = [crop for region in regions for crop in cut_both(image, region.digit_boxes, region.stacked)]
         # all at once, of every region two
         each = iter(self.recognizer.predict(crops) if crops else [])
-        seen = [TranscribedRegion(*both) for both in zip(regions, each, each, strict=True)]
-        return weigh(seen, self.fusion, self.min_confidence, *image.shape[1::-1])
+        return [TranscribedRegion(*both) for both in zip(regions, each, each, strict=True)]
 
     @staticmethod
     def _regions(found: Detections) -> list[NumberRegion]:

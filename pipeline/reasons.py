@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,20 +41,22 @@ class Evidence:
     flags: Mapping[str, float]
 
 
+def cut_at(box: Sequence[float] | np.ndarray, size: tuple[int, int], digit_height: float) -> tuple[str, ...]:
+    """At which edges of a picture of this size, (width, height), a number may be cut off: the first four REASONS."""
+    near = _EDGE * digit_height
+    (x1, y1, x2, y2), (width, height) = box, size
+    at = (x1 <= near, x2 >= width - near, y1 <= near, y2 >= height - near)
+    return tuple(name for name, is_near in zip(REASONS, at, strict=False) if is_near)
+
+
 def reasons(seen: Evidence) -> tuple[str, ...]:
     """All that speak against it, in the order of REASONS; where nothing does, other texts, whatever they are."""
-    near = _EDGE * seen.digit_height
-    x1, y1, x2, y2 = seen.box
-    width, height = seen.size
 
     def flagged(*names: str) -> bool:
         return any(seen.flags.get(name, 0.0) >= 0.5 for name in names)
 
     found = {
-        "cut_left": x1 <= near,
-        "cut_right": x2 >= width - near,
-        "cut_top": y1 <= near,
-        "cut_bottom": y2 >= height - near,
+        **dict.fromkeys(cut_at(seen.box, seen.size, seen.digit_height), True),
         "part": seen.beside or seen.contained or flagged("left", "right"),
         "small": seen.digit_height < _SMALL,
         "blurred": seen.sharpness < _BLURRED,
@@ -64,7 +66,7 @@ def reasons(seen: Evidence) -> tuple[str, ...]:
         "mark": flagged("hyphen", "slash", "other"),
         "turned": flagged("turned"),
     }
-    return tuple(name for name in REASONS if found[name]) or ("rival",)
+    return tuple(name for name in REASONS if found.get(name)) or ("rival",)
 
 
 def sharpness(crop: np.ndarray) -> float:

@@ -56,6 +56,16 @@ def cut_both(image: np.ndarray, boxes: np.ndarray, stacked: bool | None = None) 
     return cut_number(image, boxes, stacked=stacked), cut_with_room(image, boxes, stacked)
 
 
+def position_in_image(boxes: np.ndarray, position: float, width: int, room: bool = False) -> float:
+    """The x in an image of this width of a position along a number's crop, close or with room; a share of its width.
+
+    boxes: (N, 4), of its digits, which are not stacked.
+    """
+    margin = (_ROOM[0] if room else MARGIN) * float(np.median(boxes[:, 3] - boxes[:, 1]))
+    low, high = max(0.0, boxes[:, 0].min() - margin), min(width, boxes[:, 2].max() + margin)
+    return float(low + position * (high - low))
+
+
 def _is_stacked(boxes: np.ndarray, given: bool | None) -> bool:
     return is_stacked(boxes) if given is None else given
 

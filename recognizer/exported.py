@@ -20,7 +20,6 @@ class ExportedNetwork:
     def heads(self, crops: np.ndarray) -> Sequence[np.ndarray]:
         """Logits, float32, of the lengths (B, 7) and digits (B, 6, 10) of crops, RGB uint8 (B, HEIGHT, WIDTH, 3).
 
-        With heads for letters, also of the suffixes (B, 28), of where a mark stands (B, 12), and of the flags (B, 7),
-        see `heads`.
+        With heads for letters, also of the suffixes (B, 28), of marks (B, 25), and of the flags (B, 5), see `heads`.
         """
         return self._network.run(crops)

@@ -8,7 +8,9 @@ LENGTHS = MAX_DIGITS + 1  # 0 to 6 digits; 0: no number
 CLASSES = DIGIT_COUNT  # at each of MAX_DIGITS positions
 UNCLEAR = "?"
 SUFFIXES = ("", *LETTERS, UNCLEAR)  # none, each letter, one that is there and cannot be told
-# Where along the crop a hyphen or a slash stands is told in columns of the feature map, evenly spaced.
-# The number goes on beyond the left or the right end of the crop; it is turned or mirrored; a hyphen, a slash or other
-# marks stand beside or between its digits; letters that are no suffix do.
-FLAGS = ("left", "right", "turned", "hyphen", "slash", "other", "letters")
+# The number goes on beyond the left or the right end of the crop; it is turned or mirrored; marks that join no numbers,
+# such as points, stand beside or between its digits; letters that are no suffix do.
+FLAGS = ("left", "right", "turned", "other", "letters")
+# A mark that joins two numbers is looked for in every column of the feature map. The probabilities are those of a
+# hyphen in each, of a slash in each, and of none.
+MARKS = ("hyphen", "slash")

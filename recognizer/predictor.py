@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat, starmap
 from pathlib import Path
@@ -18,7 +18,7 @@ from digits.recognizer.crops import letterbox, out_of_letterbox
 from digits.recognizer.decode import joint_decode, log_softmax, sigmoid
 from digits.recognizer.distribution import Distribution
 from digits.recognizer.exported import ExportedNetwork
-from digits.recognizer.heads import FLAGS, SUFFIXES, UNCLEAR
+from digits.recognizer.heads import FLAGS, MARKS, SUFFIXES, UNCLEAR
 
 if TYPE_CHECKING:
     from digits.recognizer.nn.eager import EagerNetwork
@@ -33,8 +33,8 @@ class Transcription:
     text: digits and at most a letter behind them, "" if the crop holds no number. confidence: probability of the whole
     string, see `Distribution`. digits: a (digit, probability) pair for each position. suffix: the letter, "" if there
     is none, "?" if it cannot be told; then it is not in the text. distribution: the probabilities of all other texts,
-    too. flags: the probability of each of `heads.FLAGS`; none of a recogniser that has no such head. mark: where a
-    hyphen or slash stands, if the flags say that there is one, as a share of the crop's width.
+    too. flags: the probability of each of `heads.FLAGS` and of `heads.MARKS`; none of a recogniser that has no such
+    head. mark: where a hyphen or slash stands, if the flags say that there is one, as a share of the crop's width.
     """
 
     text: str
@@ -65,14 +65,18 @@ class Transcription:
         return {"text": self.text, "confidence": self.confidence, "suffix": self.suffix, "digits": digits}
 
 
-def _mean_position(columns: np.ndarray) -> np.ndarray:
-    """The mean of positions along the letterbox, (B,), shares of its width, from the logits of its columns (B, w)."""
-    centres = (np.arange(columns.shape[1]) + 0.5) / columns.shape[1]
-    return np.exp(log_softmax(columns)) @ centres
+def _marks(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """From the logits of marks (B, 2 * w + 1), the probability of each of `MARKS`, (B, 2), and where one would stand.
+
+    The latter, (B,), is the mean of its place as a share of the letterbox's width.
+    """
+    each = np.exp(log_softmax(logits))[:, :-1].reshape(len(logits), len(MARKS), -1)
+    centres = (np.arange(each.shape[2]) + 0.5) / each.shape[2]
+    return each.sum(2), each.sum(1) @ centres / each.sum((1, 2)).clip(1e-12, None)
 
 
 def _by_flag(probabilities: np.ndarray) -> dict[str, float]:
-    return dict(zip(FLAGS, probabilities.tolist(), strict=True))
+    return dict(zip(FLAGS + MARKS, probabilities.tolist(), strict=True))
 
 
 class Recognizer(BasePredictor):
@@ -133,8 +137,12 @@ class Recognizer(BasePredictor):
         for start in range(0, len(crops), _BATCH):
             batch = crops[start : start + _BATCH]
             heads = list(self._network.heads(np.stack([letterbox(crop) for crop in batch])))
-            flags = map(_by_flag, sigmoid(heads.pop())) if self._letters else repeat({})
-            marks = map(out_of_letterbox, _mean_position(heads.pop()), batch) if self._letters else repeat(0.5)
+            flags: Iterable[dict[str, float]] = repeat({})
+            marks: Iterable[float] = repeat(0.5)
+            if self._letters:
+                raised, (kinds, positions) = sigmoid(heads.pop()), _marks(heads.pop())
+                flags = map(_by_flag, np.concatenate([raised, kinds], 1))
+                marks = map(out_of_letterbox, positions, batch)
             each = zip(*(log_softmax(logits / self._temperature) for logits in heads), strict=True)
             results += map(Transcription.of, starmap(Distribution, each), flags, marks)
         return results

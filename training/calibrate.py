@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -9,23 +11,29 @@ import numpy as np
 import torch
 from torchvision.ops import box_iou
 
+from digits.core.alphabet import DIGITS, is_house_number
 from digits.core.boxes import enclosing
 from digits.core.progress import progress
 from digits.datasets.items import Sample
 from digits.datasets.synthesis import Synthesizer
+from digits.datasets.synthesis.synthesizer import PlacedNumber
 from digits.detector import Detector
 from digits.pipeline.fuse import FEATURES, Fusion, confidence, features, fuse
-from digits.pipeline.observations import Observation, weigh
+from digits.pipeline.observations import Observation, readings_of, weigh
 from digits.pipeline.reader import Reader
 from digits.recognizer import Recognizer
 
+_WORDS = re.compile("[A-Z]{2,}")  # beside a number; no letter of them is a suffix
 _DIGIT_WEIGHTS = (0.0, 0.15, 0.3, 0.5, 0.8)
 _LENGTH_WEIGHTS = (0.0, 0.5, 1.0, 2.0, 3.0)
 
 
 @dataclass(frozen=True)
 class _Picture:
-    """A validation picture: its size, its true numbers with their boxes, and the observations of each pass."""
+    """A validation picture: its size, its true numbers with their boxes, and the observations of each pass.
+
+    The text of a number that no reading is right of, since a part is hidden or it is turned, is "".
+    """
 
     size: tuple[int, int]
     numbers: list[tuple[str, np.ndarray]]
@@ -44,6 +52,18 @@ class _Picture:
 def _numbers(sample: Sample) -> list[tuple[str, np.ndarray]]:
     """The numbers of a sample and the box (4,) around each."""
     return [(text, enclosing(boxes)) for text, boxes in zip(sample.numbers, sample.number_boxes(), strict=True)]
+
+
+def _drawn_numbers(placed: Sequence[PlacedNumber]) -> list[tuple[str, np.ndarray]]:
+    """The same of a drawn photograph; the boxes are around the digits, as the detector's are."""
+    numbers = []
+    for each in placed:
+        digits = np.array([char in DIGITS for char in each.text])
+        if digits.any():
+            text = _WORDS.sub("", each.text)
+            readable = each.readable and is_house_number(text)
+            numbers.append((text if readable else "", enclosing(each.boxes[digits])))
+    return numbers
 
 
 def _observed(reader: Reader, image: np.ndarray, numbers: list[tuple[str, np.ndarray]]) -> _Picture:
@@ -89,9 +109,12 @@ _Outcomes = list[tuple[float, bool]]  # confidence of each reading of a picture,
 
 
 def _read(picture: _Picture, seen: list[Observation], fusion: Fusion) -> _Outcomes:
-    """The outcomes of the readings of a pass with this calibration."""
-    weighed = weigh(seen, fusion, fusion.threshold, *picture.size)
-    return [(o.confidence, o.fused.text == picture.truth_of(o.region.box)) for o in weighed if o.reading]
+    """The outcomes of the readings of a pass with this calibration; 0 is the confidence of what is never sure."""
+    readings = readings_of(weigh(seen, fusion, 0.0, *picture.size))
+    return [
+        (each.confidence * (each.status == "read"), each.text == picture.truth_of(np.array(each.box)))
+        for each in readings
+    ]
 
 
 def _at(threshold: float, outcomes: list[list[_Outcomes]]) -> list[_Outcomes]:
@@ -117,16 +140,18 @@ def calibrate(
     detector: Detector,
     recognizer: Recognizer,
     scenes: Synthesizer,
+    real: Sequence[Sample],
     precision: float,
-    composed: int = 400,
+    drawn: int = 1000,
 ) -> tuple[Fusion, dict[str, float]]:
-    """Fit a Fusion on validation pictures: `composed` scenes drawn by `scenes`, and the real pictures of its sources.
+    """Fit a Fusion on validation pictures: `drawn` ones of `scenes`, the real ones, and the empty ones of its sources.
 
     The threshold is the lowest with this precision of the readings above it; a reading where no number is annotated
     counts as wrong. Returns the fusion and its figures on these pictures.
     """
-    numbered = [(s.image, _numbers(s)) for s in map(scenes.composed, range(composed))]
-    numbered += [(s.image, _numbers(s)) for s in scenes.sources.scenes if s.numbers]
+    photographs = map(scenes.photograph, range(drawn))
+    numbered = [(image, _drawn_numbers(placed)) for image, placed in photographs]
+    numbered += [(s.image, _numbers(s)) for s in real if s.numbers]
     empty = [*scenes.sources.backgrounds, *scenes.sources.words_in_scenes]
     todo = [*numbered, *((image, []) for image in empty)]
     reader = Reader(detector, recognizer, fusion=Fusion())

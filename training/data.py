@@ -145,6 +145,12 @@ def load_sources(
     )
 
 
+def zoomed_pictures(data: str | Path, split: str) -> list[Sample]:
+    """The whole pictures of one split of `data`/svhn_train_color, none if there is no such folder."""
+    folder = Path(data) / "svhn_train_color"
+    return list(trusted(read_annotated(folder).split(split)).readable()) if folder.is_dir() else []
+
+
 @dataclass(frozen=True)
 class Examples:
     """An opened source of a configuration. data: pictures, or the sources of synthetic ones. count: as configured."""

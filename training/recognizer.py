@@ -141,7 +141,7 @@ def _random_window(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def number_losses(
     model: nn.Module, batch: dict, recipe: Loss | None = None, weight: Tensor | None = None
 ) -> dict[str, Tensor]:
-    """Cross entropy of the length, of the digits, of the suffix, of where a mark stands, and of the flags.
+    """Cross entropy of the length, of the digits, of the suffix, of a mark, and of the flags.
 
     Unknown or absent targets give no gradient. batch: see `collate`. weight: class weights of the digits, (10,).
     """
@@ -152,9 +152,9 @@ def number_losses(
     digit_losses = class_losses(digit_logits.flatten(0, 1), digits.flatten(), recipe, weight)
     length_losses = class_losses(length_logits, lengths, recipe.model_copy(update={"focal": 0.0}))
     suffix_losses = F.cross_entropy(suffix_logits.float(), batch["suffixes"], ignore_index=IGNORED, reduction="none")
-    columns = (batch["marks"] * mark_logits.shape[1]).long().clamp(0, mark_logits.shape[1] - 1)
-    marked = ~torch.isnan(batch["marks"])
-    mark_loss = F.cross_entropy(mark_logits.float()[marked], columns[marked], reduction="sum")
+    known_marks = ~torch.isnan(batch["marks"])
+    columns = (batch["marks"][known_marks] * (mark_logits.shape[1] // 2)).long()
+    mark_loss = F.cross_entropy(mark_logits.float()[known_marks], columns, reduction="sum")
     known = ~torch.isnan(batch["flags"])
     flag_loss = F.binary_cross_entropy_with_logits(flag_logits.float()[known], batch["flags"][known], reduction="sum")
     return {
@@ -168,7 +168,7 @@ def number_losses(
 
 def collate(crops: Sequence[Crop]) -> dict:
     """A batch: crops uint8 (B, HEIGHT, WIDTH, 3); lengths (B,), digits (B, 6), suffixes (B,), int64; flags float32
-    (B, 7); marks float32 (B,); ids. See `targets.Target`.
+    (B, 5); marks float32 (B,); ids. See `targets.Target`.
     """
     targets = [crop.target for crop in crops]
     return {

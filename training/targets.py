@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,10 +14,12 @@ from digits.recognizer.crops import cut_number, into_letterbox, letterbox, level
 from digits.recognizer.heads import FLAGS, SUFFIXES, UNCLEAR
 
 IGNORED = -1
+NO_MARK = 2.0
 _SEEN, _WHOLE, _UNSEEN = 0.5, 0.85, 0.08  # thresholds of the share of a character's width inside the crop
 _PLAIN = re.compile(rf"([0-9]{{1,{MAX_DIGITS}}})([A-Z]?)")
 _WORD = re.compile("[A-Z]{2,}")
 _ROOMY = 0.35  # of the crops have room at both ends, where the letter behind a number is read
+_ROOMY_MARKED = 0.6  # of those of numbers with a mark, which is seen beside a member there
 _TURNS_INTO = dict(zip("01689", "01986", strict=True))  # by 180 degrees
 
 
@@ -26,50 +28,59 @@ class Target:
     """The targets of the heads for a crop; IGNORED, or NaN in `flags`, if a target is unknown.
 
     length: number of digits, 0 for no number. digits: of each position, (6,). suffix: an index into SUFFIXES. flags:
-    float (7,), 0 or 1, of each of FLAGS. mark: where the only hyphen or slash stands, as a share of the letterbox's
-    width, NaN if there is none.
+    float (5,), 0 or 1, of each of FLAGS. mark: where the only hyphen stands, as a share of the letterbox's width, of a
+    slash that plus 1; NO_MARK if there is neither.
     """
 
     length: int
     digits: tuple[int, ...]
     suffix: int
     flags: tuple[float, ...]
-    mark: float = np.nan
+    mark: float
 
 
 _NOTHING = (IGNORED,) * MAX_DIGITS
 
 
 def negative() -> Target:
-    return Target(0, _NOTHING, IGNORED, (np.nan,) * len(FLAGS))
+    return Target(0, _NOTHING, IGNORED, (np.nan,) * len(FLAGS), NO_MARK)
 
 
 def turned() -> Target:
     flags = [1.0 if name == "turned" else np.nan for name in FLAGS]
-    return Target(IGNORED, _NOTHING, IGNORED, tuple(flags))
+    return Target(IGNORED, _NOTHING, IGNORED, tuple(flags), np.nan)
 
 
-def target_of(text: str, visible: np.ndarray, blurred: int | None = None, *, plain: bool = False) -> Target:
+def target_of(
+    text: str,
+    visible: np.ndarray,
+    blurred: int | None = None,
+    *,
+    plain: bool = False,
+    positions: np.ndarray | None = None,
+) -> Target:
     """The target of a crop that shows a number, or a part of it.
 
     text: the N characters of the whole number. visible: the share of each character's width in the crop, (N,).
     blurred: the index of a partly hidden character. plain: letters and marks beside the digits are not annotated, so
-    their targets are unknown.
+    their targets are unknown. positions: where the characters stand, (N,), shares of the letterbox's width; unknown if
+    they are not side by side.
     """
+    mark = np.nan if plain else _mark(text, visible, positions)
     seen = np.flatnonzero(visible >= _SEEN)
     if not len(seen):
-        return Target(IGNORED, _NOTHING, IGNORED, (np.nan,) * len(FLAGS))
+        return Target(IGNORED, _NOTHING, IGNORED, (np.nan,) * len(FLAGS), mark)
     first, last = int(seen[0]), int(seen[-1])
     left, right = _goes_on(text, visible, first, last, blurred)
     shown = text[first : last + 1]
     core = shown.strip(MARKS + OTHER)
-    beside = [float(mark in shown) for mark in MARKS + OTHER] + [float(core[:1].isalpha())]
+    beside = [float(OTHER in shown), float(core[:1].isalpha())]
     if _WORD.search(text):  # it is no prefix; whether a part of one is, no crop tells
         core, beside[-1] = _WORD.sub("", core), 0.0 if _WORD.search(shown) else np.nan
     flags = (left, right, 0.0, *(np.nan if plain else each for each in beside))
     found = _PLAIN.fullmatch(re.sub("^[A-Z]+", "", core))
     if not found:
-        return Target(IGNORED, _NOTHING, IGNORED, flags)
+        return Target(IGNORED, _NOTHING, IGNORED, flags, mark)
     number, suffix = found.groups()
     digits = [int(char) for char in number] + [IGNORED] * (MAX_DIGITS - len(number))
     start = first + shown.index(number)
@@ -84,7 +95,17 @@ def target_of(text: str, visible: np.ndarray, blurred: int | None = None, *, pla
         letter = IGNORED  # a sliver of it is there
     else:
         letter = SUFFIXES.index(suffix)
-    return Target(len(number), tuple(digits), letter, flags)
+    return Target(len(number), tuple(digits), letter, flags, mark)
+
+
+def _mark(text: str, visible: np.ndarray, positions: np.ndarray | None) -> float:
+    """The target of the mark, see `Target`; NaN for two, one that is cut, or one whose place is unknown."""
+    marks = [i for i, char in enumerate(text) if char in MARKS and visible[i] > _UNSEEN]
+    if not marks:
+        return NO_MARK
+    if len(marks) > 1 or visible[marks[0]] < _WHOLE or positions is None:
+        return np.nan
+    return float(positions[marks[0]]) + MARKS.index(text[marks[0]])
 
 
 def _goes_on(text: str, visible: np.ndarray, first: int, last: int, blurred: int | None) -> tuple[float, float]:
@@ -141,18 +162,15 @@ def cut_with_target(
         image, boxes = level(image, boxes, digits)
     run = chosen_run(text, rng)
     jittered, margins = detector_jitter(boxes[run], rng)
-    if rng.random() < _ROOMY:  # as `crops.cut_with_room` does
+    if rng.random() < (_ROOMY if text.isalnum() else _ROOMY_MARKED):  # as `crops.cut_with_room` does
         margins = np.array([0.9, 0.2, 0.9, 0.2]) if not stacked else np.array([0.2, 0.9, 0.2, 0.9])
     crop = cut_number(image, jittered, margins)
     axis = 1 if stacked else 0
     low, high = _ends(image, jittered, margins, axis)
     visible = _visible(boxes, low, high, axis)
-    target = target_of(text, visible, covered, plain=plain)
-    marks = [i for i, char in enumerate(text) if char in MARKS and visible[i] >= _WHOLE]
-    if len(marks) == 1 and not stacked:
-        x1, _, x2, _ = boxes[marks[0]]
-        target = replace(target, mark=into_letterbox(((x1 + x2) / 2 - low) / (high - low), crop))
-    return letterbox(crop), target
+    along = ((boxes[:, 0] + boxes[:, 2]) / 2 - low) / (high - low)
+    positions = None if stacked else np.array([into_letterbox(position, crop) for position in along])
+    return letterbox(crop), target_of(text, visible, covered, plain=plain, positions=positions)
 
 
 def _ends(image: np.ndarray, cut: np.ndarray, margins: np.ndarray, axis: int) -> tuple[float, float]:

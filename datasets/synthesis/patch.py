@@ -26,6 +26,20 @@ class Patch:
     vertical: bool
 
 
+def turned(patch: Patch, quarters: int, mirrored: bool) -> Patch:
+    """A patch turned to the left by so many quarters, mirrored before if that is asked for."""
+    colour, alpha, outlines = patch.colour, patch.alpha, patch.outlines
+    if mirrored:
+        colour, alpha = colour[:, ::-1], alpha[:, ::-1]
+        outlines = [outline * [-1, 1] + [alpha.shape[1], 0] for outline in outlines]
+    for _ in range(quarters):
+        width = alpha.shape[1]
+        colour, alpha = np.rot90(colour), np.rot90(alpha)
+        outlines = [np.stack([outline[:, 1], width - outline[:, 0]], 1) for outline in outlines]
+    colour, alpha = np.ascontiguousarray(colour), np.ascontiguousarray(alpha)
+    return Patch(colour, alpha, [outline.astype(np.float32) for outline in outlines], patch.text, patch.vertical)
+
+
 class Canvas:
     """Layers put over one another.
 

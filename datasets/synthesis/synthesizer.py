@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from torch.utils.data import Dataset
 
-from digits.core.alphabet import LETTERS
+from digits.core.alphabet import LETTERS, members_of
 from digits.core.boxes import enclosing
 from digits.datasets.degrade import degrade, for_crops, for_scenes
 from digits.datasets.items import Sample, empty_boxes
@@ -24,7 +24,7 @@ from digits.datasets.synthesis.covers import cover_end
 from digits.datasets.synthesis.fonts import Typeface
 from digits.datasets.synthesis.layout import Layout, draw_from, svhn_layout
 from digits.datasets.synthesis.lettering import WORDS, Suffix, random_number, random_range, random_street, random_word
-from digits.datasets.synthesis.patch import Patch
+from digits.datasets.synthesis.patch import Patch, turned
 from digits.datasets.synthesis.placing import Backdrop, find_spot, paste, warp
 from digits.datasets.synthesis.signs import draw
 from digits.datasets.transforms import detector_jitter
@@ -46,6 +46,9 @@ _WORDED = 0.04  # and with a word beside them, of which no letter is a suffix
 _PREFIXED = 0.03  # and with a letter before
 # letters behind numbers: A and B are everywhere, C to F common
 _SUFFIXES = dict(zip("ABCDEFGH", (0.22, 0.17, 0.12, 0.09, 0.06, 0.06, 0.04, 0.04), strict=True))
+_SPOILT = 0.08  # of the numbers of a photograph, see `photograph`
+_TURNS_INTO_DIGITS = set("01689")  # by 180 degrees
+_SYMMETRIC = set("018")  # mirrored or turned, these hardly change
 _COVERED = 0.06  # of the numbers of two and more digits, with an outer one partly hidden
 _SMALL = 14.0  # pixels: digits lower than this are degraded as gently as scenes are
 
@@ -103,6 +106,21 @@ def _boxes(outlines: list[np.ndarray], x: float, y: float) -> np.ndarray:
 
 
 @dataclass(frozen=True)
+class PlacedNumber:
+    """A number in a composed picture.
+
+    text: all its characters, see `core.alphabet`. boxes: float32 (N, 4), of these, clipped to the picture. labelled:
+    bool (N,), which are seen well enough to be looked for. readable: whether nothing hides or cuts an outer character,
+    and it is neither turned nor mirrored.
+    """
+
+    text: str
+    boxes: np.ndarray
+    labelled: np.ndarray
+    readable: bool
+
+
+@dataclass(frozen=True)
 class NumberPicture:
     """A number in its surroundings, or none.
 
@@ -155,6 +173,34 @@ def _numbers(text: str, stay: np.ndarray) -> tuple[str, ...]:
     """
     runs = (slice(*found.span()) for found in re.finditer("[0-9]+", text))
     return tuple(filter(None, (_joined(text[run], stay[run]) for run in runs)))
+
+
+def _labelled(placed: Sequence[PlacedNumber]) -> tuple[np.ndarray, list[int], list[str]]:
+    """Boxes, labels and numbers of the digits that are labelled."""
+    boxes, labels, numbers = [empty_boxes()], [], []
+    for each in placed:
+        left, digits = _digits_of(each.boxes[each.labelled], _joined(each.text, each.labelled))
+        boxes.append(left)
+        labels += [int(d) for d in digits]
+        numbers += _numbers(each.text, each.labelled)
+    return np.concatenate(boxes), labels, numbers
+
+
+def _is_of(kind: str, text: str) -> bool:
+    """Whether a number is one of that kind, see `Synthesizer.portrait`."""
+    return {
+        "plain": text.isdigit(),
+        "suffix": text[:-1].isdigit() and text[-1:].isalpha(),
+        "range": len(members_of(text)) == 2 and text.replace("-", "").replace("/", "").isdigit(),
+        "hidden": text.isdigit() and len(text) > 1,
+        "turned": text.isdigit() and not set(text) <= _SYMMETRIC,
+    }[kind]
+
+
+def _some_turn(rng: np.random.Generator, text: str) -> tuple[int, bool]:
+    """Quarters to the left, and whether it is mirrored; no half turn that makes another number of it."""
+    chances = np.array([0.25, 0.25, 0.0 if set(text) <= _TURNS_INTO_DIGITS else 0.25, 0.5])
+    return ((1, False), (3, False), (2, False), (0, True))[int(rng.choice(4, p=chances / chances.sum()))]
 
 
 def plate_patch(rng: np.random.Generator, plate: Sample, height: float) -> Patch:
@@ -215,7 +261,8 @@ class Synthesizer:
             image = picture.window(rng, height, width, (0.4, 1.2)).pixels()
             boxes, labels, numbers = empty_boxes(), [], []
         else:
-            image, boxes, labels, numbers = self._composed(rng, height, width)
+            image, placed = self._composed(rng, height, width)
+            boxes, labels, numbers = _labelled(placed)
         if rng.random() < 0.85:
             image = degrade(self._scene_degrade, image, rng)
         return Sample(image, boxes, np.asarray(labels, np.int64), tuple(numbers), f"scene-{self.seed}-{index}")
@@ -223,9 +270,46 @@ class Synthesizer:
     def composed(self, index: int) -> Sample:
         """A whole composed picture of `scene_size`: each number in `numbers` has its digits in `boxes`."""
         rng = np.random.default_rng((self.seed, 4, index))
-        image, boxes, labels, numbers = self._composed(rng, *self.scene_size)
+        image, placed = self._composed(rng, *self.scene_size)
+        boxes, labels, numbers = _labelled(placed)
         image = degrade(self._scene_degrade, image, rng)
         return Sample(image, boxes, np.asarray(labels, np.int64), tuple(numbers), f"composed-{self.seed}-{index}")
+
+    def photograph(self, index: int) -> tuple[np.ndarray, list[PlacedNumber]]:
+        """Likewise, uint8 (H, W, 3), with letters and marks; some numbers are hidden in part, turned or mirrored."""
+        rng = np.random.default_rng((self.seed, 5, index))
+        image, placed = self._composed(rng, *self.scene_size, spoilt=_SPOILT)
+        return degrade(self._scene_degrade, image, rng), placed
+
+    def portrait(self, index: int, kind: str) -> tuple[np.ndarray, PlacedNumber]:
+        """A small photograph, RGB uint8 (240, 320, 3), of one number of a kind that is well in view.
+
+        kind: "plain", "suffix", "range" (two members, a hyphen or slash), "hidden" (an outer digit in part), "turned"
+        (or mirrored).
+        """
+        rng = np.random.default_rng((self.seed, 6, index))
+        height, width = 240, 320
+        for _ in range(1000):
+            window = _pick(rng, self._backdrops).window(rng, height, width, (0.6, 2.0))
+            image = window.pixels()
+            lettered, ranges = float(kind == "suffix"), float(kind == "range")
+            patch = self._draw_number(rng, _log_uniform(rng, 22, 70), float(image.mean()), lettered, ranges, height)
+            if not _is_of(kind, patch.text):
+                continue
+            if kind == "turned":
+                patch = turned(patch, *_some_turn(rng, patch.text))
+            patch = self._seen(rng, patch, 0.12)
+            h, w = patch.alpha.shape
+            if h > height or w > width:
+                continue
+            x, y = int(rng.integers(width - w + 1)), int(rng.integers(height - h + 1))
+            paste(rng, image, patch, x, y)
+            boxes = _boxes(patch.outlines, x, y)
+            if kind == "hidden":
+                cover_end(rng, image[y : y + h, x : x + w], boxes - [x, y, x, y], int(rng.choice([0, len(boxes) - 1])))
+            image = degrade(self._scene_degrade, image, rng)
+            return image, PlacedNumber(patch.text, boxes, np.ones(len(boxes), bool), kind not in ("hidden", "turned"))
+        raise ValueError(f"no number of the kind {kind!r} can be drawn")
 
     def number(self, index: int) -> Sample:
         """A picture with at most one number and its digit boxes; a negative in one of seven.
@@ -375,12 +459,11 @@ class Synthesizer:
     def _seen(self, rng, patch: Patch, strength: float) -> Patch:
         return warp(rng, patch, strength, draw_from(rng, self.sources.layout.slope))
 
-    def _composed(self, rng, height: int, width: int):
+    def _composed(self, rng, height: int, width: int, spoilt: float = 0.0) -> tuple[np.ndarray, list[PlacedNumber]]:
+        """spoilt: the share of the numbers that are turned, mirrored, or hidden at an end."""
         window = _pick(rng, self._backdrops).window(rng, height, width, (0.6, 2.0))
         image = window.pixels()
-        boxes: list[np.ndarray] = []
-        labels: list[int] = []
-        numbers: list[str] = []
+        placed: list[PlacedNumber] = []
         taken: list = []
         count = int(rng.choice(5, p=[0.15, 0.33, 0.25, 0.17, 0.10]))
         things = ["number"] * count + ["word"] * int(rng.choice(4, p=[0.45, 0.3, 0.15, 0.1]))
@@ -397,6 +480,9 @@ class Synthesizer:
                 patch = plate_patch(rng, _pick(rng, self.sources.plates), size)
             else:
                 patch = self._draw_number(rng, size, surface, room=height)
+            spoil = "" if not patch.text or rng.random() >= spoilt else "hide" if rng.random() < 0.6 else "turn"
+            if spoil == "turn" and not set(patch.text) <= _SYMMETRIC:
+                patch = turned(patch, *_some_turn(rng, patch.text))
             patch = self._seen(rng, patch, 0.12 if patch.vertical else 0.2)
             h, w = patch.alpha.shape
             spot = find_spot(rng, (w, h), window, taken)
@@ -405,12 +491,17 @@ class Synthesizer:
             x, y = spot
             paste(rng, image, patch, x, y)
             taken.append((x, y, x + w, y + h))
-            clipped, stay = clip_boxes(_boxes(patch.outlines, x, y), height, width)
-            left, digits = _digits_of(clipped[stay], _joined(patch.text, stay))
-            boxes.append(left)
-            labels += [int(d) for d in digits]
-            numbers += _numbers(patch.text, stay)
-        return image, np.concatenate(boxes) if boxes else empty_boxes(), labels, numbers
+            if not patch.text:
+                continue
+            whole = _boxes(patch.outlines, x, y)
+            clipped, stay = clip_boxes(whole, height, width)
+            spoil = spoil if spoil != "hide" or (len(whole) > 1 and stay.all()) else ""
+            if spoil == "hide":
+                covered = int(rng.choice([0, len(whole) - 1]))
+                cover_end(rng, image[max(0, y) : y + h, max(0, x) : x + w], whole - [max(0, x), max(0, y)] * 2, covered)
+            inside = (clipped[:, 2:] - clipped[:, :2]).prod(1) > 0.97 * (whole[:, 2:] - whole[:, :2]).prod(1)
+            placed.append(PlacedNumber(patch.text, clipped, stay, not spoil and bool(inside.all())))
+        return image, placed
 
     def _real_window(self, rng, sample: Sample, height: int, width: int):
         """A window of a photograph with its own numbers, zoomed so that one of them is of a wanted height."""

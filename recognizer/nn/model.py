@@ -11,7 +11,7 @@ from digits.core.alphabet import MAX_DIGITS
 from digits.core.errors import WeightsError
 from digits.nn.backbones import IMAGENET, by_resolution, load_state, torchvision_features
 from digits.recognizer.crops import HEIGHT, WIDTH
-from digits.recognizer.heads import CLASSES, FLAGS, LENGTHS, SUFFIXES
+from digits.recognizer.heads import CLASSES, FLAGS, LENGTHS, MARKS, SUFFIXES
 
 _PRIOR = 4.0  # logit
 
@@ -87,8 +87,8 @@ def build_features(name: str, pretrained: str | None = None) -> nn.Sequential:
 class NumberNet(nn.Module):
     """Crops, normalised, (B, 3, HEIGHT, WIDTH) to logits of the length (B, 7) and of each position (B, 6, 10).
 
-    With `letters`, three heads more: logits of the suffix (B, 28), of where along the crop a mark stands (B, 12), and
-    of the flags (B, 7), see `recognizer.heads`.
+    With `letters`, three heads more: logits of the suffix (B, 28), of a mark (B, 25), and of the flags (B, 5), see
+    `recognizer.heads`.
 
     Length 0 means: no number here. Each position pools the map by an attention of its own; the length looks at the
     whole map, since counting needs to know where things are.
@@ -118,8 +118,8 @@ class NumberNet(nn.Module):
             self.suffix_query = nn.Linear(256, channels, bias=False)  # where the number ends, only the whole map tells
             nn.init.zeros_(self.suffix_query.weight)
             self.suffix = nn.Linear(channels + 256, len(SUFFIXES))
-            self.mark = nn.Conv2d(channels, 1, 1)
-            nn.init.zeros_(self.mark.weight)
+            self.mark = nn.Conv2d(channels, len(MARKS), 1)
+            self.no_mark = nn.Parameter(torch.tensor([2 * _PRIOR]))
             self.flags = nn.Linear(256, len(FLAGS))
             with torch.no_grad():  # before they are trained, these heads report nothing, as is right most often
                 self.suffix.bias[SUFFIXES.index("")] = _PRIOR
@@ -140,7 +140,8 @@ class NumberNet(nn.Module):
         query = self.suffix_query(whole).unsqueeze(1)  # (B, 1, C)
         where = (self.suffix_attention(features).flatten(2) + query @ features.flatten(2)).softmax(-1)  # (B, 1, h*w)
         behind = self.dropout(where @ features.flatten(2).transpose(1, 2)).squeeze(1)
-        mark = self.mark(features).squeeze(1).logsumexp(1)  # (B, w)
+        columns = self.mark(features).logsumexp(2).flatten(1)  # (B, 2 * w)
+        mark = torch.cat([columns, torch.zeros_like(columns[:, :1]) + self.no_mark], 1)
         return self.length(whole), digits, self.suffix(torch.cat([behind, whole], 1)), mark, self.flags(whole)
 
 

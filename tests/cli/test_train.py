@@ -448,7 +448,7 @@ def test_only_pictures_without_numbers_are_mined(scenes, tmp_path):
 
 def test_calibrate_writes_what_the_reader_loads(data, tmp_path):
     out = tmp_path / "calibration.json"
-    done = run("calibrate", "--data", data, "--fonts", data / "fonts", "--composed", 8, "--out", out)
+    done = run("calibrate", "--data", data, "--fonts", data / "fonts", "--drawn", 8, "--out", out)
     assert done.exit_code == 0, done.output
     Fusion.load(out)
     figures = dict(line.rsplit(": ", 1) for line in done.stdout.splitlines())  # and nothing else: progress is on stderr

@@ -6,7 +6,7 @@ from digits import Recognizer
 from digits.export.recognizer import export_recognizer
 from digits.nn.weights import save_weights
 from digits.recognizer.crops import HEIGHT, WIDTH
-from digits.recognizer.heads import FLAGS, SUFFIXES
+from digits.recognizer.heads import FLAGS, MARKS, SUFFIXES
 from digits.recognizer.nn.model import NumberNet
 
 
@@ -22,7 +22,9 @@ def test_all_heads_are_exported(tmp_path, letters, kind):
     export_recognizer(weights, exported, [crops] if kind.startswith("int8") else None)
     eager, other = (Recognizer(path, threads=1).predict(list(crops)) for path in (weights, exported))
     for one, same in zip(eager, other, strict=True):
-        assert one.flags == pytest.approx(same.flags, abs=0.1) and set(one.flags) == (set(FLAGS) if letters else set())
+        assert one.flags == pytest.approx(same.flags, abs=0.1) and set(one.flags) == (
+            set(FLAGS + MARKS) if letters else set()
+        )
         for head in ("length", "positions", "suffix"):
             beliefs = [np.exp(getattr(seen.distribution, head)) for seen in (one, same)]
             assert np.allclose(*beliefs, atol=0.1)

@@ -10,7 +10,7 @@ from digits.pipeline.fuse import FEATURES, Fusion, TranscribedRegion, confidence
 from digits.pipeline.merge import NumberRegion
 from digits.pipeline.observations import weigh, with_reasons
 from digits.recognizer import Transcription
-from digits.recognizer.heads import FLAGS, SUFFIXES
+from digits.recognizer.heads import FLAGS, MARKS, SUFFIXES
 
 
 def opinion(text: str, sure: float = 0.6, length: int | None = None) -> Transcription:
@@ -325,7 +325,7 @@ def test_a_calibration_may_come_out_of_a_pipe(tmp_path):
 def test_heads_for_letters_give_features():
     length, digit = np.log([0.01, 0.01, 0.98]), np.log(np.full((2, 10), 0.01) + 0.9 * np.eye(10)[[4, 2]])
     suffix = np.log(np.where(np.array(SUFFIXES) == "C", 0.73, 0.01))
-    flags = dict.fromkeys(FLAGS, 0.1) | {"right": 0.9, "slash": 0.8}
+    flags = dict.fromkeys(FLAGS + MARKS, 0.1) | {"right": 0.9, "slash": 0.8}
     plain = Transcription.of(Distribution(length, digit))
     lettered = Transcription.of(Distribution(length, digit, suffix), flags)
     place = region(evidence("42"))

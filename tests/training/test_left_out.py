@@ -189,7 +189,7 @@ def test_folders_to_draw_from(folders):
     "arguments",
     [
         ["mine", "DATA/negatives", "--out", "OUT"],
-        ["calibrate", "--data", "DATA", "--fonts", "DATA/fonts", "--composed", 2, "--out", "OUT/c.json"],
+        ["calibrate", "--data", "DATA", "--fonts", "DATA/fonts", "--drawn", 2, "--out", "OUT/c.json"],
     ],
     ids=lambda value: value[0],
 )

@@ -18,7 +18,7 @@ def test_absent_digits_give_no_gradient():
     digits[:, 0] = torch.tensor([1, 2, 3, 4])
     known = {
         "suffixes": torch.full((4,), -1),
-        "flags": torch.full((4, 7), torch.nan),
+        "flags": torch.full((4, 5), torch.nan),
         "marks": torch.full((4,), torch.nan),
     }
     losses = number_losses(

@@ -7,7 +7,7 @@ import torch
 from digits.recognizer.crops import HEIGHT, WIDTH
 from digits.recognizer.heads import FLAGS, SUFFIXES
 from digits.recognizer.nn.model import NumberNet
-from digits.training.targets import IGNORED, cut_with_target, negative, target_of, turn_number
+from digits.training.targets import IGNORED, NO_MARK, cut_with_target, negative, target_of, turn_number
 
 
 def raised(target):
@@ -26,9 +26,9 @@ CASES = {
     "a letter cut": ("502C", [1, 1, 1, 0.6], None, "502", None, {"right"}),
     "a sliver of a letter": ("502C", [1, 1, 1, 0.2], None, "502", None, {"right"}),
     "a letter hidden": ("502C", [1, 1, 1, 1], 3, "502", "?", {"right"}),
-    "a range": ("12-14", [1] * 5, None, None, None, {"hyphen"}),
-    "a fraction": ("12/3", [1] * 4, None, None, None, {"slash"}),
-    "a member and its mark": ("12-14", [1, 1, 1, 0.2, 0], None, "12", "", {"hyphen", "right"}),
+    "a range": ("12-14", [1] * 5, None, None, None, set()),
+    "a fraction": ("12/3", [1] * 4, None, None, None, set()),
+    "a member and its mark": ("12-14", [1, 1, 1, 0.2, 0], None, "12", "", {"right"}),
     "a point": ("12.3", [1] * 4, None, None, None, {"other"}),
     "a letter before": ("B316", [1] * 4, None, "316", "", {"letters"}),
     "a word behind": ("24HOUR", [1] * 6, None, "24", "", set()),
@@ -54,7 +54,7 @@ def test_a_hidden_digit_is_counted_but_not_guessed():
 
 
 def test_where_nothing_beside_a_number_is_annotated_nothing_is_asked():
-    assert unknown(target_of("84", np.ones(2), plain=True)) == {"hyphen", "slash", "other", "letters"}
+    assert unknown(target_of("84", np.ones(2), plain=True)) == {"other", "letters"}
     assert len(unknown(negative())) == len(FLAGS) and negative().length == 0
 
 
@@ -91,9 +91,11 @@ def test_a_mark_is_where_its_target_says(text):
     told = []
     for seed in range(40):
         crop, target = cut_with_target(image, boxes, text, None, np.random.default_rng(seed))
-        if not np.isnan(target.mark):
+        if target.mark != NO_MARK and not np.isnan(target.mark):
             red = crop[HEIGHT // 2].astype(int) @ [1, -1, 0] > 100
-            told.append(abs((np.flatnonzero(red).mean() + 0.5) / WIDTH - target.mark))
+            told.append(abs((np.flatnonzero(red).mean() + 0.5) / WIDTH + (text[at] == "/") - target.mark))
+        elif target.mark == NO_MARK:
+            assert not (crop[HEIGHT // 2].astype(int) @ [1, -1, 0] > 200).any()
     assert len(told) > 10 and max(told) < 0.02
 
 
@@ -113,4 +115,4 @@ def test_turned_numbers(seed, text, stays):
 def test_the_heads_have_a_place_for_every_target():
     _, _, suffix, mark, flags = NumberNet("lenet", letters=True).eval()(torch.zeros(1, 3, HEIGHT, WIDTH))
     assert suffix.shape == (1, len(SUFFIXES)) and flags.shape == (1, len(FLAGS))
-    assert mark.shape == (1, 12)
+    assert mark.shape == (1, 2 * 12 + 1)
