@@ -95,7 +95,7 @@ def test_a_mark_is_where_its_target_says(text):
             red = crop[HEIGHT // 2].astype(int) @ [1, -1, 0] > 100
             told.append(abs((np.flatnonzero(red).mean() + 0.5) / WIDTH + (text[at] == "/") - target.mark))
         elif target.mark == NO_MARK:
-            assert not (crop[HEIGHT // 2].astype(int) @ [1, -1, 0] > 200).any()
+            assert (crop[HEIGHT // 2].astype(int) @ [1, -1, 0] > 100).sum() < 4
     assert len(told) > 10 and max(told) < 0.02
 
 
