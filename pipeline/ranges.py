@@ -20,7 +20,8 @@ _LIKELY = 0.5  # probability of a mark, from which on a number is taken for two
 _WITHIN = 0.2  # of a box's width, from either side: a mark that stands further inside was taken for a digit
 # Of the height of the two numbers' digits:
 _FARTHEST = 2.2  # from the end of one number to the beginning of the other
-_OVERLAP = 0.3  # the mark's place is not exact
+_OVERLAP = 0.3  # the mark's place is not exact …
+_APART = 0.5  # … and is seen twice
 _SHIFT = 0.6  # one may stand so much higher
 _LIKE = 1.4  # and be so many times as high
 
@@ -45,13 +46,16 @@ def split_at_mark(region: NumberRegion, close: Transcription, width: int) -> lis
 
     width: of the image, pixels. A slash that the detector took for a digit belongs to neither.
     """
-    if region.stacked or mark_of(close)[1] < _LIKELY:
+    mark, probability = mark_of(close)
+    if region.stacked or probability < _LIKELY:
         return []
     boxes = region.digit_boxes
     x = position_in_image(boxes, close.mark, width)
     inset = _WITHIN * (boxes[:, 2] - boxes[:, 0])
     centre = (boxes[:, 0] + boxes[:, 2]) / 2
     is_mark = (boxes[:, 0] + inset < x) & (x < boxes[:, 2] - inset)
+    if is_mark.any() and mark != "/":  # marks on both sides of it
+        return []
     sides = [np.flatnonzero(~is_mark & side) for side in (centre < x, centre > x)]
     return [_part(region, side) for side in sides] if all(map(len, sides)) else []
 
@@ -86,9 +90,10 @@ def _joined(seen: Sequence[TranscribedRegion], i: int, j: int, width: int) -> Pa
         return None
     (mark, first), (other, second) = (mark_of(seen[k].with_room) for k in (i, j))
     slack = _OVERLAP * left.digit_height
-    places = (position_in_image(seen[k].region.digit_boxes, seen[k].with_room.mark, width, room=True) for k in (i, j))
-    between = all(left.box[2] - slack <= x <= right.box[0] + slack for x in places)
-    if mark != other or min(first, second) < _LIKELY or not between:
+    x, again = (position_in_image(seen[k].region.digit_boxes, seen[k].with_room.mark, width, room=True) for k in (i, j))
+    between = left.box[2] - slack <= min(x, again) and max(x, again) <= right.box[0] + slack
+    same = mark == other and abs(x - again) <= _APART * left.digit_height
+    if not (same and between) or min(first, second) < _LIKELY:
         return None
     return Pair(i, j, mark, (first * second) ** 0.5)
 

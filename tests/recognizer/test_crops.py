@@ -4,7 +4,18 @@ import numpy as np
 import pytest
 
 from digits.core.boxes import cut_region, is_stacked
-from digits.recognizer.crops import HEIGHT, WIDTH, cut_both, cut_number, cut_with_room, letterbox, level
+from digits.recognizer.crops import (
+    HEIGHT,
+    WIDTH,
+    cut_both,
+    cut_number,
+    cut_with_room,
+    into_letterbox,
+    letterbox,
+    level,
+    out_of_letterbox,
+    position_in_image,
+)
 
 
 def numbered(height=120, width=200):
@@ -288,3 +299,29 @@ def test_letterbox_is_centred_on_the_mean_colour(shape, wide):
     assert (framed[:, :left] == 150).all() and (framed[:, left + wide :] == 150).all()
     assert (framed[:20, left : left + wide] == (100, 150, 200)).all()
     assert (framed[-20:, left : left + wide] == (200, 150, 100)).all()
+
+
+@pytest.mark.parametrize("shape", [(40, 20), (40, 80), (40, 300), (7, 3)])
+@pytest.mark.parametrize("position", [0.0, 0.3, 0.5, 1.0])
+def test_positions_in_a_letterbox(shape, position):
+    """A line at that position is where it is said to be, and back."""
+    crop = np.full((*shape, 3), 200, np.uint8)
+    there = into_letterbox(position, crop)
+    assert out_of_letterbox(there, crop) == pytest.approx(position)
+    x = min(shape[1] - 1, int(position * shape[1]))
+    crop[:, x] = 0
+    seen = 200.0 - letterbox(crop)[HEIGHT // 2, :, 0]
+    seen[seen < 60] = 0  # the frame is of the mean colour
+    assert abs((seen @ (np.arange(WIDTH) + 0.5)) / seen.sum() / WIDTH - there) < 0.6 / shape[1] + 0.01
+
+
+@pytest.mark.parametrize("room", [False, True])
+@pytest.mark.parametrize("left", [0, 3, 200])
+def test_positions_in_an_image(room, left):
+    """A red line of the image is found in either crop, also where the image's edge cuts it."""
+    boxes = np.float32([[left, 20, left + 20, 60], [left + 40, 20, left + 60, 60]])
+    image = np.full((90, 320, 3), 200, np.uint8)
+    image[:, left + 30 : left + 32] = 255, 0, 0
+    crop = cut_both(image, boxes)[room]
+    at = np.flatnonzero(crop[0].astype(int) @ [1, -1, 0] > 100).mean() + 0.5
+    assert position_in_image(boxes, at / crop.shape[1], 320, room) == pytest.approx(left + 31, abs=1)

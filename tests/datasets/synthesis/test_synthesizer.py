@@ -1,3 +1,5 @@
+import re
+
 import cv2
 import numpy as np
 import pytest
@@ -5,6 +7,7 @@ from torch.utils.data import DataLoader
 
 from digits.datasets.items import Sample, empty_boxes
 from digits.datasets.synthesis import Sources, Synthesizer, Synthetic, plate_patch
+from digits.datasets.synthesis.patch import Patch, turned
 from digits.datasets.synthesis.synthesizer import SUBURBS
 from digits.datasets.visibility import MIN_HEIGHT
 
@@ -171,3 +174,46 @@ def test_the_members_of_a_range_are_two_numbers(sources, monkeypatch, kind):
     numbers = [number for i in range(100) for number in draw(i).numbers]
     assert "4717" in numbers and ("93" in numbers or kind == "crop")
     assert not any("1793" in number for number in numbers)
+
+
+TEXTS = {
+    "plain": "[0-9]+",
+    "suffix": "[0-9]+[A-Z]",
+    "range": "[0-9]+[-/][0-9]+",
+    "hidden": "[0-9]{2,}",
+    "turned": "[0-9]+",
+}
+
+
+@pytest.mark.parametrize(("kind", "pattern"), TEXTS.items(), ids=TEXTS)
+def test_a_portrait_shows_one_number_of_its_kind(sources, kind, pattern):
+    for i in range(12):
+        image, number = Synthesizer(sources, seed=5).portrait(i, kind)
+        assert re.fullmatch(pattern, number.text) and number.readable == (kind not in ("hidden", "turned"))
+        assert image.shape == (240, 320, 3) and len(number.boxes) == len(number.text)
+        assert (number.boxes[:, 2:] > number.boxes[:, :2]).all()
+
+
+def test_photographs_say_what_can_be_read(sources):
+    """What is at the edge, and some of the rest, cannot; of the others no box is cut."""
+    drawn = [Synthesizer(sources, seed=5, scene_size=(240, 320)).photograph(i) for i in range(150)]
+    numbers = [number for _, placed in drawn for number in placed]
+    assert 0.02 < np.mean([not number.readable for number in numbers]) < 0.4
+    assert any("-" in number.text for number in numbers) and any(number.text[-1:].isalpha() for number in numbers)
+    for number in numbers:
+        assert len(number.boxes) == len(number.text) == len(number.labelled)
+        if number.readable:
+            assert number.labelled.all() or (np.ptp(number.boxes[:, 1::2], axis=1) < 12).any()
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("quarters", range(4))
+def test_outlines_are_turned_with_their_patch(quarters, mirrored):
+    alpha = np.zeros((40, 70), np.float32)
+    alpha[5:15, 50:66] = 1
+    corners = np.float32([[50, 5], [66, 5], [66, 15], [50, 15]])
+    patch = turned(Patch(alpha[..., None].repeat(3, 2), alpha, [corners], "7", False), quarters, mirrored)
+    (x1, y1), (x2, y2) = patch.outlines[0].min(0).astype(int), patch.outlines[0].max(0).astype(int)
+    assert (
+        patch.alpha[y1:y2, x1:x2].all() and patch.alpha.sum() == 160 and patch.colour.shape == (*patch.alpha.shape, 3)
+    )
