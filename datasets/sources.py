@@ -121,15 +121,22 @@ def _negatives_unless_annotated(path: Path) -> str:
 
 
 def _annotations_beside(path: Path, names: PictureNames) -> Path | None:
-    """What annotates a folder called `images`, or one in it, from beside it; None if nothing does."""
+    """What annotates a folder from beside it; None if nothing does.
+
+    Beside one called `images`, or around one in it, that is whatever annotates pictures; else what names some of these.
+    """
     whole = Path(os.path.abspath(path))
     for folder in (whole, whole.parent):
-        if folder.name.lower() in _OF_PICTURES:
-            with suppress(OSError):  # where it may not be looked, there is nothing to name either
-                for each in sorted(folder.parent.iterdir()):
-                    is_folder = each.is_dir() and each.name.lower() in LABEL_FOLDERS
-                    if is_folder or (each.is_file() and names.annotated_by(each)):
-                        return each
+        of_pictures = folder.name.lower() in _OF_PICTURES
+        annotates = names.annotated_by if of_pictures else names.named_by
+        with suppress(OSError):  # where it may not be looked, there is nothing to name either
+            for each in sorted(folder.parent.iterdir()) if of_pictures or folder == whole else ():
+                if each.is_dir() and each.name.lower() in LABEL_FOLDERS:
+                    found = of_pictures or any(map(annotates, files_below(each)[0]))
+                else:
+                    found = each.is_file() and annotates(each)
+                if found:
+                    return each
     return None
 
 
