@@ -172,12 +172,13 @@ class Pictures(Dataset):
         for record in self.records:
             if not record.negative:
                 numbered.setdefault(record.path, []).append(record)
-        doubtful = {record.image_id for record in self.records if record.negative and record.path in numbered}
+        doubtful = [record.image_id for record in self.records if record.negative and record.path in numbered]
         self.problems += [Problem(image_id, "has no digits here, but some under another id") for image_id in doubtful]
         differing = [same for same in numbered.values() if not all(same[0].says_the_same(each) for each in same)]
         unlike = [record.image_id for same in differing for record in same]
         self.problems += [Problem(image_id, "has other digits under another id") for image_id in unlike]
-        self.records = [record for record in self.records if record.image_id not in {*doubtful, *unlike}]
+        lost = {*doubtful, *unlike}
+        self.records = [record for record in self.records if record.image_id not in lost]
 
     def __len__(self) -> int:
         return len(self.records)

@@ -818,9 +818,11 @@ def test_pictures_beside_their_annotations_are_no_negatives(tmp_path, files, nam
 
 
 @pytest.mark.parametrize("file", ["package.json", "annotations/instances_val.json", "labels/b.txt", "labels.csv"])
-def test_annotations_of_other_pictures_leave_them_negatives(tmp_path, file):
-    (tmp_path / file).parent.mkdir(exist_ok=True)
-    (tmp_path / file).write_text("file,text\nb.png,7\n")
+@pytest.mark.parametrize("about", ["b.png", "images/a.png"])
+def test_annotations_of_other_pictures_leave_them_negatives(tmp_path, file, about):
+    for each in (file, about):
+        (tmp_path / each).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_text(f"file,text\n{Path(about).name},7\n")
     (tmp_path / "walls").mkdir()
     Image.new("RGB", (60, 40)).save(tmp_path / "walls" / "a.png")
     assert found_in(tmp_path / "walls") == {"a.png": []}
