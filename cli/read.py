@@ -5,12 +5,13 @@ from __future__ import annotations
 import glob
 import io
 import json
+import math
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, tee
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -85,20 +86,44 @@ def _with_lost(items: list[_Item], lost: Iterable[Lost]) -> list[_Item]:
     return sorted(items, key=lambda item: Path(item.label))
 
 
-def _results(reader: Reader, items: Iterable[_Item]) -> Iterator[Scene | ImageError]:
+def _results(reader: Reader, items: Iterable[_Item], drawn: bool) -> Iterator[Scene | ImageError]:
     """The Scene of each item, or an ImageError.
 
-    Streams are read one by one, in order: earlier items do not wait for them, and Ctrl-C ends the waiting.
+    Streams are read one by one, in order: earlier items do not wait for them, and Ctrl-C ends the waiting. So are large
+    photographs, if they are drawn: that takes as much memory as reading does.
     """
     from digits.core.errors import ImageError
 
-    for streamed, group in groupby(items, lambda item: item.streamed):
-        if streamed:
-            yield from (_read_stream(reader, item.label) for item in group)
+    for alone, group in groupby(items, lambda item: item.streamed or (drawn and _is_large(item))):
+        if alone:
+            yield from (_read_alone(reader, item) for item in group)
             continue
-        items_here = list(group)
-        scenes = reader.read_all((item.label for item in items_here if item.error is None), skip_errors=True)
+        sources, items_here = tee(group)
+        scenes = reader.read_all((item.label for item in sources if item.error is None), skip_errors=True)
         yield from (next(scenes) if item.error is None else ImageError(item.error) for item in items_here)
+
+
+def _is_large(item: _Item) -> bool:
+    """Whether it has over a third of the pixels that may be in memory: one is drawn while two are read."""
+    from digits.core.errors import ImageError
+    from digits.core.images import MAX_PIXELS, open_image
+    from digits.core.streams import is_stream
+
+    if item.error is None and not is_stream(item.label):
+        with suppress(ImageError), open_image(item.label) as picture:
+            return 3 * math.prod(picture.size) > MAX_PIXELS
+    return False
+
+
+def _read_alone(reader: Reader, item: _Item) -> Scene | ImageError:
+    from digits.core.errors import ImageError
+
+    if item.streamed:
+        return _read_stream(reader, item.label)
+    try:
+        return reader.read(item.label)
+    except ImageError as error:
+        return error
 
 
 def _read_stream(reader: Reader, label: str) -> Scene | ImageError:
@@ -279,7 +304,7 @@ def read(
     try:
         with bar or nullcontext():
             task = bar.add_task("reading", total=len(items)) if bar else None
-            for item, result in zip(items, _results(reader, items), strict=True):
+            for item, result in zip(items, _results(reader, items, annotate is not None), strict=True):
                 if isinstance(result, ImageError):
                     unread += 1
                     # JSON output has errors in place of results; text output has them on stderr

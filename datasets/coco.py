@@ -110,7 +110,8 @@ def read_coco(
             records.append(_record(seen, habit))
         except ValueError as error:
             problems.append(Problem(_image_id(seen.image), str(error)))
-    return Pictures(str(path), records, problems + repeats(sum(seen.repeats for seen in images_seen)))
+    problems += repeats(sum(seen.repeats for seen in images_seen))
+    return Pictures(str(path), records, problems, upright=_is_upright(content) or not annotations_only)
 
 
 class _Seen(NamedTuple):
@@ -135,7 +136,7 @@ def _seen(image: dict, folder: Path, said: Annotated, annotations_only: bool) ->
     photograph = Photograph(stated, 1) if annotations_only else Photograph(*stored_size(picture))
     by_size = photograph.of_size(stated)
     digits, groups, repeats = said.boxed(bool(image.get("numbers")))
-    evidence = Evidence(by_size, photograph.holding([box for box, _ in digits]))
+    evidence = photograph.evidence(by_size, [box for box, _ in digits])
     return _Seen(image, picture, photograph, evidence, digits, groups, repeats, said.corners)
 
 
@@ -184,11 +185,11 @@ def _is_upright(content: dict) -> bool:
     return isinstance(info, dict) and info.get("upright") is True
 
 
-def coco_document(records: Iterable[Record], file_name: Callable[[Record], str]) -> dict:
+def coco_document(records: Iterable[Record], file_name: Callable[[Record], str], upright: bool = True) -> dict:
     """Records as COCO detection, which `read_coco` turns back into the very same; plain Python types.
 
     file_name: what an image is called in the document. Categories are the digits, their ids shifted by one, since
-    torchvision's detectors keep 0 for the background. Sizes that are not known are left out.
+    torchvision's detectors keep 0 for the background. Sizes that are not known are left out. upright: as of `Pictures`.
     """
     images: list[dict] = []
     annotations: list[dict] = []
@@ -215,7 +216,7 @@ def coco_document(records: Iterable[Record], file_name: Callable[[Record], str])
             }
             annotations.append(annotation | ({"number": number_of[i]} if number_of else {}))
     return {
-        "info": {"description": "House numbers, every digit boxed", "upright": True},
+        "info": {"description": "House numbers, every digit boxed"} | ({"upright": True} if upright else {}),
         "images": images,
         "annotations": annotations,
         "categories": [{"id": i, "name": name, "supercategory": "digit"} for i, name in enumerate(DIGITS, start=1)],

@@ -109,7 +109,9 @@ def convert(pictures: Pictures, out: str | Path, to: str, *, copy: bool = True, 
             return
         names = file_names(pictures.records, to, copy)
         if to == "coco":
-            write_json(folder / ANNOTATIONS, coco_document(pictures.records, lambda r: names[r.image_id]))
+            write_json(
+                folder / ANNOTATIONS, coco_document(pictures.records, lambda r: names[r.image_id], pictures.upright)
+            )
         else:
             write_yolo(pictures.records, folder, lambda r: names[r.image_id])
         for record in progress(pictures.records, "copying pictures", len(pictures), quiet) if copy else ():
@@ -184,7 +186,7 @@ def split(pictures: Pictures, out: str | Path, key: Callable[[Record], str] = by
     around = common_folder(pictures.records)
     with whole_folder(out) as folder:
         for name, records in records_of.items():
-            document = coco_document(records, lambda r: name_in(around, r))
+            document = coco_document(records, lambda r: name_in(around, r), pictures.upright)
             write_json(folder / f"{name}.json", document)
         where = os.path.relpath(around.resolve(), Path(out).resolve())
         (folder / "images").symlink_to(where, target_is_directory=True)

@@ -5,7 +5,7 @@ Some tools pass over the orientation, others follow it, and some state the one s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from digits.datasets.pictures import SIDEWAYS
@@ -35,14 +35,23 @@ class Photograph(NamedTuple):
             raise ValueError("is {}x{}, annotated as {}x{}".format(*self.upright, *stated))
         return fits
 
-    def holding(self, boxes: Iterable[Box]) -> set[str]:
+    def evidence(self, by_size: set[str], boxes: Sequence[Box]) -> Evidence:
+        """What its size says, and its boxes: these nothing if their digits would lie, for then one is wrong."""
+        by_boxes = self._holding(boxes)
+        wrong = len(by_boxes) == 1 and by_boxes != by_size and _lie(self.turned(boxes, by_boxes))
+        return Evidence(by_size, set() if wrong else by_boxes)
+
+    def _holding(self, boxes: Sequence[Box]) -> set[str]:
         """UPRIGHT or STORED, or both, whichever no box reaches out of; both if the boxes reach out of either."""
         right, low = (max((box[side] for box in boxes), default=0) for side in (2, 3))
         over = 1 + _CARELESS * max(self.stored)
         return {n for n, (w, h) in self._sizes().items() if right <= w + over and low <= h + over} or set(self._sizes())
 
-    def turn(self, box: Box) -> Box:
-        """A box on the stored picture, on the upright one."""
+    def turned(self, boxes: Sequence[Box], drawn: set[str]) -> Sequence[Box]:
+        """Boxes on the upright picture, if they were drawn so."""
+        return [self._turn(box) for box in boxes] if drawn == {STORED} else boxes
+
+    def _turn(self, box: Box) -> Box:
         x1, y1, x2, y2 = box
         if self.orientation in SIDEWAYS:
             x1, y1, x2, y2 = y1, x1, y2, x2
@@ -58,7 +67,10 @@ class Photograph(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """What the size that is stated says of a photograph, what its boxes say; each UPRIGHT, STORED or both."""
+    """What the size that is stated says of a photograph, what its boxes say; each UPRIGHT, STORED or both.
+
+    by_boxes: none where a box is wrong.
+    """
 
     by_size: set[str]
     by_boxes: set[str]
@@ -72,7 +84,7 @@ class Habit:
 
     def __init__(self, seen: Sequence[Evidence], known: str | None = None):
         # a box that fits one way only says more than a size, which may be that of the other way
-        self._sizes_lie = any(not each.by_size & each.by_boxes for each in seen)
+        self._sizes_lie = any(each.by_boxes and not each.by_size & each.by_boxes for each in seen)
         by_boxes, by_size = ({name for each in seen if len(each[i]) == 1 for name in each[i]} for i in (1, 0))
         self._usual = {known} if known else by_boxes or by_size
 
@@ -82,8 +94,8 @@ class Habit:
             return boxes
         ways = evidence.by_boxes if self._sizes_lie else evidence.by_size & evidence.by_boxes
         ways = ways if len(ways) == 1 else ways & self._usual
-        turned = [photograph.turn(box) for box in boxes] if ways == {STORED} else boxes
-        if len(ways) != 1 or (evidence.by_size != {UPRIGHT} and _lie(turned)):
+        turned = photograph.turned(boxes, ways)
+        if len(ways) != 1 or ({*ways, *evidence.by_size} != {UPRIGHT} and _lie(turned)):
             raise ValueError(
                 "its EXIF turns it, and it is not certain whether its boxes were drawn before or after that"
             )

@@ -145,12 +145,14 @@ class Pictures(Dataset):
     """Records as a torch Dataset of Samples.
 
     problems: the entries that were left out when the annotations were read. They are counted in the log, never fatal.
+    upright: whether it is known that boxes are on upright pictures, which it is not where these were never looked at.
     Of records with one id that say the same, one is kept; where they differ, none can be trusted. A picture that has
     digits by one record is no negative by another.
     """
 
-    def __init__(self, name: str, records: Iterable[Record], problems: Iterable[Problem] = ()):
+    def __init__(self, name: str, records: Iterable[Record], problems: Iterable[Problem] = (), *, upright: bool = True):
         self.name = name
+        self.upright = upright
         self.problems = list(problems)
         by_id: dict[str, list[Record]] = {}
         for record in records:
@@ -170,12 +172,13 @@ class Pictures(Dataset):
         for record in self.records:
             if not record.negative:
                 numbered.setdefault(record.path, []).append(record)
-        doubtful = {record.image_id for record in self.records if record.negative and record.path in numbered}
+        doubtful = [record.image_id for record in self.records if record.negative and record.path in numbered]
         self.problems += [Problem(image_id, "has no digits here, but some under another id") for image_id in doubtful]
         differing = [same for same in numbered.values() if not all(same[0].says_the_same(each) for each in same)]
         unlike = [record.image_id for same in differing for record in same]
         self.problems += [Problem(image_id, "has other digits under another id") for image_id in unlike]
-        self.records = [record for record in self.records if record.image_id not in {*doubtful, *unlike}]
+        lost = {*doubtful, *unlike}
+        self.records = [record for record in self.records if record.image_id not in lost]
 
     def __len__(self) -> int:
         return len(self.records)
@@ -199,11 +202,12 @@ class Pictures(Dataset):
         """Those of one split, see `split_of`, and its problems."""
         records = [record for record in self.records if split_of(record.image_id) == name]
         problems = [problem for problem in self.problems if split_of(problem.image_id) == name]
-        return Pictures(f"{self.name} ({name})", records, problems)
+        return Pictures(f"{self.name} ({name})", records, problems, upright=self.upright)
 
     def limited(self, count: int | None) -> Pictures:
         """So many of them, evenly spread; all if `count` is None or there are no more. Its problems are kept."""
-        return Pictures(self.name, [self.records[i] for i in spread(count, len(self))], self.problems)
+        chosen = [self.records[i] for i in spread(count, len(self))]
+        return Pictures(self.name, chosen, self.problems, upright=self.upright)
 
 
 def read_picture(path: Path) -> np.ndarray:

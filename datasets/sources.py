@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 
 from digits.core.errors import DatasetError
@@ -121,15 +123,26 @@ def _negatives_unless_annotated(path: Path) -> str:
 
 
 def _annotations_beside(path: Path, names: PictureNames) -> Path | None:
-    """What annotates a folder called `images`, or one in it, from beside it; None if nothing does."""
+    """What annotates a folder from beside it; None if nothing does.
+
+    Beside one called `images`, or around one in it, that is whatever annotates pictures. Beside another, what names
+    some of these, unless there is a folder `images` that it is about.
+    """
     whole = Path(os.path.abspath(path))
     for folder in (whole, whole.parent):
-        if folder.name.lower() in _OF_PICTURES:
-            with suppress(OSError):  # where it may not be looked, there is nothing to name either
-                for each in sorted(folder.parent.iterdir()):
-                    is_folder = each.is_dir() and each.name.lower() in LABEL_FOLDERS
-                    if is_folder or (each.is_file() and names.annotated_by(each)):
-                        return each
+        with suppress(OSError):  # where it may not be looked, there is nothing to name either
+            beside = sorted(folder.parent.iterdir())
+            labels = [each for each in beside if each.is_dir() and each.name.lower() in LABEL_FOLDERS]
+            files = [each for each in beside if each.is_file()]
+            if folder.name.lower() in _OF_PICTURES:
+                found: Iterator[Path] = chain(labels, filter(names.annotated_by, files))
+            elif folder == whole and not any(each.name.lower() in _OF_PICTURES for each in beside):
+                within = (file for each in labels for file in files_below(each)[0])
+                found = filter(names.named_by, chain(files, within))
+            else:
+                continue
+            if first := next(found, None):
+                return first
     return None
 
 

@@ -55,6 +55,10 @@ class PictureNames:
             return True
         return has_texts(file) or self._in_text(_text(file))
 
+    def named_by(self, file: Path) -> bool:
+        """Whether a file that lies elsewhere seems to say what some of these very pictures show."""
+        return self.annotated_by(file) and (file.stem.lower() in self._all or self._named(_text(file)))
+
     def _in_name(self, name: str) -> bool:
         """Whether a name holds that of a picture, as gt_img_1 holds img_1."""
         parts = re.split(r"([^a-z0-9]+)", name)
@@ -68,12 +72,16 @@ class PictureNames:
         columns = [cell.strip(" \"'").lower() for cell in re.split(r"[,;\t]", lines[0])]
         if all(map(_HARMLESS.fullmatch, columns)):
             return False
-        first = [re.split(r"[,;|\s]", line.strip().strip("\"'"), maxsplit=1)[0].strip("\"'").lower() for line in lines]
+        return bool(_BOX.match(lines[0])) or self._named(text)
+
+    def _named(self, text: str) -> bool:
+        """Whether lines begin with pictures, or one is named anywhere."""
+        lines = [line.strip().strip("\"'") for line in text.split("\n") if line.strip()]
+        first = [re.split(r"[,;|\s]", line, maxsplit=1)[0].strip("\"'").lower() for line in lines]
         begun = sum(cell in self._stems for cell in first)
-        if _BOX.match(lines[0]) or begun > 1 or begun == len(lines):
-            return True
         named = (match.strip().lower() for match in _PICTURE.findall(text))
-        return any(name in self._all or name.split()[-1] in self._all for name in named)
+        every = 0 < begun == len(lines)
+        return begun > 1 or every or any(name in self._all or name.split()[-1] in self._all for name in named)
 
 
 def _text(file: Path) -> str:

@@ -1,4 +1,5 @@
 import json
+import math
 import os
 import re
 import signal
@@ -11,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from digits import Reader, Scene
 from digits.cli import main
 from digits.detector.predictor import EFFORTS
 
@@ -103,6 +105,19 @@ def test_annotate(run, photos, tmp_path):
     with Image.open(target / "a.jpg") as after, Image.open(photos / "a.jpg") as before:
         assert after.size == before.size
         assert np.abs(np.asarray(after, int) - np.asarray(before, int)).max() > 100
+
+
+def test_large_photographs_are_drawn_before_the_next_is_read(run, photos, tmp_path, monkeypatch):
+    """Together they would take too much memory. Here all but the wall are large."""
+    done, read, render = [], Reader.read, Scene.render
+    plain = run(photos, tmp_path / "gone.jpg")
+    with Image.open(photos / "a.jpg") as photo:
+        monkeypatch.setattr("digits.core.images.MAX_PIXELS", math.prod(photo.size))
+    monkeypatch.setattr(Reader, "read", lambda self, source: done.append("read") or read(self, source))
+    monkeypatch.setattr(Scene, "render", lambda self: done.append("drawn") or render(self))
+    drawn = run(photos, tmp_path / "gone.jpg", "--annotate", tmp_path / "drawn")
+    assert (drawn.exit_code, drawn.stdout, drawn.stderr) == (2, plain.stdout, plain.stderr)
+    assert done == ["read", "drawn"] * 2 + ["drawn"]
 
 
 def test_annotating_never_overwrites_a_photograph(run, tmp_path, make_photo):

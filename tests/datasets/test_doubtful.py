@@ -451,6 +451,8 @@ def test_boxes_turn_with_their_picture(tmp_path, orientation, drawn):
         pytest.param(6, STORED, (80, 60), [10, 60, 8, 16], [10, 60, 18, 76], id="size stored, box upright"),
         pytest.param(6, STORED, (80, 60), UPRIGHT_BOX, None, id="size stored, digit would lie"),
         pytest.param(6, STORED, (0, 0), [10, 60, 8, 16], [10, 60, 18, 76], id="no size, box fits upright"),
+        pytest.param(6, STORED, (60, 80), [10, 64, 16, 8], [10, 64, 26, 72], id="size and box upright, digit lies"),
+        pytest.param(6, STORED, (60, 80), [55, 20, 8, 16], None, id="size upright, box stored, digit would lie"),
         pytest.param(6, STORED, (0, 0), FLAT_BOX, None, id="no size"),
         pytest.param(6, STORED, (64, 64), UPRIGHT_BOX, None, id="another size"),
         pytest.param(6, (60, 60), (60, 60), UPRIGHT_BOX, None, id="square"),
@@ -466,6 +468,35 @@ def test_photographs_that_are_turned(tmp_path, orientation, size, stated, box, k
     pictures = open_source(coco(tmp_path, images, [digit(7, box)]), quiet=True)
     assert [record.boxes[0].tolist() for record in pictures.records] == ([kept] if kept else [])
     assert len(pictures.problems) == (kept is None)
+
+
+@pytest.mark.parametrize("box", [[55, 20, 8, 16], [54, 10, 16, 40]], ids=["a little", "far"])
+def test_one_box_that_is_wrong_turns_no_others(tmp_path, box):
+    """It reaches out of the picture as it is seen, and fits the stored one, on which its digit would lie."""
+    for name in "pqr":
+        phone(tmp_path / "images" / f"{name}.jpg", 3 if name == "r" else 6)
+    images = [{"id": i, "file_name": f"{name}.jpg", "width": 60, "height": 80} for i, name in enumerate("pq")]
+    images.append({"id": 2, "file_name": "r.jpg", "width": 80, "height": 60})
+    path = coco(tmp_path, images, [digit(7, UPRIGHT_BOX, 0), digit(7, box, 1), digit(7, UPRIGHT_BOX, 2)])
+    pictures = open_source(path, quiet=True)
+    kept = {record.image_id: record.boxes.tolist() for record in pictures.records}
+    assert kept == {"p.jpg": [[10, 20, 18, 36]], "r.jpg": [[10, 20, 18, 36]]}
+    assert [problem.image_id for problem in pictures.problems] == ["q.jpg"]
+
+
+@pytest.mark.parametrize("command", [["convert", "--to", "coco"], ["split"]])
+@pytest.mark.parametrize(("info", "kept"), [({}, []), ({"upright": True}, [[10, 20, 18, 36]])])
+def test_boxes_are_called_upright_only_if_it_is_known(tmp_path, command, info, kept):
+    """Nobody looked at the picture: a half turn is seen in no size."""
+    phone(tmp_path / "images" / "p.jpg", 3)
+    path = coco(
+        tmp_path, [{"id": 1, "file_name": "p.jpg", "width": 80, "height": 60}], [digit(7, UPRIGHT_BOX)], info=info
+    )
+    out = tmp_path / "out"
+    done = CliRunner().invoke(main, ["data", *command, str(path), "--annotations-only", "--out", str(out)])
+    assert done.exit_code == 0
+    parts = [open_source(file, tmp_path / "images", quiet=True) for file in out.glob("*.json")]
+    assert [box for part in parts for record in part.records for box in record.boxes.tolist()] == kept
 
 
 def test_what_is_written_is_upright_whatever_the_picture(tmp_path):
@@ -775,7 +806,7 @@ def test_hidden_pictures_have_hidden_labels(tmp_path):
 
 
 @pytest.mark.parametrize("files", ["labels.json", "labels.csv", "labels/a.txt", "annotations/a.xml"])
-@pytest.mark.parametrize("named", ["images", "images/train"])
+@pytest.mark.parametrize("named", ["images", "images/train", "train2017"])
 def test_pictures_beside_their_annotations_are_no_negatives(tmp_path, files, named):
     (tmp_path / files).parent.mkdir(exist_ok=True)
     (tmp_path / files).write_text("file,text\na.png,7\n")
@@ -784,6 +815,17 @@ def test_pictures_beside_their_annotations_are_no_negatives(tmp_path, files, nam
     with pytest.raises(DatasetError, match="lies beside annotations"):
         open_source(tmp_path / named)
     assert found_in(tmp_path / named, format="negatives") == {"a.png": []}
+
+
+@pytest.mark.parametrize("file", ["package.json", "annotations/instances_val.json", "labels/b.txt", "labels.csv"])
+@pytest.mark.parametrize("about", ["b.png", "images/a.png"])
+def test_annotations_of_other_pictures_leave_them_negatives(tmp_path, file, about):
+    for each in (file, about):
+        (tmp_path / each).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_text(f"file,text\n{Path(about).name},7\n")
+    (tmp_path / "walls").mkdir()
+    Image.new("RGB", (60, 40)).save(tmp_path / "walls" / "a.png")
+    assert found_in(tmp_path / "walls") == {"a.png": []}
 
 
 def test_a_pipe_among_the_pictures_is_not_waited_for(tmp_path):
