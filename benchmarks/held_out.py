@@ -8,7 +8,7 @@ import json
 import zlib
 from pathlib import Path
 
-from digits.core.alphabet import digits_of
+from digits.core.alphabet import CHARACTERS, digits_of
 from digits.datasets.pictures import Record, make_record, read_negatives
 from digits.datasets.real import split_evenly
 
@@ -16,18 +16,22 @@ NEGATIVES = 200
 
 
 def photographs(folder: Path) -> list[dict]:
-    """The entries of `wild/`, with the digits of their numbers: no reader is asked for the letter of 502C."""
-    records = json.loads((folder / "annotations.json").read_text())
+    """The entries of `wild/`, with the digits of their numbers: other engines are not asked for the letter of 502C."""
+    records = _entries(folder)
     for record in records:
         for number in record["numbers"]:
             number["text"] = digits_of(number["text"])
     return records
 
 
+def _entries(folder: Path) -> list[dict]:
+    return json.loads((folder / "annotations.json").read_text())
+
+
 def records(folder: Path) -> list[Record]:
-    """The same as records, for `digits.evaluation`."""
+    """The same as records, for `digits.evaluation`, with the letters."""
     made = []
-    for entry in photographs(folder):
+    for entry in _entries(folder):
         numbers = [(number["text"], split_evenly(number["text"], number["box"])) for number in entry["numbers"]]
         made.append(
             make_record(
@@ -35,7 +39,7 @@ def records(folder: Path) -> list[Record]:
                 folder / "images" / entry["file"],
                 (0, 0),
                 [box for _, boxes in numbers for box in boxes],
-                [int(digit) for text, _ in numbers for digit in text],
+                [CHARACTERS.index(char) for text, _ in numbers for char in text],
                 [text for text, _ in numbers],
                 shared_out=True,
             )

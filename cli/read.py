@@ -234,7 +234,8 @@ written, 130 after Ctrl-C, 141 if the reader of the output has gone."""
     default="normal",
     show_default=True,
     help="normal: ever finer passes, until a number is read; quick: likewise, but without the pass over tiles, which "
-    "finds the smallest numbers; thorough: all passes, for small numbers beside large ones.",
+    "finds the smallest numbers; thorough: all passes, for small numbers beside large ones, and, if none is read, the "
+    "photograph turned by a quarter.",
 )
 @click.option(
     "--budget",

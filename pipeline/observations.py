@@ -22,7 +22,7 @@ from digits.pipeline.fuse import (
 )
 from digits.pipeline.merge import NumberRegion
 from digits.pipeline.ranges import Pair, pairs
-from digits.pipeline.reasons import Evidence, cut_at, reasons, sharpness
+from digits.pipeline.reasons import REASONS, Evidence, cut_at, reasons, sharpness
 from digits.pipeline.results import Box, Digit, Reading
 from digits.recognizer import Transcription
 from digits.recognizer.crops import cut_number, letterbox
@@ -115,6 +115,33 @@ def with_reasons(observation: Observation, image: np.ndarray) -> Observation:
         flags={name: max(close[name], room[name]) for name in close},
     )
     return replace(observation, reading=replace(reading, reasons=reasons(evidence)))
+
+
+def turned_back(observation: Observation, quarters: int, width: int, height: int) -> Observation:
+    """What was seen in an image after so many quarter turns to the left, in the image, of this size, as it was.
+
+    Its reading is unsure: such a photograph lost its orientation, or what was read is none.
+    """
+    region, reading = observation.region, observation.reading
+    boxes = _turned_back(region.digit_boxes, quarters, width, height)
+    back = replace(region, box=_turned_back(region.box[None], quarters, width, height)[0], digit_boxes=boxes)
+    if reading is not None:
+        corners = np.array([reading.box, *(digit.box for digit in reading.digits)])
+        box, *each = (_clip(box, width, height) for box in _turned_back(corners, quarters, width, height))
+        digits = tuple(replace(digit, box=box) for digit, box in zip(reading.digits, each, strict=True))
+        why = tuple(name for name in REASONS if name in {*reading.reasons, "turned"})
+        reading = replace(reading, box=box, digits=digits, status="unsure", reasons=why)
+    return replace(observation, region=back, reading=reading)
+
+
+def _turned_back(boxes: np.ndarray, quarters: int, width: int, height: int) -> np.ndarray:
+    """Boxes (N, 4) on an image that `np.rot90` turned so often, on the image of this size."""
+    x1, y1, x2, y2 = boxes.T
+    if quarters % 4 == 1:
+        return np.stack([width - y2, x1, width - y1, x2], 1)
+    if quarters % 4 == 3:
+        return np.stack([y1, height - x2, y2, height - x1], 1)
+    raise ValueError(f"a quarter turn either way expected, got {quarters}")
 
 
 def readings_of(observations: Sequence[Observation]) -> tuple[Reading, ...]:

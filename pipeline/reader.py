@@ -27,7 +27,7 @@ from digits.detector import Detections, Detector
 from digits.detector.predictor import check_effort
 from digits.pipeline.fuse import Fusion, TranscribedRegion
 from digits.pipeline.merge import NumberRegion, candidates
-from digits.pipeline.observations import Observation, readings_of, weigh, with_reasons
+from digits.pipeline.observations import Observation, readings_of, turned_back, weigh, with_reasons
 from digits.pipeline.ranges import split_at_mark
 from digits.pipeline.results import Scene
 from digits.recognizer import Recognizer, Transcription
@@ -90,7 +90,8 @@ class Reader:
     data. threads: processor threads to use, all by default. effort: with `normal` the detector goes over a photograph
     in ever closer passes, coarse, at full scale, over tiles, until a number is `read`; with `quick` likewise, but
     without the tiles; with `thorough` every pass is run, and their findings are weighed together: it finds small
-    numbers beside a large one. budget: seconds a photograph, loading included, after which no further pass is begun;
+    numbers beside a large one. Where it reads none, it tries the photograph turned by a quarter either way; what it
+    finds there is unsure. budget: seconds a photograph, loading included, after which no further pass is begun;
     the first is always run. None for no limit.
 
     May be pickled, if detector and recognizer may: those of this project open their weights again.
@@ -200,13 +201,28 @@ class Reader:
                 regions.update((each.digit_boxes.tobytes(), each) for each in here)
             else:
                 observations = self._transcribe(image, here)
-                if any(each.reading and each.reading.status == "read" for each in observations):
+                if _read_any(observations):
                     break
-            if self.budget is not None and time.perf_counter() - started >= self.budget:
+            if self._spent(started):
                 break
         if regions:
             observations = self._transcribe(image, list(regions.values()))
-        return [with_reasons(each, image) for each in observations]
+        observations = [with_reasons(each, image) for each in observations]
+        if self.effort == "thorough" and not _read_any(observations) and not self._spent(started):
+            return max([observations, *self._observe_turned(image)], key=_surest)
+        return observations
+
+    def _spent(self, started: float) -> bool:
+        """Whether the budget is."""
+        return self.budget is not None and time.perf_counter() - started >= self.budget
+
+    def _observe_turned(self, image: np.ndarray) -> Iterator[list[Observation]]:
+        """What is seen in an image after a quarter turn to the left, and to the right."""
+        height, width = image.shape[:2]
+        for quarters in (1, 3):
+            around = np.ascontiguousarray(np.rot90(image, quarters))
+            seen = self.observe_pass(around, self.detector.predict([around])[0])
+            yield [turned_back(each, quarters, width, height) for each in seen]
 
     def observe_pass(self, image: np.ndarray, found: Detections) -> list[Observation]:
         """What is seen in an image (H, W, 3), given the digits that the detector found in it."""
@@ -237,6 +253,14 @@ class Reader:
     @staticmethod
     def _regions(found: Detections) -> list[NumberRegion]:
         return candidates(found.boxes, found.scores, found.labels)[:_MAX_REGIONS]
+
+
+def _read_any(observations: list[Observation]) -> bool:
+    return any(reading.status == "read" for reading in readings_of(observations))
+
+
+def _surest(observations: list[Observation]) -> float:
+    return max((reading.confidence for reading in readings_of(observations)), default=0.0)
 
 
 def _check_method(what: str, given: object, method: str) -> None:

@@ -538,3 +538,22 @@ def test_huge_jpegs_are_decoded_smaller_and_read_in_their_own_pixels(make_photo,
     digits_found = zip(scene.readings[0].digits, whole.readings[0].digits, strict=True)
     assert all(np.allclose(one.box, other.box, atol=30) for one, other in digits_found)
     assert np.asarray(scene.render()).shape == (600, 8700, 3)
+
+
+@pytest.mark.parametrize("quarters", [1, 3])
+def test_a_photograph_on_its_side_is_tried_both_ways(reader, make_photo, quarters):
+    """Only if that effort is asked for, and it stays unsure; its boxes are on the photograph as it was given."""
+    upright = make_photo("1428")
+    lying = np.ascontiguousarray(np.rot90(upright, quarters))
+    box = np.array(reader.read(upright).readings[0].box)
+    thorough = Reader(reader.detector, reader.recognizer, effort="thorough")
+    (reading, *_) = thorough.read(lying).readings
+    assert (reading.text, reading.status) == ("1428", "unsure") and "turned" in reading.reasons
+    back = np.rot90(lying, -quarters)
+    x1, y1, x2, y2 = (int(v) for v in reading.box)
+    assert (back == upright).all() and x2 - x1 < y2 - y1
+    marked = np.zeros(lying.shape[:2])
+    marked[y1:y2, x1:x2] = 1
+    rows, columns = np.nonzero(np.rot90(marked, -quarters))
+    assert [columns.min(), rows.min(), columns.max(), rows.max()] == pytest.approx(box.tolist(), abs=6)
+    assert not any(each.text == "1428" for each in reader.read(lying).readings)
