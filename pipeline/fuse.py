@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from numbers import Real
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -35,16 +36,26 @@ _NOT_SEEN = -2.0  # log odds: of about the faintest digit that is taken for one
 _LIKE = 2.0  # largest ratio of the heights of a number's digits and of one that may belong to it
 
 
+class Mark(NamedTuple):
+    """A hyphen or a slash between two numbers: the sign, its probability, and its place along x in the photograph."""
+
+    sign: str
+    probability: float
+    x: float
+
+
 @dataclass(frozen=True, eq=False)
 class TranscribedRegion:
     """A region of a photograph, and what the recogniser saw there.
 
-    close: in the crop as it was trained on. with_room: in one with room at both ends.
+    close: in the crop as it was trained on. with_room: in one with room at both ends. parted_at: the mark at which a
+    region was parted, of which this one is a half.
     """
 
     region: NumberRegion
     close: Transcription
     with_room: Transcription
+    parted_at: Mark | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -161,7 +172,8 @@ def standing_alone(rows: np.ndarray) -> np.ndarray:
     """
     alone = rows.copy()
     alone[..., _COLUMN["with_room"]] = rows[..., _COLUMN["text"]]
-    for name, odds in (("whole", _NO_RIVAL), ("beside", _NOT_SEEN), ("ends", _UNFLAGGED), ("mark", _UNFLAGGED)):
+    nothing = {"whole": _NO_RIVAL, "beside": _NOT_SEEN, "lone_digit": 0.0, "ends": _UNFLAGGED, "mark": _UNFLAGGED}
+    for name, odds in nothing.items():
         alone[..., _COLUMN[name]] = odds
     return alone
 

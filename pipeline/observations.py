@@ -74,7 +74,14 @@ def weigh(
     others = sorted(set(range(len(seen))) - set(readings), key=lambda i: -seen[i].region.score)
     return [
         Observation(
-            seen[i].region, seen[i].close, seen[i].with_room, fused[i], rows[i], float(confidences[i]), readings.get(i)
+            seen[i].region,
+            seen[i].close,
+            seen[i].with_room,
+            fused[i],
+            rows[i],
+            float(confidences[i]),
+            readings.get(i),
+            parted_at=seen[i].parted_at,
         )
         for i in (*first, *others)
     ]

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from digits.core.boxes import enclosing
-from digits.pipeline.fuse import TranscribedRegion, same_place
+from digits.pipeline.fuse import Mark, TranscribedRegion, same_place
 from digits.pipeline.merge import NumberRegion
 from digits.recognizer import Transcription
 from digits.recognizer.crops import position_in_image
@@ -35,29 +35,28 @@ class Pair(NamedTuple):
     probability: float
 
 
-def mark_of(seen: Transcription) -> tuple[str, float]:
-    """The likelier of a hyphen and a slash in a crop, and its probability; 0 of a recogniser without flags."""
-    mark = max(MARKS, key=lambda name: seen.flags.get(name, 0.0))
-    return _SIGNS[mark], seen.flags.get(mark, 0.0)
+def _mark_in(seen: Transcription, boxes: np.ndarray, width: int, *, room: bool) -> Mark:
+    """The likelier of a hyphen and a slash in a crop; its probability is 0 of a recogniser without flags."""
+    name = max(MARKS, key=lambda name: seen.flags.get(name, 0.0))
+    return Mark(_SIGNS[name], seen.flags.get(name, 0.0), position_in_image(boxes, seen.mark, width, room))
 
 
-def split_at_mark(region: NumberRegion, close: Transcription, width: int) -> list[NumberRegion]:
-    """The two numbers of a region in whose close crop a mark stands between digits; else none.
+def parted(seen: TranscribedRegion, width: int) -> tuple[Mark, tuple[NumberRegion, NumberRegion]] | None:
+    """The mark between the digits of a region, as its close crop shows it, and the two numbers beside it; None if none.
 
     width: of the image, pixels. A slash that the detector took for a digit belongs to neither.
     """
-    mark, probability = mark_of(close)
-    if region.stacked or probability < _LIKELY:
-        return []
-    boxes = region.digit_boxes
-    x = position_in_image(boxes, close.mark, width)
+    region, boxes = seen.region, seen.region.digit_boxes
+    mark = _mark_in(seen.close, boxes, width, room=False)
+    if region.stacked or mark.probability < _LIKELY:
+        return None
     inset = _WITHIN * (boxes[:, 2] - boxes[:, 0])
     centre = (boxes[:, 0] + boxes[:, 2]) / 2
-    is_mark = (boxes[:, 0] + inset < x) & (x < boxes[:, 2] - inset)
-    if is_mark.any() and mark != "/":  # marks on both sides of it
-        return []
-    sides = [np.flatnonzero(~is_mark & side) for side in (centre < x, centre > x)]
-    return [_part(region, side) for side in sides] if all(map(len, sides)) else []
+    is_mark = (boxes[:, 0] + inset < mark.x) & (mark.x < boxes[:, 2] - inset)
+    left, right = (np.flatnonzero(~is_mark & side) for side in (centre < mark.x, centre > mark.x))
+    if (is_mark.any() and mark.sign != "/") or not len(left) or not len(right):  # or marks on both sides of a digit
+        return None
+    return mark, (_part(region, left), _part(region, right))
 
 
 def _part(region: NumberRegion, which: np.ndarray) -> NumberRegion:
@@ -66,36 +65,39 @@ def _part(region: NumberRegion, which: np.ndarray) -> NumberRegion:
 
 
 def pairs(seen: Sequence[TranscribedRegion], width: int) -> list[Pair]:
-    """Numbers beside each other in whose crops with room the same mark is seen, in the gap between them.
+    """Numbers beside each other that the same mark joins: it parted them, or is in their crops with room.
 
     A number with a mark on both sides is in none: three numbers in a row are no range.
     """
-    whole = [i for i, each in enumerate(seen) if not split_at_mark(each.region, each.close, width)]
+    whole = [i for i, each in enumerate(seen) if not parted(each, width)]
     found = [pair for i, j in permutations(whole, 2) if (pair := _joined(seen, i, j, width))]
-    heads, tails = (_boxes(seen, [each[k] for each in found]) for k in (0, 1))
+    heads, tails = _boxes(seen, [each.first for each in found]), _boxes(seen, [each.second for each in found])
     middle = np.array([box for box in tails if same_place(box, heads).any()]).reshape(-1, 4)
-    ends = [_boxes(seen, each[:2]) for each in found]
-    return [
-        pair for pair, both in zip(found, ends, strict=True) if not any(same_place(box, middle).any() for box in both)
-    ]
-
-
-def _boxes(seen: Sequence[TranscribedRegion], which: Sequence[int]) -> np.ndarray:
-    return np.array([seen[k].region.box for k in which]).reshape(-1, 4)
+    ends = [_boxes(seen, [each.first, each.second]) for each in found]
+    apart = [not any(same_place(box, middle).any() for box in both) for both in ends]
+    return [pair for pair, is_apart in zip(found, apart, strict=True) if is_apart]
 
 
 def _joined(seen: Sequence[TranscribedRegion], i: int, j: int, width: int) -> Pair | None:
     left, right = seen[i].region, seen[j].region
     if not _beside(left, right):
         return None
-    (mark, first), (other, second) = (mark_of(seen[k].with_room) for k in (i, j))
+    one, other = (_mark_beside(seen[k], width) for k in (i, j))
     slack = _OVERLAP * left.digit_height
-    x, again = (position_in_image(seen[k].region.digit_boxes, seen[k].with_room.mark, width, room=True) for k in (i, j))
-    between = left.box[2] - slack <= min(x, again) and max(x, again) <= right.box[0] + slack
-    same = mark == other and abs(x - again) <= _APART * left.digit_height
-    if not (same and between) or min(first, second) < _LIKELY:
-        return None
-    return Pair(i, j, mark, (first * second) ** 0.5)
+    between = left.box[2] - slack <= min(one.x, other.x) and max(one.x, other.x) <= right.box[0] + slack
+    same = one.sign == other.sign and abs(one.x - other.x) <= _APART * left.digit_height
+    probability = (one.probability * other.probability) ** 0.5
+    return Pair(i, j, one.sign, probability) if same and between and probability >= _LIKELY else None
+
+
+def _mark_beside(seen: TranscribedRegion, width: int) -> Mark:
+    """The likelier of the mark that parted a region and the one in its crop with room."""
+    in_room = _mark_in(seen.with_room, seen.region.digit_boxes, width, room=True)
+    return max(filter(None, (seen.parted_at, in_room)), key=lambda mark: mark.probability)
+
+
+def _boxes(seen: Sequence[TranscribedRegion], which: Sequence[int]) -> np.ndarray:
+    return np.array([seen[k].region.box for k in which]).reshape(-1, 4)
 
 
 def _beside(left: NumberRegion, right: NumberRegion) -> bool:

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import islice
 from numbers import Real
@@ -25,10 +26,10 @@ from digits.core.images import MAX_PIXELS, ImageSource, bytes_of, open_image, so
 from digits.core.resources import shipped
 from digits.detector import Detections, Detector
 from digits.detector.predictor import check_effort
-from digits.pipeline.fuse import Fusion, TranscribedRegion
+from digits.pipeline.fuse import Fusion, Mark, TranscribedRegion
 from digits.pipeline.merge import NumberRegion, candidates
 from digits.pipeline.observations import Observation, readings_of, turned_back, weigh, with_reasons
-from digits.pipeline.ranges import split_at_mark
+from digits.pipeline.ranges import parted
 from digits.pipeline.results import Scene
 from digits.recognizer import Recognizer, Transcription
 from digits.recognizer.crops import cut_both
@@ -236,13 +237,18 @@ class Reader:
         return self._regions(self.detector.predict([image])[0])
 
     def _transcribe(self, image: np.ndarray, regions: list[NumberRegion]) -> list[Observation]:
-        seen = self._seen(image, regions)
-        members = [split_at_mark(each.region, each.close, image.shape[1]) for each in seen]
-        whole = [each for each, parts in zip(seen, members, strict=True) if not parts]
-        known = {each.region.digit_boxes.tobytes() for each in whole}
-        new = {part.digit_boxes.tobytes(): part for parts in members for part in parts}
-        more = [part for key, part in new.items() if key not in known]
-        return weigh([*whole, *self._seen(image, more)], self.fusion, self.min_confidence, *image.shape[1::-1])
+        seen = {each.region.digit_boxes.tobytes(): each for each in self._seen(image, regions)}
+        halves: dict[bytes, NumberRegion] = {}
+        marks: dict[bytes, Mark] = {}
+        for key, each in list(seen.items()):
+            if found := parted(each, image.shape[1]):
+                del seen[key]  # it is read as two numbers
+                for half in found[1]:
+                    halves[half.digit_boxes.tobytes()], marks[half.digit_boxes.tobytes()] = half, found[0]
+        new = self._seen(image, [half for key, half in halves.items() if key not in seen])
+        seen.update((each.region.digit_boxes.tobytes(), each) for each in new)
+        known = [replace(each, parted_at=marks.get(key)) for key, each in seen.items()]
+        return weigh(known, self.fusion, self.min_confidence, *image.shape[1::-1])
 
     def _seen(self, image: np.ndarray, regions: list[NumberRegion]) -> list[TranscribedRegion]:
         crops = [crop for region in regions for crop in cut_both(image, region.digit_boxes, region.stacked)]

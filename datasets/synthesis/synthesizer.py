@@ -177,7 +177,9 @@ def _numbers(text: str, stay: np.ndarray) -> tuple[str, ...]:
 
 def _labelled(placed: Sequence[PlacedNumber]) -> tuple[np.ndarray, list[int], list[str]]:
     """Boxes, labels and numbers of the digits that are labelled."""
-    boxes, labels, numbers = [empty_boxes()], [], []
+    boxes = [empty_boxes()]
+    labels: list[int] = []
+    numbers: list[str] = []
     for each in placed:
         left, digits = _digits_of(each.boxes[each.labelled], _joined(each.text, each.labelled))
         boxes.append(left)
