@@ -22,9 +22,9 @@ def groups(regions, back=lambda boxes: boxes) -> set:
     return {(frozenset(map(tuple, back(each.digit_boxes).round().tolist())), each.stacked) for each in regions}
 
 
-FLIP = np.array([400, 300, 400, 300])
+FLIP, AWAY = np.array([400, 300, 400, 300]), np.array([70, -40, 70, -40])
 CHANGES = {
-    "moved": (lambda b: b + [70, -40, 70, -40], lambda b: b - [70, -40, 70, -40]),
+    "moved": (lambda b: b + AWAY, lambda b: b - AWAY),
     "enlarged": (lambda b: b * 8, lambda b: b / 8),
     "reduced": (lambda b: b / 50, lambda b: b * 50),
     "mirrored": (lambda b: (b * [-1, 1, -1, 1] + FLIP * [1, 0, 1, 0])[:, [2, 1, 0, 3]],) * 2,

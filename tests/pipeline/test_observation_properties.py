@@ -38,7 +38,11 @@ def region(boxes, score=0.9, stacked=False) -> NumberRegion:
 def line(count: int, x=100.0, y=100.0, height=40.0, stacked=False, **of) -> NumberRegion:
     step = (0, 1.3 * height) if stacked else (0.6 * height, 0)
     corners = np.array([x, y]) + np.arange(count)[:, None] * step
-    return region(np.concatenate([corners, corners + [0.5 * height, height]], 1), stacked=stacked, **of)
+    return region(np.concatenate([corners, corners + np.array([0.5, 1]) * height], 1), stacked=stacked, **of)
+
+
+def other(text: str, where: NumberRegion, share=0.95) -> TranscribedRegion:
+    return TranscribedRegion(where, *[says({text: share})] * 2)
 
 
 def drawn(seed: int) -> list[TranscribedRegion]:
@@ -50,7 +54,7 @@ def drawn(seed: int) -> list[TranscribedRegion]:
         x, y = min(x, WIDTH - 6), min(y, HEIGHT - 6)
         where = line(rng.integers(1, 5), x, y, height, rng.random() < 0.3, score=rng.uniform(0.3, 1.02))
         text = "".join(map(str, rng.integers(0, 10, rng.integers(0, 5))))
-        seen.append(TranscribedRegion(where, *[says({text: rng.uniform(0.3, 0.98)})] * 2))
+        seen.append(other(text, where, rng.uniform(0.3, 0.98)))
     return seen
 
 
@@ -147,10 +151,6 @@ def reasons_of(where, close, with_room=None, beside=(), image=None, fusion=PLAIN
 SURE = says({"12": 0.95})
 
 
-def other(text: str, where: NumberRegion, share=0.95) -> TranscribedRegion:
-    return TranscribedRegion(where, *[says({text: share})] * 2)
-
-
 def tall(*heights: float) -> NumberRegion:
     return region([[100 + 30 * i, 100, 120 + 30 * i, 100 + height] for i, height in enumerate(heights)])
 
@@ -211,7 +211,7 @@ def test_blur_is_measured_where_the_number_is(stacked):
     """A sharp number on a plain wall, and a plain one in sharp surroundings."""
     noise = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
     where = line(2, stacked=stacked)
-    x1, y1, x2, y2 = where.box.astype(int) + (-10, -10, 10, 10)
+    x1, y1, x2, y2 = where.box.astype(int) + np.array([-10, -10, 10, 10])
     sharp, plain = np.full_like(noise, 128), noise.copy()
     sharp[y1:y2, x1:x2], plain[y1:y2, x1:x2] = noise[y1:y2, x1:x2], 128
     assert reasons_of(where, SURE, image=sharp) == {"rival"}
