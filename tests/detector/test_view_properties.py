@@ -134,6 +134,16 @@ def test_which_part_of_a_window_is_inside_the_photograph(window, shown):
     assert (crop and crop.window) == shown
 
 
+@pytest.mark.parametrize("away", [0, 1, 5])
+def test_a_window_has_a_rim_where_it_ends_before_the_photograph_does(away):
+    """A tenth of the height of a digit; the middle of a digit is not expected there."""
+    crop = zoom_crop((away, away, 100 - away, 50 - away), 20, 100, 50)
+    x1, y1, x2, y2 = crop.window
+    ends = np.array([[x1 + 1, 25], [x2 - 1, 25], [50, y1 + 1], [50, y2 - 1]])
+    assert crop.holds(lattice(ends, 10, 20)).tolist() == [not away] * 4
+    assert crop.holds(lattice((ends - (50, 25)) * 0.8 + (50, 25), 10, 20)).all()
+
+
 @pytest.mark.parametrize(
     ("window", "height", "scale"),
     [

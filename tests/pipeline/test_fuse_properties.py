@@ -28,13 +28,13 @@ def drawn_opinion(rng) -> Transcription:
 
 
 def drawn(seed: int, count: int = 14) -> list[TranscribedRegion]:
-    """Lines and stacks all over a photograph, many of them in one place or side by side."""
+    """Lines and stacks all over a photograph, many of them in one place; edges of one meet middles of others."""
     rng = np.random.default_rng(seed)
     seen = []
     for _ in range(count):
-        digits, height, stacked = rng.integers(1, 5), rng.uniform(24, 40), rng.random() < 0.3
-        step = (0, 1.2 * height) if stacked else (0.7 * height, 0)
-        corners = rng.uniform(0, 250, 2) + np.arange(digits)[:, None] * step
+        digits, height, stacked = rng.integers(1, 5), rng.choice([24, 32, 40]), rng.random() < 0.3
+        step = (0, 1.25 * height) if stacked else (0.75 * height, 0)
+        corners = 4 * rng.integers(0, 60, 2) + np.arange(digits)[:, None] * step
         boxes = np.concatenate([corners, corners + np.array([0.5, 1]) * height], 1)
         seen.append((boxes, rng.uniform(0, 1, (digits, 10)), stacked, drawn_opinion(rng), drawn_opinion(rng)))
     return [as_seen(*each) for each in seen]
