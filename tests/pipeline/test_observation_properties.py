@@ -74,7 +74,10 @@ def test_what_every_observation_is(seed):
     for each, reading in zip(found, readings, strict=False):
         assert reading.text == each.fused.text
         assert reading.confidence == each.confidence
-        assert (reading.status == "read") == (reading.confidence >= 0.6)
+        assert (reading.status == "read") <= (reading.confidence >= 0.6)
+        x1, y1, x2, y2 = reading.box
+        if min(x1, y1, WIDTH - x2, HEIGHT - y2) > 30:  # what the edge may cut off is another matter
+            assert (reading.status == "read") == (reading.confidence >= 0.6)
         assert reading.detection_score == pytest.approx(min(1, each.region.score))
         assert reading.orientation == each.region.orientation
 
@@ -132,7 +135,8 @@ def test_a_photograph_in_another_size_has_the_same_readings_in_the_same_places(s
 def test_of_numbers_that_are_equally_sure_the_larger_comes_first():
     heights = [20.0, 80, 41, 40, 12]
     seen = [
-        TranscribedRegion(line(2, 60, 90 * i, height), *[says({"12": 0.9})] * 2) for i, height in enumerate(heights)
+        TranscribedRegion(line(2, 60, 20 + 90 * i, height), *[says({"12": 0.9})] * 2)
+        for i, height in enumerate(heights)
     ]
     found = weigh(seen, PLAIN, 0.6, WIDTH, HEIGHT)
     assert [each.region.digit_boxes[0, 3] - each.region.digit_boxes[0, 1] for each in found] == [80, 41, 40, 20, 12]
