@@ -87,7 +87,7 @@ def reliability(right: ArrayLike, confidence: ArrayLike, bins: int = 15) -> Reli
     hits, values = _checked(right, confidence)
     answered = np.isfinite(values)
     hits, values = hits[answered], values[answered]
-    index = np.clip(np.ceil(values * bins).astype(int) - 1, 0, bins - 1)
+    index = np.maximum(np.ceil(values * bins).astype(int) - 1, 0)
     counts = np.bincount(index, minlength=bins)
     sums = [np.bincount(index, weights, minlength=bins) for weights in (values, hits)]
     means = [np.divide(total, counts, out=np.full(bins, np.nan), where=counts > 0) for total in sums]

@@ -96,3 +96,40 @@ def test_what_goes_without_saying():
     assert 0 < coverage_at_accuracy(right, confidence)[0] < 1
     assert expected_calibration_error(right, confidence) == expected_calibration_error(right, confidence, 15)
     assert len(reliability(right, confidence).counts) == 15
+
+
+def test_empty_bins_divide_nothing():
+    with np.errstate(all="raise"):
+        diagram = reliability([True, False], [0.1, 0.95], bins=10)
+        assert expected_calibration_error([True, False], [0.1, 0.95], bins=10) == pytest.approx((0.9 + 0.95) / 2)
+    assert (
+        np.isnan(diagram.accuracy).tolist() == np.isnan(diagram.confidence).tolist() == [False] + [True] * 8 + [False]
+    )
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_figures_of_drawn_answers_are_those_of_their_definitions(seed):
+    """With ties, and with inputs that have no answer."""
+    rng = np.random.default_rng(seed)
+    confidence = rng.integers(0, 21, 60) / 20
+    right = rng.random(60) < confidence
+    confidence[rng.random(60) < 0.1] = NONE
+    coverage, accuracy, thresholds = accuracy_coverage(right, confidence)
+    assert thresholds.tolist() == sorted({c for c in confidence if c >= 0}, reverse=True)
+    for i, threshold in enumerate(thresholds):
+        kept = confidence >= threshold
+        assert (coverage[i], accuracy[i]) == pytest.approx((kept.sum() / 60, right[kept].mean()))
+        assert kept_at(right, confidence, threshold) == pytest.approx((coverage[i], accuracy[i]))
+    for aim in (0.5, 0.8, 0.9):
+        enough = [(c, t) for c, a, t in zip(coverage, accuracy, thresholds, strict=True) if a >= aim]
+        assert coverage_at_accuracy(right, confidence, aim) == pytest.approx(max(enough, default=(0, math.inf)))
+    for bins in (1, 4, 10):
+        diagram, gaps = reliability(right, confidence, bins), 0
+        for k in range(bins):
+            held = (confidence > k / bins) & (confidence <= (k + 1) / bins) | (confidence == 0) & (k == 0)
+            assert diagram.counts[k] == held.sum()
+            if held.any():
+                means = confidence[held].mean(), right[held].mean()
+                assert (diagram.confidence[k], diagram.accuracy[k]) == pytest.approx(means)
+                gaps += held.sum() * abs(means[0] - means[1])
+        assert expected_calibration_error(right, confidence, bins) == pytest.approx(gaps / (confidence >= 0).sum())

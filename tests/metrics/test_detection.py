@@ -213,3 +213,50 @@ def test_what_is_no_detection_is_refused(case):
             measure(*case)
     with pytest.raises(ValueError, match="not a number"):
         false_alarm_curve([[math.nan]])
+
+
+@pytest.mark.parametrize("side", [8, 60, 300])
+def test_the_curve_and_the_classes_are_of_digits_of_all_sizes(side):
+    digit = [[5, 5, 5 + side, 5 + 2 * side]]
+    figures = coco_scores(*pictures(((digit, [3]), (digit, [0.9], [3]))))
+    assert figures["precision"] == pytest.approx(np.ones(101))
+    assert figures["AP_by_class"][3] == pytest.approx(1)
+
+
+def test_averages_are_those_of_the_curve_and_of_the_classes(crowd):
+    figures = coco_scores(*crowd)
+    assert np.mean(figures["precision"]) == pytest.approx(figures["AP50"])
+    assert np.nanmean(figures["AP_by_class"]) == pytest.approx(figures["AP"])
+    assert (np.diff(figures["precision"]) <= 1e-12).all()
+    alone = coco_scores(*crowd, localisation=True)
+    assert np.mean(alone["precision"]) == pytest.approx(alone["AP50"])
+
+
+def test_pictures_and_scales_do_not_matter_to_matches(crowd):
+    """In any order, and twice as large, pictures have the same average precision; matches name their picture."""
+    matches = match_digits(*crowd)
+    truth_boxes, truth_labels, boxes, scores, labels = crowd
+    larger = [np.multiply(each, 2) for each in truth_boxes], truth_labels, [each * 2 for each in boxes], scores, labels
+    turned = [column[::-1] for column in crowd]
+    for other in (larger, turned):
+        assert mean_average_precision(match_digits(*other)) == pytest.approx(mean_average_precision(matches))
+    assert (np.diff(matches.scores) <= 0).all()
+    for picture in range(60):
+        mine = matches.pictures == picture
+        assert sorted(matches.scores[mine]) == sorted(scores[picture])
+        assert sorted(matches.labels[mine]) == sorted(labels[picture])
+        assert matches.truths[picture].tolist() == np.bincount(truth_labels[picture], minlength=10).tolist()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_overlaps_of_drawn_boxes_are_those_of_their_pixels(seed):
+    rng = np.random.default_rng(seed)
+    corners = rng.integers(0, 20, (2, 5, 2))
+    boxes, others = np.concatenate([corners, corners + rng.integers(1, 12, (2, 5, 2))], 2)
+    grid = np.zeros((2, 5, 32, 32), bool)
+    for masks, group in zip(grid, (boxes, others), strict=True):
+        for pixels, (x1, y1, x2, y2) in zip(masks, group, strict=True):
+            pixels[y1:y2, x1:x2] = True
+    both, either = (op(grid[0][:, None], grid[1][None]).sum((2, 3)) for op in (np.logical_and, np.logical_or))
+    assert overlaps(boxes, others) == pytest.approx(both / either)
+    assert best_overlaps(boxes, others) == pytest.approx((both / either).max(1))

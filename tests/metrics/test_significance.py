@@ -118,3 +118,42 @@ def test_the_interval_of_nothing_is_unknown_and_impossible_counts_are_refused():
     assert all(map(math.isnan, wilson_interval(0, 0)))
     with pytest.raises(ValueError, match="0 to 5"):
         wilson_interval(6, 5)
+
+
+@pytest.mark.parametrize("confidence", [0.5, 0.8, 0.95])
+def test_as_many_resamples_lie_below_the_interval_as_above_it(confidence):
+    """Together the share that is not confidence; each resample is of all pictures, drawn with replacement."""
+    values, drawn, means = np.random.default_rng(1).random(30), [], []
+
+    def after(chosen):
+        drawn.append(chosen)
+        means.append(values[chosen].mean())
+        return means[-1]
+
+    found = paired_bootstrap(lambda chosen: 0.0, after, 30, rounds=1000, confidence=confidence)
+    *drawn, everything = drawn
+    assert len(drawn) == 1000
+    assert everything.tolist() == list(range(30))
+    assert all(len(chosen) == 30 and set(chosen) < set(range(30)) for chosen in drawn)
+    assert set(np.concatenate(drawn)) == set(range(30))
+    assert found.difference == values.mean()
+    for outside in (np.less(means[:-1], found.low), np.greater(means[:-1], found.high)):
+        assert outside.sum() == pytest.approx(500 * (1 - confidence), abs=2)
+
+
+@pytest.mark.parametrize(("right", "total"), [(0, 7), (3, 10), (50, 60)])
+def test_the_interval_of_what_is_wrong_is_that_of_what_is_right_from_the_other_end(right, total):
+    low, high = wilson_interval(right, total)
+    assert wilson_interval(total - right, total) == pytest.approx((1 - high, 1 - low))
+    wider = wilson_interval(right, total, 2.58)
+    assert wider[0] <= low <= right / total <= high <= wider[1]
+    assert (wider[0] < low) == (right > 0)
+
+
+def test_turning_models_round_turns_the_verdict_round():
+    rng = np.random.default_rng(0)
+    turned = {"better": "worse", "worse": "better"}
+    for low, high in np.sort(rng.normal(0, 0.02, (200, 2)), axis=1):
+        for p in (None, 0.01, 0.2):
+            found = verdict(Interval(0, low, high), 400, 0.02, p)
+            assert verdict(Interval(0, -high, -low), 400, 0.02, p) == turned.get(found, found)

@@ -138,3 +138,23 @@ def test_scores_of_nothing():
 
 def test_digits_that_do_not_occur_spoil_no_average():
     assert class_scores(confusion_matrix(["11", "1"], ["11", "1"])).macro == (1, 1, 1)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_it_agrees_with_scikit_learn_on_a_few_digits(seed):
+    """Of which most occur once, or never."""
+    there, read = np.random.default_rng(seed).integers(0, 10, (2, 6)) // [[1], [1 + seed % 2]]
+    scores = class_scores(confusion_matrix(list(map(str, there)), list(map(str, read))))
+    expected = precision_recall_fscore_support(there, read, labels=range(10), zero_division=0)
+    for ours, theirs in zip(scores[:4], expected, strict=True):
+        assert np.nan_to_num(ours) == pytest.approx(theirs)
+    for average in ("macro", "micro", "weighted"):
+        expected = precision_recall_fscore_support(there, read, average=average, zero_division=0)
+        assert getattr(scores, average) == pytest.approx(expected[:3])
+
+
+@pytest.mark.parametrize(("text", "expected"), [("7", 1), ("1", 0)])
+def test_scores_of_one_digit(text, expected):
+    scores = class_scores(confusion_matrix(["7"], [text]))
+    assert scores.macro == scores.micro == scores.weighted == (expected,) * 3
+    assert (scores.precision[int(text)], scores.recall[7], scores.f1[7]) == (expected,) * 3
