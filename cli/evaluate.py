@@ -66,7 +66,7 @@ def _report(
         raise click.UsageError("a model needs the pictures; without them, score --predictions")
     if predictions and any(weights):
         raise click.UsageError("--predictions are scored without a model; leave out the weights")
-    pictures = open_pictures(source, format_, images, annotations_only, quiet)
+    pictures = open_pictures(source, format_, images, annotations_only, quiet, letters=kind != "detector")
     if split != "all":
         pictures = pictures.split(split)
     pictures = measurable(kind, pictures.limited(limit))

@@ -29,10 +29,12 @@ def source_options(command):
     return command
 
 
-def open_pictures(source: Path, format_: str | None, images: Path | None, annotations_only: bool, quiet: bool):
+def open_pictures(
+    source: Path, format_: str | None, images: Path | None, annotations_only: bool, quiet: bool, letters: bool = False
+):
     from digits.datasets.sources import open_source
 
-    return open_source(source, images, format=format_, annotations_only=annotations_only, quiet=quiet)
+    return open_source(source, images, format=format_, annotations_only=annotations_only, quiet=quiet, letters=letters)
 
 
 def list_problems(pictures, most: int = 10) -> None:

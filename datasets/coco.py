@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from digits.core.alphabet import DIGITS, is_digits
+from digits.core.alphabet import DIGITS, is_digits, is_house_number
 from digits.core.boxes import reading_order
 from digits.core.errors import DatasetError
 from digits.core.progress import progress
@@ -50,8 +50,9 @@ def _grouped(
 
     groups: for every digit the index of its number, or whatever else the file had there.
     """
-    if not isinstance(numbers, list) or not all(isinstance(n, str) and is_digits(n) for n in numbers):
-        raise ValueError("numbers must be a list of texts made of digits")
+    known = is_digits if labels else is_house_number  # letters have no boxes
+    if not isinstance(numbers, list) or not all(isinstance(n, str) and known(n) for n in numbers):
+        raise ValueError("numbers must be a list of texts made of digits" + ("" if labels else ", or house numbers"))
     if not labels:
         return [], [], tuple(numbers)
     order = []

@@ -1,6 +1,6 @@
 """Crops of which the text is known: a folder of pictures and a CSV with the columns `file` and `text`.
 
-The text is the whole number, leading zeros and all; an empty one says that the crop shows no number.
+The text is the whole number, leading zeros, letter and all; an empty one says that the crop shows no number.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from digits.core.alphabet import is_digits
+from digits.core.alphabet import is_digits, is_house_number
 from digits.core.errors import DatasetError
 from digits.core.progress import progress
 from digits.datasets.files import picture_folder, picture_path, write_text
@@ -63,8 +63,8 @@ def _crop(name: str, text: str | None, folder: Path, annotations_only: bool) -> 
     picture = picture_path(folder, name)
     if text is None:
         raise ValueError("has no text; an empty one, after a comma, would say that there is no number")
-    if text and not is_digits(text):
-        raise ValueError(f"text {text!r} is not made of the digits 0 to 9 alone")
+    if text and not (is_digits(text) or is_house_number(text)):
+        raise ValueError(f"text {text!r} is no house number, such as 1428, 12B or 12-14")
     size = (0, 0) if annotations_only else picture_size(picture)
     return make_record(name, picture, size, numbers=(text,) if text else ())
 

@@ -109,7 +109,7 @@ def _known(number: dict, letters: bool) -> str:
     text, sure = _text(number), number.get("sure", True)
     if not isinstance(sure, bool):
         raise ValueError(f"sure must be true or false, not {_short(sure)}")
-    lettered = letters and "sure" in number and is_house_number(text)
+    lettered = letters and is_house_number(text)
     if not sure or not (is_digits(text) or lettered):
         raise _Foreign(f"the number {text + '?' * (not sure)!r} is not known, or no house number")
     return text

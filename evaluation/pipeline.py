@@ -200,7 +200,7 @@ def _firsts(numbered: Sequence[Record], answers: Mapping[str, PipelineAnswer]) -
 def _strict(records: Sequence[Record], answers: Mapping[str, PipelineAnswer], readings: Sequence[PhotoReading]) -> dict:
     """The strict criterion, for records and readings with a box for each digit."""
     exact = [record for record in records if not record.shared_out]
-    if not any(record.numbers for record in exact) or not all(len(r.digits) == len(r.text) for r in readings):
+    if not any(record.numbers for record in exact) or not all(r.digits for r in readings):
         return {}
     right = [strictly_right(record, answers[record.image_id]) for record in exact]
     return {"strict": {"photographs": len(exact), "all digits and boxes right": share_of(right)}}

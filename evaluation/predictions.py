@@ -22,15 +22,16 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from digits.core.alphabet import DIGITS
+from digits.core.alphabet import DIGITS, MARKS
 from digits.core.errors import PredictionsError, reason
 from digits.core.text import read_text
 from digits.datasets.pictures import Record
 
 Coordinate = Annotated[float, Field(ge=-1e6, le=1e6)]
 Probability = Annotated[float, Field(ge=0, le=1)]
-Text = Annotated[str, Field(pattern=f"^[{DIGITS}]*$")]
-Number = Annotated[str, Field(pattern=f"^[{DIGITS}]+$")]
+_NUMBER = f"[{DIGITS}]+[A-Z]?([{MARKS}][{DIGITS}]+[A-Z]?)?"  # of any length: a reader may invent digits
+Text = Annotated[str, Field(pattern=f"^({_NUMBER})?$")]
+Number = Annotated[str, Field(pattern=f"^{_NUMBER}$")]
 _SHOWN = 3  # ids named in a message
 
 

@@ -1,4 +1,4 @@
-"""Transcription metrics. Truths and texts are sequences of strings of digits, one per number."""
+"""Transcription metrics. Truths and texts are sequences of house numbers, one string each."""
 
 from __future__ import annotations
 
@@ -78,6 +78,10 @@ def character_error_rate(truths: Sequence[str], texts: Sequence[str]) -> float:
     return edits / total if total else float("nan")
 
 
+def _digits(text: str) -> str:
+    return "".join(char for char in text if "0" <= char <= "9")
+
+
 def _aligned(truth: str, text: str) -> list[tuple[int, int]]:
     """Aligned pairs of digits, by the fewest edits; NOTHING for a gap. Substitutions go before deletions, these before
     insertions."""
@@ -100,7 +104,7 @@ def confusion_matrix(truths: Sequence[str], texts: Sequence[str]) -> np.ndarray:
     """How often each digit (row) was read as which (column), int64 (11, 11).
 
     Digits are aligned by the fewest edits, so that an inserted digit does not shift those behind it. The last row
-    counts inserted digits, the last column missing ones.
+    counts inserted digits, the last column missing ones. Other characters, letters and marks, are passed over.
 
     >>> table = confusion_matrix(["17", "5"], ["117", "6"])
     >>> int(table[1, 1]), int(table[7, 7]), int(table[NOTHING, 1]), int(table[5, 6])
@@ -108,7 +112,7 @@ def confusion_matrix(truths: Sequence[str], texts: Sequence[str]) -> np.ndarray:
     """
     table = np.zeros((11, 11), np.int64)
     for truth, text in zip(truths, texts, strict=True):
-        for pair in _aligned(truth, text):
+        for pair in _aligned(_digits(truth), _digits(text)):
             table[pair] += 1
     return table
 

@@ -96,3 +96,11 @@ def test_answers_and_pictures_must_match(records, file, tmp_path):
         read_predictions(tmp_path / "gone.jsonl", "pipeline", records)
     with pytest.raises(PredictionsError, match="is a directory"):
         read_predictions(tmp_path, "pipeline", records)
+
+
+@pytest.mark.parametrize("text", ["12", "12B", "12-14", "12/3", "3A-5", "12345678"])
+@pytest.mark.parametrize("kind", ["recognizer", "pipeline"])
+def test_letters_and_ranges_are_texts(kind, text):
+    reading = {"text": text, "confidence": 0.5} | ({"box": BOX} if kind == "pipeline" else {})
+    answer = parse_line(json.dumps({"image_id": "a", "readings": [reading]}), kind)
+    assert answer.readings[0].text == text

@@ -158,3 +158,8 @@ def test_scores_of_one_digit(text, expected):
     scores = class_scores(confusion_matrix(["7"], [text]))
     assert scores.macro == scores.micro == scores.weighted == (expected,) * 3
     assert (scores.precision[int(text)], scores.recall[7], scores.f1[7]) == (expected,) * 3
+
+
+def test_letters_and_marks_are_no_digits_of_a_confusion_matrix():
+    assert (confusion_matrix(["12B", "3-5"], ["12", "35C"]) == confusion_matrix(["12", "35"], ["12", "35"])).all()
+    assert exact_accuracy(["12B", "3-5"], ["12", "3-5"]) == 0.5
