@@ -5,7 +5,7 @@ import json
 import pytest
 
 from digits import PredictionsError
-from digits.evaluation.predictions import read_predictions
+from digits.evaluation.predictions import parse_line, read_predictions
 
 BOX = [1, 2, 11, 22]
 EMPTY = {"boxes": [], "scores": [], "labels": []}
