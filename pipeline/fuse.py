@@ -18,6 +18,7 @@ from digits.core.text import parse_json, read_text
 from digits.pipeline.merge import NumberRegion
 from digits.recognizer import Transcription
 from digits.recognizer.distribution import Distribution
+from digits.recognizer.heads import SUFFIXES
 
 # What the confidence is calibrated from, see `features`.
 FEATURES = (
@@ -115,17 +116,19 @@ def fuse(close: Transcription, with_room: Transcription, evidence: np.ndarray, f
 
     evidence: (N, 10) detector scores of every digit at each place. The detector's count raises its own length; where
     that length is assumed, its classes weigh on each digit. The letter behind the digits is read with room, since the
-    detector finds digits alone.
+    detector may not have found it. As far as one is seen, the last of the N digits is taken for it.
     """
     n = len(evidence)
     length, positions = close.distribution.length.copy(), close.distribution.positions.copy()
     if 0 < n < len(length):
-        length[n] += fusion.length_weight
+        lettered = 1 - float(np.exp(with_room.distribution.suffix[SUFFIXES.index("")])) if n > 1 else 0.0
+        length[n] += fusion.length_weight * (1 - lettered)
+        length[n - 1] += fusion.length_weight * lettered
         length -= np.logaddexp.reduce(length)
         opinion = np.log((evidence + _FLOOR) / (evidence + _FLOOR).sum(1, keepdims=True))
         # applied only as far as this length is believed in: at other lengths the places do not correspond
-        belief = np.exp(length[n])
-        positions[:n] += fusion.digit_weight * belief * opinion
+        positions[:n] += fusion.digit_weight * np.exp(length[n]) * opinion
+        positions[: n - 1] += fusion.digit_weight * np.exp(length[n - 1]) * lettered * opinion[: n - 1]
         positions -= np.logaddexp.reduce(positions, axis=1, keepdims=True)
     return Transcription.of(Distribution(length, positions, with_room.distribution.suffix), close.flags)
 

@@ -1,6 +1,7 @@
 import json
 import os
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -366,3 +367,14 @@ def test_reasons_where_nothing_else_can_be_read():
     seen = [TranscribedRegion(region(evidence("7", 0.9), 100, 20), only, only)]
     [found] = weigh(seen, Fusion(digit_weight=0, length_weight=0), 1.0, 800, 100)
     assert with_reasons(found, np.zeros((100, 800, 3), np.uint8)).reading.reasons == ("blurred", "lone")
+
+
+@pytest.mark.parametrize(("letter", "text"), [("D", "502D"), ("", "5020")])
+def test_a_letter_that_the_detector_took_for_a_digit(letter, text):
+    """It found 5, 0, 2 and a 0. The recogniser leaves open whether that is a digit; its crop with room shows a letter."""
+    close = opinion("5020", sure=0.9)
+    close.distribution.length[:] = np.log([0.01, 0.01, 0.01, 0.46, 0.49, 0.01, 0.01])
+    suffix = np.full(len(SUFFIXES), 1e-4)
+    suffix[SUFFIXES.index(letter)] = 1 - suffix.sum()
+    room = Transcription.of(replace(close.distribution, suffix=np.log(suffix)))
+    assert fuse(close, room, evidence("5020"), FUSION).text == text
