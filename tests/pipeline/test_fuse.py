@@ -371,7 +371,7 @@ def test_reasons_where_nothing_else_can_be_read():
 
 @pytest.mark.parametrize(("letter", "text"), [("D", "502D"), ("", "5020")])
 def test_a_letter_that_the_detector_took_for_a_digit(letter, text):
-    """It found 5, 0, 2 and a 0. The recogniser leaves open whether that is a digit; its crop with room shows a letter."""
+    """It found 5, 0, 2 and a 0. Whether that is a digit is left open in the close crop, not in the one with room."""
     close = opinion("5020", sure=0.9)
     close.distribution.length[:] = np.log([0.01, 0.01, 0.01, 0.46, 0.49, 0.01, 0.01])
     suffix = np.full(len(SUFFIXES), 1e-4)
