@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import permutations
 from typing import NamedTuple
 
@@ -69,8 +69,9 @@ def pairs(seen: Sequence[TranscribedRegion], width: int) -> list[Pair]:
 
     A number with a mark on both sides is in none: three numbers in a row are no range.
     """
-    whole = [i for i, each in enumerate(seen) if not parted(each, width)]
-    found = [pair for i, j in permutations(whole, 2) if (pair := _joined(seen, i, j, width))]
+    marks = {i: _mark_beside(each, width) for i, each in enumerate(seen) if not parted(each, width)}
+    marked = [i for i, mark in marks.items() if mark.probability > _LIKELY**2]  # else the mean is below it
+    found = [pair for i, j in permutations(marked, 2) if (pair := _joined(seen, i, j, marks))]
     heads, tails = _boxes(seen, [each.first for each in found]), _boxes(seen, [each.second for each in found])
     middle = np.array([box for box in tails if same_place(box, heads).any()]).reshape(-1, 4)
     ends = [_boxes(seen, [each.first, each.second]) for each in found]
@@ -78,11 +79,10 @@ def pairs(seen: Sequence[TranscribedRegion], width: int) -> list[Pair]:
     return [pair for pair, is_apart in zip(found, apart, strict=True) if is_apart]
 
 
-def _joined(seen: Sequence[TranscribedRegion], i: int, j: int, width: int) -> Pair | None:
-    left, right = seen[i].region, seen[j].region
+def _joined(seen: Sequence[TranscribedRegion], i: int, j: int, marks: Mapping[int, Mark]) -> Pair | None:
+    left, right, one, other = seen[i].region, seen[j].region, marks[i], marks[j]
     if not _beside(left, right):
         return None
-    one, other = (_mark_beside(seen[k], width) for k in (i, j))
     slack = _OVERLAP * left.digit_height
     between = left.box[2] - slack <= min(one.x, other.x) and max(one.x, other.x) <= right.box[0] + slack
     same = one.sign == other.sign and abs(one.x - other.x) <= _APART * left.digit_height
