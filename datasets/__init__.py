@@ -1,4 +1,4 @@
-"""Where examples come from: annotated pictures in every usual format, transforms, and a synthesiser of house numbers.
+"""Data sets: readers of the common annotation formats, transforms, and a synthesiser of house numbers.
 
 >>> from digits.datasets import open_source, split_of
 >>> pictures = open_source("svhn/train")        # doctest: +SKIP

@@ -1,4 +1,4 @@
-"""Contact sheets: many samples on one picture, with their boxes and texts, to be looked at."""
+"""Contact sheets: many samples in one picture, with their boxes and texts."""
 
 from __future__ import annotations
 
@@ -24,17 +24,16 @@ from digits.core.drawing import (
 from digits.datasets.items import Sample
 
 CAPTION = 16  # pixels under a tile
-_COLOURS = (YELLOW, SKY, VERMILLION, GREEN, PINK)  # a number each, in turn
-_WIDE = 1600  # pixels, of a sheet
-_OWN = 12  # pixels that a digit is high and wide on the sheet if it has a box and a label of its own
+_COLOURS = (YELLOW, SKY, VERMILLION, GREEN, PINK)  # one for each number, in turn
+_WIDE = 1600  # width of a sheet, pixels
+_MIN_DIGIT = 12  # pixels on the sheet; for smaller digits, the whole number has one box and label
 
 
 def tile(sample: Sample, height: int, widest: int = _WIDE) -> Image.Image:
-    """One sample scaled to `height`, its digits boxed and labelled, the texts of its numbers beneath.
+    """One sample scaled to `height`, but not wider than `widest`, with boxes and labels, and its numbers beneath.
 
-    One that would be wider than `widest` is scaled to that.
-    Where digits are too small for that, their number has a box and a label. Labels lie beside the boxes; one for which
-    there is no place is left out.
+    Digits have a box and a label each; where they are too small, their number has. Labels lie beside the boxes, and are
+    left out where there is no room.
     """
     scale = scale_to_fit(sample.image.shape, height, widest)
     size = tuple(max(1, round(side * scale)) for side in sample.image.shape[1::-1])
@@ -54,19 +53,19 @@ def tile(sample: Sample, height: int, widest: int = _WIDE) -> Image.Image:
 
 
 def scale_to_fit(shape: tuple[int, ...], height: int, widest: int) -> float:
-    """By which a picture (H, W, …) becomes `height` pixels high, or less if it would be wider than `widest`."""
+    """The scale at which a picture (H, W, …) is `height` pixels high, or less if it would be wider than `widest`."""
     return min(height / shape[0], widest / shape[1])
 
 
 def _marks(sample: Sample, scale: float) -> Iterable[tuple[str, list[float], tuple]]:
-    """Text, box on the sheet and colour of all that is boxed: digits, or numbers whose digits are small there."""
+    """Text, box on the sheet and colour of each digit, or of the whole number where its digits are small."""
     groups = sample.number_boxes() or [sample.boxes[i : i + 1] for i in range(len(sample.boxes))]
     first = 0
     for number, boxes in enumerate(groups):
         colour, boxes = _COLOURS[number % len(_COLOURS)], boxes * scale
         labels = sample.labels[first : first + len(boxes)].astype(str)
         first += len(boxes)
-        if (boxes[:, 2:] - boxes[:, :2]).min() >= _OWN:
+        if (boxes[:, 2:] - boxes[:, :2]).min() >= _MIN_DIGIT:
             yield from ((label, box.tolist(), colour) for label, box in zip(labels, boxes, strict=True))
         else:
             yield "".join(labels), enclosing(boxes).tolist(), colour
@@ -78,10 +77,7 @@ def contact_sheet(samples: Iterable[Sample], height: int = 160, width: int = _WI
 
 
 def arrange(tiles: Iterable[Image.Image], height: int, width: int) -> Image.Image:
-    """Pictures `height` high side by side in rows: an RGB picture `width` wide.
-
-    One wider than that is cut at the edge.
-    """
+    """Pictures `height` high side by side in rows: an RGB picture `width` wide, at which wider ones are cut."""
     rows: list[list[Image.Image]] = [[]]
     for image in tiles:
         if rows[-1] and sum(t.width + 4 for t in rows[-1]) + image.width > width:

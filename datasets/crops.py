@@ -1,6 +1,6 @@
-"""Crops of which the text is known: a folder of pictures and a CSV with the columns `file` and `text`.
+"""Crops with known texts: a folder of pictures and a CSV with the columns `file` and `text`.
 
-The text is the whole number, leading zeros, letter and all; an empty one says that the crop shows no number.
+The text is the whole number with its leading zeros and its letter; it is empty if the crop shows no number.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from digits.core.progress import progress
 from digits.datasets.files import picture_folder, picture_path, write_text
 from digits.datasets.pictures import Pictures, Problem, Record, make_record, picture_size, text_of
 
-COLUMNS = {"file": "file", "filename": "file", "text": "text", "label": "text"}  # what they are called elsewhere
+COLUMNS = {"file": "file", "filename": "file", "text": "text", "label": "text"}  # accepted column names
 
 
 def _rows(path: Path) -> list[tuple[int, str, str | None]]:
@@ -26,7 +26,7 @@ def _rows(path: Path) -> list[tuple[int, str, str | None]]:
     Raises DatasetError if the file cannot be read or lacks a column.
     """
     content = text_of(path)
-    # Excel separates by what is usual in its country, and says so in a line before the first
+    # Excel's separator depends on the country, and may be declared in a first line such as sep=;
     content = re.sub(r"\Asep=.\n", "", content)
     separator = next((each for each in ";\t" if each in content.partition("\n")[0]), ",")
     reader = csv.reader(io.StringIO(content, newline=""), delimiter=separator)
@@ -39,8 +39,8 @@ def _rows(path: Path) -> list[tuple[int, str, str | None]]:
     except csv.Error as error:
         raise DatasetError(f"{path}: line {reader.line_num}: not CSV ({error})") from None
     for line, row in cells:
-        if any("\n" in cell for cell in row):  # rows would be lost in it
-            raise DatasetError(f"{path}: line {line}: its quotes go over several lines; one is not closed, or too many")
+        if any("\n" in cell for cell in row):  # an open quote swallows the rows that follow
+            raise DatasetError(f"{path}: line {line}: its quotes go over several lines; check for one missing")
     return [
         (line, row[file].strip() if file < len(row) else "", row[text].strip() if text < len(row) else None)
         for line, row in cells
@@ -62,7 +62,7 @@ def _crop(name: str, text: str | None, folder: Path, annotations_only: bool) -> 
     """One row as a record; ValueError, saying why, if the text is no number or the picture is missing."""
     picture = picture_path(folder, name)
     if text is None:
-        raise ValueError("has no text; an empty one, after a comma, would say that there is no number")
+        raise ValueError("has no text; if the crop shows no number, leave the text empty after a comma")
     if text and not (is_digits(text) or is_house_number(text)):
         raise ValueError(f"text {text!r} is no house number, such as 1428, 12B or 12-14")
     size = (0, 0) if annotations_only else picture_size(picture)
@@ -72,12 +72,11 @@ def _crop(name: str, text: str | None, folder: Path, annotations_only: bool) -> 
 def read_crops(
     path: str | Path, images: str | Path | None = None, *, annotations_only: bool = False, quiet: bool = False
 ) -> Pictures:
-    """The crops that a CSV names; the file name is the id, and no crop has boxes.
+    """The crops listed in a CSV; the file name is the id, and crops have no boxes.
 
-    path: the CSV, or the folder with its `labels.csv`. images: where the pictures are, else `images/` beside the CSV,
-    else beside the CSV itself. annotations_only: the pictures need not be there, and sizes are 0. quiet: no progress
-    bar. Raises DatasetError
-    if the CSV is missing, not UTF-8 or without its columns; single bad rows are left out as problems.
+    path: the CSV, or the folder with its `labels.csv`. images: the folder of the pictures, else `images/` beside the
+    CSV, else the CSV's own. annotations_only: the pictures need not be there, and sizes are 0. quiet: no progress bar.
+    Raises DatasetError if the CSV is missing, not UTF-8 or without its columns; bad rows are left out as problems.
     """
     path = Path(path) / "labels.csv" if Path(path).is_dir() else Path(path)
     folder = picture_folder(path, images)

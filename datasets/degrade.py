@@ -1,4 +1,4 @@
-"""What the street, the lens and the file do to a picture, as albumentations pipelines; none changes what a digit is."""
+"""Photometric augmentation as albumentations pipelines: light, blur, noise, compression. Labels stay valid."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Effect(A.ImageOnlyTransform):
         return self.effect(self.random_generator, img)
 
 
-# as cameras reduce and viewers enlarge; the default, nearest neighbour both ways, gives squares
+# as in cameras and viewers; the default, nearest neighbour both ways, gives blocks
 _SMOOTH = {"downscale": cv2.INTER_AREA, "upscale": cv2.INTER_LINEAR}
 
 
@@ -50,7 +50,7 @@ def _light() -> list:
             ],
             p=0.22,
         ),
-        # by the mean, not by the range: a dark picture must not be cut off at black
+        # relative to the mean, not the range: dark pictures must not be clipped to black
         A.RandomBrightnessContrast((-0.3, 0.25), (-0.45, 0.3), brightness_by_max=False, p=0.4),
         A.RandomGamma(gamma_limit=(65, 160), p=0.2),
         A.HueSaturationValue(hue_shift_limit=25, sat_shift_limit=40, val_shift_limit=15, p=0.25),

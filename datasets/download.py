@@ -1,4 +1,4 @@
-"""Fetches the official SVHN archives and unpacks them. Either step can be broken off and begun again."""
+"""Downloads the official SVHN archives and unpacks them. Either step can be interrupted and run again."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SVHN_URL = "http://ufldl.stanford.edu/housenumbers/"
 
 
 class Archive(NamedTuple):
-    """What an archive must be: size in bytes, and SHA-256 in hexadecimal."""
+    """The expected size in bytes, and SHA-256 in hexadecimal."""
 
     size: int
     sha256: str
@@ -38,7 +38,7 @@ SVHN_ARCHIVES: Mapping[str, Archive] = {
     "test": Archive(276555967, "57ac9ceb530e4aa85b55d991be8fc49c695b3d71c6f6a88afea86549efde7fb5"),
     "extra": Archive(1955489752, "e857e27d1e65bd1e7d3959b094061777f6506bbc39889a0df3bba6a729d60f9c"),
 }
-_ROOM = 2.2  # the archive and what is in it, as a multiple of its size
+_ROOM = 2.2  # disk space for an archive and its content, as a multiple of its size
 _BLOCK = 1 << 18
 _TIMEOUT = 30  # seconds without a byte
 
@@ -52,10 +52,10 @@ def download_svhn(
 ) -> list[Path]:
     """Download the splits ("train", "test", "extra") from below `url` and unpack each; returns their folders OUT/SPLIT.
 
-    A split that is there already is left as it is. A download that breaks off leaves SPLIT.tar.gz.partial, and goes on
-    from there the next time; an archive is unpacked only if its size and checksum are right, and then deleted.
-    Raises DatasetError if a split is unknown, there is not the space, the server cannot be reached or refuses, the
-    connection breaks off, or an archive is not what it should be; nothing is then left half unpacked.
+    A split that is there already is kept. An interrupted download leaves SPLIT.tar.gz.partial, and is resumed the next
+    time; an archive is unpacked only if its size and checksum are right, and then deleted.
+    Raises DatasetError if a split is unknown, the disk is too full, the server cannot be reached or refuses, the
+    connection breaks off, or an archive is not the official one; nothing is then left half unpacked.
     """
     if not _is_address(url):
         raise DatasetError(f"{url!r}: not an address; one is http://HOST/PATH, or https://")
@@ -85,7 +85,7 @@ def download_svhn(
             say.print(f"{out / split}: unpacking")
             _unpack(packed, out / split, quiet)
             packed.unlink()
-    except OSError as error:  # of the disk: _fetch puts into words what the network does
+    except OSError as error:  # of the disk; _fetch reports those of the network
         raise DatasetError(f"{error.filename or out}: {reason(error)}") from None
     return [out / split for split in dict.fromkeys(splits)]
 
@@ -108,7 +108,7 @@ def _size(path: Path) -> int:
 
 
 def _check_space(out: Path, archives: Mapping[str, Archive]) -> None:
-    """DatasetError if what is still to come does not fit."""
+    """DatasetError if there is no space for what is still to be downloaded and unpacked."""
     packed = {out / f"{split}.tar.gz": archive for split, archive in archives.items()}
     there = sum(_size(path) + _size(_partial(path)) for path in packed)
     needed, free = _ROOM * sum(archive.size for archive in packed.values()) - there, shutil.disk_usage(out).free
@@ -126,12 +126,12 @@ def _progress(quiet: bool) -> Progress:
 
 
 def _fetch(url: str, packed: Path, archive: Archive, quiet: bool) -> None:
-    """Download to PACKED.partial, going on from what is there, and rename it once it is known to be right."""
+    """Download to PACKED.partial, resuming if it exists, and rename it once it is verified."""
     partial = _partial(packed)
     if _size(partial) > archive.size:
         partial.unlink()
     if _size(partial) < archive.size:
-        # no If-Range: should the archive have changed in between, its checksum tells
+        # no If-Range: if the archive has changed since, its checksum is wrong
         with _request(url, partial, archive) as response, _progress(quiet) as progress:
             resumed = response.status == 206
             got = _size(partial) if resumed else 0
@@ -152,14 +152,14 @@ def _fetch(url: str, packed: Path, archive: Archive, quiet: bool) -> None:
 
 
 def _request(url: str, partial: Path, archive: Archive) -> http.client.HTTPResponse:
-    """The answer to a request for what `partial` lacks: 206 and just that, or 200 and everything."""
+    """The response to a request for the rest of `partial`: 206 with the rest, or 200 with everything."""
     start = _size(partial)
     try:
         request = urllib.request.Request(url, headers={"Range": f"bytes={start}-"} if start else {})
         response = urllib.request.urlopen(request, timeout=_TIMEOUT)
     except urllib.error.HTTPError as error:
         error.close()
-        if error.code == 416 and start:  # begins anew
+        if error.code == 416 and start:  # start over
             partial.unlink()
             return _request(url, partial, archive)
         raise DatasetError(f"{url}: the server answers {error.code} {error.reason}") from None
@@ -187,7 +187,7 @@ def _broken_off(url: str, partial: Path) -> DatasetError:
 
 
 def _verify(path: Path, archive: Archive) -> None:
-    """DatasetError unless the file has the size and the checksum it must have."""
+    """DatasetError unless size and checksum are right."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
@@ -200,9 +200,9 @@ def _verify(path: Path, archive: Archive) -> None:
 
 
 def _unpack(packed: Path, target: Path, quiet: bool) -> None:
-    """Unpack beside the target, and move the folder there when it is whole."""
+    """Unpack into a temporary folder beside the target, and rename it when complete."""
     beside = target.with_name(f".{target.name}.unpacking")
-    shutil.rmtree(beside, ignore_errors=True)  # of a run that was killed
+    shutil.rmtree(beside, ignore_errors=True)  # left by a killed run
     try:
         with packed.open("rb") as file, _progress(quiet) as progress:
             task = progress.add_task(target.name, total=_size(packed))
@@ -223,7 +223,7 @@ def _unpack(packed: Path, target: Path, quiet: bool) -> None:
 
 
 def _check_member(member: tarfile.TarInfo, split: str) -> None:
-    """DatasetError unless it is a plain file or a folder, in the folder named as the split."""
+    """DatasetError unless it is a plain file or a folder, in the split's folder."""
     steps = PurePosixPath(member.name).parts
     plain = member.isreg() or member.isdir()
     if not plain or steps[:1] != (split,) or not all(step == split or is_plain_name(step) for step in steps):
@@ -231,7 +231,7 @@ def _check_member(member: tarfile.TarInfo, split: str) -> None:
 
 
 def _write_member(tar: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> None:
-    """The content alone: owners, modes and times of an archive are not to be taken over."""
+    """Write the content only, without owner, mode and time."""
     if member.isdir():
         target.mkdir(parents=True, exist_ok=True)
         return

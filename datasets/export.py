@@ -39,7 +39,7 @@ def whole_folder(out: str | Path) -> Iterator[Path]:
     """
     check_unused(out)
     final = Path(out).absolute()
-    there = final.is_dir()  # it may be a mount, or a link: then what is written moves into it
+    there = final.is_dir()  # it may be a mount or a link: keep it, and move the content into it
     partial = (final if there else final.parent) / f".{final.name}-{uuid.uuid4().hex[:8]}.partial"
     try:
         partial.mkdir(parents=True)
@@ -56,11 +56,11 @@ def whole_folder(out: str | Path) -> Iterator[Path]:
 
 
 def file_names(records: Iterable[Record], to: str = "yolo", copied: bool = True) -> dict[str, str]:
-    """For each image id a path below a folder of pictures that no other has: the id itself wherever it can be.
+    """A unique path below the folder of pictures for each image id: the id itself wherever possible.
 
-    Nothing leads out of that folder, whatever the id. YOLO tells files apart by what is before the suffix, and some
-    systems tell names apart that differ in case, others do not: names differ in more than that. to: the format. copied:
-    whether the pictures are, so that other names may be given to them.
+    No path leads out of that folder, whatever the id. Paths of copied pictures differ in more than case, which some
+    systems ignore, and for YOLO in more than the suffix, which it ignores. to: the format. copied: whether the pictures
+    are copied, and so can be renamed.
     """
 
     def key(path: PurePosixPath) -> str:
@@ -104,7 +104,7 @@ def convert(pictures: Pictures, out: str | Path, to: str, *, copy: bool = True, 
         if to == "crops":
             rows = _cut_crops(pictures, folder / "images", quiet)
             if not rows:
-                raise DatasetError(f"{pictures.name}: no number in it can be cut out: none is known by its text")
+                raise DatasetError(f"{pictures.name}: no number in it can be cut out: their texts are not known")
             write_crops(rows, folder / "labels.csv")
             return
         names = file_names(pictures.records, to, copy)
@@ -130,15 +130,15 @@ def _check_any(pictures: Pictures) -> None:
 
 
 def _cut_crops(pictures: Pictures, folder: Path, quiet: bool) -> list[tuple[str, str]]:
-    """Save every number with a margin of 15 % of its height; what is a crop already is saved whole.
+    """Save every number with a margin of 15 % of its height; pictures that are crops already are saved whole.
 
-    Pictures of which no number is known become problems.
+    Pictures without a known number become problems.
     """
     folder.mkdir()
     rows: list[tuple[str, str]] = []
     for sample in progress(pictures.readable(), "cutting numbers", len(pictures), quiet):
         if not sample.numbers:
-            reason = "it is not known what its digits spell" if len(sample.boxes) else "shows no number"
+            reason = "it is not known which digits make a number" if len(sample.boxes) else "shows no number"
             pictures.problems.append(Problem(sample.image_id, reason))
         for k, text in enumerate(sample.numbers):
             crop = _cut(sample.image, sample.number_boxes()[k]) if len(sample.boxes) else sample.image
@@ -159,7 +159,7 @@ def by_id(record: Record) -> str:
 
 
 def by_number(record: Record) -> str:
-    """The texts of its numbers, so that pictures of one door stay together; the id where there are none."""
+    """The texts of its numbers, so that pictures of one door stay together; the id if there are none."""
     return " ".join(record.numbers) or record.image_id
 
 
@@ -169,15 +169,15 @@ def common_folder(records: Iterable[Record]) -> Path:
 
 
 def name_in(folder: Path, record: Record) -> str:
-    """What a picture is called in a COCO file whose pictures are in that folder."""
+    """The `file_name` of a picture in a COCO file whose pictures are in that folder."""
     return Path(os.path.abspath(record.path)).relative_to(folder).as_posix()
 
 
 def split(pictures: Pictures, out: str | Path, key: Callable[[Record], str] = by_id) -> dict[str, int]:
     """Write `train.json`, `validation.json` and `test.json`, COCO files, and a link `images` to where the pictures are.
 
-    key: what decides the split, see `split_of`; records with equal keys stay together. Returns the counts. Raises
-    DatasetError if `out` is not empty, or can hold no link.
+    key: the text that decides the split, see `split_of`; records with equal keys stay together. Returns the counts.
+    Raises DatasetError if `out` is not empty, or links cannot be made there.
     """
     _check_any(pictures)
     records_of: dict[str, list[Record]] = {"train": [], "validation": [], "test": []}

@@ -1,4 +1,4 @@
-"""Files are written whole or not at all; where the pictures of annotations lie."""
+"""Writes files atomically, and finds the pictures of annotations."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def write_picture(path: str | Path, image: Image.Image) -> None:
-    """As `write_bytes`; the format is that of the suffix, and DatasetError is raised if there is none of it."""
+    """As `write_bytes`; the suffix decides the format, and DatasetError is raised if it is unknown."""
     data = io.BytesIO()
     try:
         image.save(data, Image.registered_extensions()[Path(path).suffix.lower()])
@@ -64,7 +64,7 @@ def write_figure(path: str | Path, figure: Figure) -> None:
 
     data = io.BytesIO()
     names = [text for legend in figure.findobj(Legend) for text in legend.get_texts()]
-    for text in (*figure.texts, *names):  # titles and legends may hold names of files: a $ there begins no formula
+    for text in (*figure.texts, *names):  # titles and legends may hold file names, where a $ starts no formula
         text.set_parse_math(False)
     try:
         with warnings.catch_warnings():
@@ -76,7 +76,7 @@ def write_figure(path: str | Path, figure: Figure) -> None:
 
 
 def picture_folder(annotations: Path, images: str | Path | None) -> Path:
-    """Where the pictures of an annotation file lie: `images` if given, else `images/` beside it, else beside it.
+    """The folder with the pictures of an annotation file: `images` if given, else `images/` beside it, else its own.
 
     Raises DatasetError if `images` is no folder.
     """
@@ -89,21 +89,21 @@ def picture_folder(annotations: Path, images: str | Path | None) -> Path:
 
 
 def picture_path(folder: Path, name: str) -> Path:
-    """The picture of a name in a folder; ValueError if the name leads out of it, on this system or another.
+    """The path of a picture that annotations name; ValueError if it leads out of the folder, on any system.
 
-    Annotations come from anywhere, and what they name is opened and copied. Links in the folder are followed: who put
-    them there could have put the pictures there.
+    Annotations are not trusted, and the files that they name are opened and copied. Links in the folder are followed,
+    since whoever made them could also have put the pictures there.
     """
-    steps = PureWindowsPath(name)  # which knows the separators and roots of every system
+    steps = PureWindowsPath(name)  # this class knows the separators and roots of every system
     if steps.anchor or ".." in steps.parts:
         raise ValueError("its name leads out of the folder of pictures")
     if not steps.parts:
         raise ValueError("names no file")
-    # as written; with the separators of Windows; and as Label Studio has it, with the folder's own name before it
-    ways = [folder / name, folder.joinpath(*steps.parts)]
+    # as written, with the separators of Windows, or with the folder's own name in front, as in Label Studio
+    candidates = [folder / name, folder.joinpath(*steps.parts)]
     if steps.parts[0] == folder.name:
-        ways.append(folder.joinpath(*steps.parts[1:]))
-    # letters with accents are one character or two, on macOS and elsewhere
-    names = [str(way.relative_to(folder)) for way in ways]
-    ways += [folder / unicodedata.normalize(form, each) for each in names for form in _FORMS]
-    return next((way for way in ways if os.path.isfile(way)), ways[0])
+        candidates.append(folder.joinpath(*steps.parts[1:]))
+    # file systems differ in whether an accented letter is one code point or two
+    names = [str(path.relative_to(folder)) for path in candidates]
+    candidates += [folder / unicodedata.normalize(form, each) for each in names for form in _FORMS]
+    return next((path for path in candidates if os.path.isfile(path)), candidates[0])

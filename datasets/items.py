@@ -1,4 +1,4 @@
-"""The one item every source of examples yields, what is known of it before it is opened, and the splits."""
+"""`Sample`, the item that every source yields, and the splits into train, validation and test."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from digits.core.alphabet import CHARACTERS
 class Sample:
     """An image with its digits.
 
-    image: RGB uint8 (H, W, 3). boxes: float32 (N, 4), `[x1, y1, x2, y2]` in pixels. labels: int64 (N,), places in
-    `alphabet.CHARACTERS`: digits are 0 to 9. numbers: one string a number, in the order of their characters in `boxes`;
-    empty where it is not known which characters belong together. image_id: stable under shuffling.
+    image: RGB uint8 (H, W, 3). boxes: float32 (N, 4), `[x1, y1, x2, y2]` in pixels. labels: int64 (N,), indices into
+    `alphabet.CHARACTERS`: digits are 0 to 9. numbers: one string per number, with characters in the order of `boxes`;
+    empty if it is not known which characters belong together. image_id: stable under shuffling.
 
-    A negative has N = 0 and no numbers. A crop of which only the text is known has N = 0 and one number.
+    A negative has N = 0 and no numbers. A crop without boxes has N = 0 and one number.
     """
 
     image: np.ndarray
@@ -33,12 +33,12 @@ class Sample:
         check_digits(self.boxes, self.labels, self.numbers, self.image_id)
 
     def number_boxes(self) -> list[np.ndarray]:
-        """The digit boxes of each number, one float32 (K, 4) a number; empty if there are none."""
+        """The digit boxes of each number, one float32 (K, 4) per number; empty if there are none."""
         return by_number(self.boxes, self.numbers)
 
 
 def check_digits(boxes: np.ndarray, labels: np.ndarray, numbers: tuple[str, ...], name: str) -> None:
-    """Raises ValueError, beginning with `name`, unless the three agree with each other."""
+    """Raises ValueError, starting with `name`, unless boxes, labels and numbers agree."""
     if boxes.shape != (len(labels), 4):
         raise ValueError(f"{name}: boxes {boxes.shape} for {len(labels)} labels")
     if len(labels) and numbers and "".join(numbers) != "".join(CHARACTERS[label] for label in labels):
@@ -46,7 +46,7 @@ def check_digits(boxes: np.ndarray, labels: np.ndarray, numbers: tuple[str, ...]
 
 
 def by_number(boxes: np.ndarray, numbers: tuple[str, ...]) -> list[np.ndarray]:
-    """Digit boxes (N, 4) shared out among the numbers they spell."""
+    """Digit boxes (N, 4), split by the numbers that they spell."""
     if not len(boxes):
         return []
     return np.split(boxes, np.cumsum([len(number) for number in numbers])[:-1]) if numbers else []
@@ -68,7 +68,7 @@ def split_of(image_id: str) -> str:
 
 
 def spread(count: int | None, total: int) -> list[int]:
-    """Indices of `count` of `total` items, evenly spread; of all if there are no more, or `count` is None."""
+    """Indices of `count` evenly spread items of `total`; of all if `count` is None or too large."""
     if count is None or count >= total:
         return list(range(total))
     return np.linspace(0, total - 1, count).round().astype(int).tolist()

@@ -1,4 +1,4 @@
-"""The light of the street: hard shadows, low sun, night, and what panes mirror. RGB uint8 (H, W, 3) in and out."""
+"""Outdoor light: hard shadows, low sun, night, and reflections in glass. RGB uint8 (H, W, 3) in and out."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def _strip() -> np.ndarray:
 
 
 def _ramp(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
-    """Float32 (h, w) that climbs from 0 to 1 across the picture in a random direction."""
+    """Float32 (h, w) that rises from 0 to 1 across the picture in a random direction."""
     angle = rng.uniform(0, 2 * np.pi)
     y, x = np.linspace(-1, 1, shape[0], dtype=np.float32), np.linspace(-1, 1, shape[1], dtype=np.float32)
     plane = np.float32(np.cos(angle)) * x[None] + np.float32(np.sin(angle)) * y[:, None]
@@ -23,7 +23,7 @@ def _ramp(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
 
 
 def shadow_edge(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
-    """One side of a straight edge, sharp or soft, in the shadow of a wall, or stripes, as of railings and branches."""
+    """A shadow with a straight edge, sharp or soft, as of a wall, or in stripes, as of railings and branches."""
     ramp = _ramp(rng, image.shape[:2])
     if rng.random() < 0.3:
         ramp = 0.5 + 0.5 * np.sin(ramp * rng.uniform(6, 30))
@@ -34,7 +34,7 @@ def shadow_edge(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
 
 
 def low_sun(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
-    """Warm light from one side, and its veil in the lens."""
+    """Warm light from one side, with veiling glare."""
     ramp = _ramp(rng, image.shape[:2])[..., None]
     warm = np.array([1, rng.uniform(0.84, 0.97), rng.uniform(0.55, 0.88)], np.float32)
     veil = ramp**2 * rng.uniform(0, 100)
@@ -54,14 +54,14 @@ def night(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
 
 
 def reflection(rng: np.random.Generator, image: np.ndarray, mirrored: np.ndarray) -> np.ndarray:
-    """Something else mirrored over everything, as by a pane before it. `mirrored`: RGB uint8, any size."""
+    """Another picture reflected over the image, as by a pane in front of it. `mirrored`: RGB uint8, any size."""
     other = cv2.resize(mirrored, image.shape[1::-1], interpolation=cv2.INTER_AREA)
     strength = rng.uniform(0.08, 0.35) * _ramp(rng, image.shape[:2])[..., None]
     return np.clip(image * (1 - 0.5 * strength) + other * strength, 0, 255).astype(np.uint8)
 
 
 def sensor_noise(rng: np.random.Generator, image: np.ndarray, strength: float) -> np.ndarray:
-    """Noise whose variance grows with the signal, over a floor (Foi et al. 2008); 0.1: by day, 1: by dusk."""
+    """Noise whose variance grows with the signal, above a floor (Foi et al. 2008). strength: 0.1 by day, 1 at dusk."""
     spread = np.sqrt((np.arange(256, dtype=np.float32) + 20) * np.float32(strength))
     strip = _strip()
     if 2 * image.size > len(strip):

@@ -1,8 +1,8 @@
 """The SVHN annotations as the Mila course hands them out: a pickle `{0: {"filename", "metadata", "split"}, ...}`.
 
 `metadata` holds the lists height, label, left, top and width; the labels are the digits themselves. A pickle can run
-any program, so only plain values and numpy's numbers are let in: not through numpy, whose own constructors trust what
-they are given, but through the two stand-ins below.
+any code, so only plain values and numpy numbers are accepted. Numpy's own constructors trust their input, so the two
+stand-ins below replace them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _KINDS = {"f4": "f", "f8": "d", "i1": "b", "i2": "h", "i4": "i", "i8": "q", "u1"
 
 
 class _Refused(Exception):
-    """What a pickle may not hold; its message follows "refused: "."""
+    """The pickle holds something not allowed. The message follows "refused: "."""
 
 
 class _Kind:
@@ -50,7 +50,7 @@ def _scalar(kind: _Kind, content: bytes) -> int | float:
     return struct.unpack(kind.layout, content)[0]
 
 
-# numpy 2 has renamed its `core`, and either half of it may have written the pickle
+# numpy 2 renamed `core` to `_core`, and a pickle may name either of two modules in it
 _HOMES = [f"numpy.{core}.{half}" for core in ("core", "_core") for half in ("multiarray", "_multiarray_umath")]
 _ALLOWED = {("numpy", "dtype"): _Kind, **{(home, "scalar"): _scalar for home in _HOMES}}
 
@@ -63,14 +63,14 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _load(path: Path) -> dict[int, dict]:
-    """What the pickle holds, of which every entry has a filename; DatasetError if it is anything else."""
+    """The content of the pickle; DatasetError unless it is a dict of entries with a filename each."""
     try:
         content = _Unpickler(io.BytesIO(path.read_bytes().removeprefix(codecs.BOM_UTF8))).load()
     except OSError as error:
         raise DatasetError(f"{path}: {reason(error)}") from None
     except _Refused as error:
         raise DatasetError(f"{path}: refused: {error}") from None
-    except Exception:  # damage makes the unpickler raise nearly anything
+    except Exception:  # the unpickler may raise nearly anything if the file is damaged
         raise DatasetError(f"{path}: no pickle, or damaged; get it again") from None
     if not isinstance(content, dict) or not all(_is_entry(*pair) for pair in content.items()):
         raise DatasetError(f'{path}: no SVHN metadata: a dict {{0: {{"filename": "1.png", ...}}, ...}} is expected')
@@ -82,7 +82,7 @@ def _is_entry(key: object, entry: object) -> bool:
 
 
 def _digits(entry: dict) -> np.ndarray | str:
-    """The digits of an entry, or what is wrong with them, see `collect`."""
+    """The digits of an entry, or why they cannot be read, see `collect`."""
     metadata = entry.get("metadata")
     if not isinstance(metadata, dict):
         return "it has no metadata"
@@ -98,11 +98,11 @@ def _digits(entry: dict) -> np.ndarray | str:
 def read_mila(
     source: str | Path, images: str | Path | None = None, annotations_only: bool = False, quiet: bool = False
 ) -> Pictures:
-    """The pictures of such a pickle in the order of its keys. Parameters and problems as in `svhn.read_svhn`.
+    """The pictures of a metadata pickle in the order of its keys. Parameters and problems as in `svhn.read_svhn`.
 
-    An id is the split an entry names, or else the name of the folder the pickle is in, and the name of the picture:
-    the same as that of the official layout. Raises DatasetError if the pickle cannot be read at all or holds anything
-    that such metadata does not need.
+    Ids are as in the official layout, such as "train/1.png": the split that the entry names, or else the name of the
+    pickle's folder, and the name of the picture. Raises DatasetError if the pickle cannot be read, or holds anything
+    but such metadata.
     """
     path = Path(source)
     folder = path.parent if images is None else Path(images)
@@ -116,7 +116,7 @@ def read_mila(
 
 
 def read_order(source: str | Path) -> list[str]:
-    """The file names in the order of the pickle, whose labels, if it has any, are not looked at.
+    """The file names in the order of the pickle; its labels are ignored.
 
     Raises DatasetError as `read_mila` does, and if a name is not a plain file name.
     """

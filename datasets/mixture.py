@@ -1,4 +1,4 @@
-"""Examples for training, by number: several streams as one, in set shares of every batch; and lists of them."""
+"""Training examples by index: streams mixed in fixed shares, and finite lists."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 from torch.utils.data import Dataset
 
-_PERIOD = 1000  # samples after which the order of streams begins anew
+_PERIOD = 1000  # samples after which the order of streams repeats
 
 
 class Mixture(Dataset):
-    """Endless, by index; of any stretch of samples, a batch for instance, each stream has its share.
+    """Endless, by index; of any consecutive samples, such as a batch, each stream has its share.
 
     streams: functions from the number of a draw, counted from 0 for each stream, to an example. shares: of the streams,
-    adding up to 1; they are kept to a thousandth. Each draw of a stream comes once, in order, and what a stream has of
-    a batch differs from its share by less than two examples. The same index always gives the same example.
+    adding up to 1, rounded to a thousandth. Each draw of a stream comes once, in order. In a batch, a stream differs
+    from its share by less than two examples. The same index always gives the same example.
 
     >>> mixture = Mixture([lambda draw: f"a{draw}", lambda draw: f"b{draw}"], [0.75, 0.25])
     >>> [mixture[index] for index in range(8)]
@@ -45,7 +45,7 @@ class Mixture(Dataset):
 
 
 class Listed(Dataset):
-    """Finite: examples made when they are asked for, one by each of `makers`."""
+    """Finite: each of `makers` makes one example, when it is asked for."""
 
     def __init__(self, makers: Sequence[Callable[[], object]]):
         self.makers = list(makers)
@@ -63,7 +63,7 @@ def _order(seed: int, stream: int, epoch: int, count: int) -> np.ndarray:
 
 
 def shuffled(seed: int, stream: int, draw: int, count: int) -> int:
-    """Which of `count` items a draw takes: all of them once before any comes again, in an order of its own each time.
+    """The index of the item that a draw takes: each epoch has all `count` items once, in an order of its own.
 
     >>> sorted(shuffled(1, 0, draw, 5) for draw in range(5, 10))
     [0, 1, 2, 3, 4]

@@ -23,10 +23,10 @@ from digits.core.text import parse_json, plural, printable, read_text
 from digits.datasets.items import Sample, by_number, check_digits, empty_boxes, split_of, spread
 
 SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
-LARGEST = 1e6  # pixels from the corner: no picture reaches farther
-_LEAST_INSIDE = 0.2  # of a box's area; of which less lies in the picture, it is not of this picture
+LARGEST = 1e6  # pixels: no picture is larger
+_LEAST_INSIDE = 0.2  # of a box's area: boxes with less inside the picture are refused
 
-_REASONS = 3  # so many are told
+_REASONS = 3  # how many are listed
 _PARTICULAR = re.compile(r"'[^']*'|\S*[\d.]\S*")  # what differs from entry to entry: names, places, values
 
 _log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class Problem(NamedTuple):
 
 
 def summed_up(problems: Iterable[Problem]) -> str:
-    """An example of each reason, and how many others it is that of; the most frequent first, for one line of text.
+    """One line: an example of each reason, and how many others were left out for it, the most frequent first.
 
     >>> summed_up([Problem("a.png", "damaged"), Problem("b.png", "b.txt, line 3: no box"), Problem("c.png", "damaged")])
     'a.png (damaged, as 1 other), b.png (b.txt, line 3: no box)'
@@ -63,8 +63,8 @@ def summed_up(problems: Iterable[Problem]) -> str:
 class Record:
     """A picture and its digits, before it is opened. Fields as in Sample; boxes are clipped to the picture.
 
-    width, height: pixels, upright; 0 where the picture is not there and only its annotation was read. shared_out:
-    whether boxes of whole numbers were annotated, of which those of the digits are but parts of like size.
+    width, height: pixels, upright; 0 if only the annotation was read, not the picture. shared_out: whether whole
+    numbers were annotated, so that the digit boxes are only even parts of their boxes.
     """
 
     image_id: str
@@ -95,7 +95,7 @@ class Record:
         )
 
     def number_boxes(self) -> list[np.ndarray]:
-        """The digit boxes of each number, one float32 (K, 4) a number."""
+        """The digit boxes of each number, one float32 (K, 4) per number."""
         return by_number(self.boxes, self.numbers)
 
 
@@ -108,11 +108,11 @@ def make_record(
     numbers: Sequence[str] = (),
     shared_out: bool = False,
 ) -> Record:
-    """A record with its boxes (N, 4) xyxy clipped to `size`, (width, height), or if that is (0, 0) at zero only.
+    """A record with its boxes (N, 4) xyxy clipped to `size`, (width, height), or only at zero if that is (0, 0).
 
     Raises ValueError, saying what is wrong, if a box is not finite, has no area or lies mostly outside the picture, if
-    a label is no digit (nor another character that `numbers` spell), if a number is empty, or if boxes, labels and
-    numbers do not agree.
+    a label is no digit (with `numbers`, no character), if a number is empty, or if boxes, labels and numbers do not
+    agree.
     """
     try:
         whole = np.asarray(boxes, np.float64).reshape(-1, 4) if len(boxes) else empty_boxes()
@@ -136,7 +136,7 @@ def make_record(
 
 
 def mostly_outside(whole: np.ndarray, clipped: np.ndarray) -> np.ndarray:
-    """Of which boxes (N, 4) so little is left after clipping that they cannot be of the picture; bool (N,)."""
+    """Which boxes (N, 4) lost so much by clipping that they cannot belong to the picture; bool (N,)."""
     sides, left = whole[:, 2:] - whole[:, :2], clipped[:, 2:] - clipped[:, :2]
     return (left <= 0).any(1) | (left.prod(1) < _LEAST_INSIDE * sides.prod(1))
 
@@ -145,9 +145,9 @@ class Pictures(Dataset):
     """Records as a torch Dataset of Samples.
 
     problems: the entries that were left out when the annotations were read. They are counted in the log, never fatal.
-    upright: whether it is known that boxes are on upright pictures, which it is not where these were never looked at.
-    Of records with one id that say the same, one is kept; where they differ, none can be trusted. A picture that has
-    digits by one record is no negative by another.
+    upright: whether boxes are known to be on upright pictures; they are not if the pictures were never opened.
+    Of identical records with the same id, one is kept; if they differ, none is. A picture that has digits under one id
+    is no negative under another.
     """
 
     def __init__(self, name: str, records: Iterable[Record], problems: Iterable[Problem] = (), *, upright: bool = True):
@@ -160,14 +160,14 @@ class Pictures(Dataset):
         self.records = []
         for image_id, same in by_id.items():
             agree = all(same[0].says_the_same(other) for other in same[1:])
-            why = "listed a second time" if agree else f"listed {len(same)} times, each time otherwise"
+            why = "listed a second time" if agree else f"listed {len(same)} times, with different annotations"
             self.records += same[:1] if agree else []
             self.problems += [Problem(image_id, why)] * (len(same) - agree)
         self._drop_renamed()
         _warn(name, self.problems)
 
     def _drop_renamed(self) -> None:
-        """Leaves out what stands under several ids: the negatives, and all if they have different digits."""
+        """Of pictures listed under several ids, leaves out the negatives, and all if their digits differ."""
         numbered: dict[Path, list[Record]] = {}
         for record in self.records:
             if not record.negative:
@@ -187,31 +187,31 @@ class Pictures(Dataset):
         return self.records[index].open()
 
     def readable(self, indices: Iterable[int] | None = None) -> Iterator[Sample]:
-        """Samples one after the other; those whose picture cannot be decoded are left out and become problems, once."""
+        """Samples in order; those whose picture cannot be decoded are left out, and listed once as problems."""
         for index in range(len(self)) if indices is None else indices:
             try:
                 yield self[index]
             except DatasetError as error:
                 record = self.records[index]
                 problem = Problem(record.image_id, str(error).removeprefix(f"{record.path}: "))
-                if problem not in self.problems:  # it may be drawn again and again
+                if problem not in self.problems:  # the same picture may be asked for repeatedly
                     self.problems.append(problem)
                     _log.warning("%s: left out: %s", self.name, error)
 
     def split(self, name: str) -> Pictures:
-        """Those of one split, see `split_of`, and its problems."""
+        """The pictures and problems of one split, see `split_of`."""
         records = [record for record in self.records if split_of(record.image_id) == name]
         problems = [problem for problem in self.problems if split_of(problem.image_id) == name]
         return Pictures(f"{self.name} ({name})", records, problems, upright=self.upright)
 
     def limited(self, count: int | None) -> Pictures:
-        """So many of them, evenly spread; all if `count` is None or there are no more. Its problems are kept."""
+        """`count` pictures, evenly spread; all if it is None or too large. Problems are kept."""
         chosen = [self.records[i] for i in spread(count, len(self))]
         return Pictures(self.name, chosen, self.problems, upright=self.upright)
 
 
 def read_picture(path: Path) -> np.ndarray:
-    """RGB uint8 (H, W, 3), upright, just as a photograph is read; DatasetError if it cannot be decoded whole."""
+    """RGB uint8 (H, W, 3), upright, decoded as by `digits read`; DatasetError if it cannot be decoded whole."""
     try:
         return load_image(path)
     except ImageError as error:
@@ -229,7 +229,7 @@ def stored_size(path: Path) -> tuple[tuple[int, int], int]:
 
     From its header; ValueError if it is missing or not a picture.
     """
-    if is_stream(path):  # a pipe would be waited for
+    if is_stream(path):  # opening a pipe would block
         raise ValueError("not a file")
     try:
         with open_image(path) as picture:
@@ -242,12 +242,12 @@ def stored_size(path: Path) -> tuple[tuple[int, int], int]:
 
 
 def is_number(value: object) -> TypeGuard[int | float]:
-    """Whether it is a number; `true` is none, though Python has it equal to 1."""
+    """Whether it is a number; `True` is not, although Python counts it as an int."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def text_of(path: Path) -> str:
-    """What a text file holds; DatasetError if it cannot be read."""
+    """The content of a text file; DatasetError if it cannot be read."""
     try:
         return read_text(path)
     except OSError as error:
@@ -257,7 +257,7 @@ def text_of(path: Path) -> str:
 
 
 def read_json(path: Path, kind: type) -> Any:
-    """What a JSON file holds; DatasetError if it is missing, not JSON, or at its top not of that kind."""
+    """The content of a JSON file; DatasetError if it is missing, not JSON, or not of type `kind`, list or dict."""
     text = text_of(path)
     try:
         content = parse_json(text)
@@ -269,7 +269,7 @@ def read_json(path: Path, kind: type) -> Any:
 
 
 def find_pictures(folder: str | Path) -> tuple[list[Path], list[Problem]]:
-    """Pictures below a folder, sorted, and what of the folder could not be looked into, by its path there.
+    """Pictures below a folder, sorted, and a problem for each path in it that could not be read.
 
     Raises DatasetError if there is no folder or no picture.
     """
@@ -283,7 +283,7 @@ def find_pictures(folder: str | Path) -> tuple[list[Path], list[Problem]]:
 
 
 def list_pictures(folder: str | Path) -> list[Path]:
-    """The pictures of `find_pictures`; what could not be looked into is counted in the log."""
+    """The pictures of `find_pictures`; paths that could not be read are counted in the log."""
     found, problems = find_pictures(folder)
     _warn(str(folder), problems)
     return found

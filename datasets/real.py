@@ -1,12 +1,12 @@
 """Photographs and crops with known digits, in the plain formats the shipped weights were trained from.
 
 `annotations.json` (one list, one object an image, beside a folder `images/`):
-- words with a box a digit:     {"file", "words": [{"text", "boxes": [[x1, y1, x2, y2], …]}]}
-- a crop with a box a character: {"file", "text", "boxes": [[x1, y1, x2, y2], …]}
-- a number with one box:        {"file", "numbers": [{"text", "box": [x1, y1, x2, y2]}]}
-- likewise, read by eye:        {"file", "numbers": [{"text", "sure", "box": [left, top, width, height]}]}
+- words with a box per digit:     {"file", "words": [{"text", "boxes": [[x1, y1, x2, y2], …]}]}
+- a crop with a box per character: {"file", "text", "boxes": [[x1, y1, x2, y2], …]}
+- a number with one box:          {"file", "numbers": [{"text", "box": [x1, y1, x2, y2]}]}
+- likewise, read by eye:          {"file", "numbers": [{"text", "sure", "box": [left, top, width, height]}]}
 `annotations.jsonl`, one object a line:
-- a number with a box a digit:  {"file", "digits", "boxes": [[left, top, width, height], …]}
+- a number with a box per digit:  {"file", "digits", "boxes": [[left, top, width, height], …]}
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from digits.core.text import parse_json, plural
 from digits.datasets.files import picture_path
 from digits.datasets.pictures import Pictures, Problem, is_number, make_record, picture_size, read_json, text_of
 
-# From these heights over widths on, a box is that of a stack; a level 11 has up to 1.6, steep lines of three up to 1.5.
+# Boxes with a larger height over width are stacks; a level 11 has up to 1.6, steep lines of three digits up to 1.5.
 _STACK_OF_TWO, _STACK = 2.0, 1.6
 ANNOTATIONS = ("annotations.json", "annotations.jsonl")
-_KINDS = ("words", "numbers", "digits", "text")  # what an entry has, one of them
-_SHOWN = 40  # characters of what is wrong
+_KINDS = ("words", "numbers", "digits", "text")  # keys, of which an entry has one
+_SHOWN = 40  # characters of a wrong value in a message
 _GAP = 0.08  # between neighbours, of a digit's width
 
 
 def split_evenly(text: str, box: Sequence[float] | np.ndarray) -> np.ndarray:
-    """Digit boxes, float32 (len(text), 4), for a number of which only the whole box is known, taken as tight.
+    """Digit boxes, float32 (len(text), 4), for a number with only one box, which is assumed to be tight.
 
-    A box much higher than wide is that of a stack, and is parted into rows of one height. Else it is taken as level,
-    and a 1 gets 0.6 of the width of another digit. Together the digits fill the box: small gaps are between them only.
+    A box much higher than wide is taken for a stack, and split into rows of equal height. Any other is split into
+    columns, where a 1 has 0.6 of the width of another digit. The digits fill the box but for small gaps between them.
     """
     x1, y1, x2, y2 = box
     stacked = len(text) > 1 and y2 - y1 > (_STACK_OF_TWO if len(text) == 2 else _STACK) * (x2 - x1)
@@ -47,13 +47,13 @@ def split_evenly(text: str, box: Sequence[float] | np.ndarray) -> np.ndarray:
     whole = sizes.sum() + _GAP * (len(text) - 1)
     parts = np.stack([np.zeros(len(text)), np.ones(len(text)), starts / whole, (starts + sizes) / whole], 1)
     top, bottom, left, right = (parts if not stacked else parts[:, [2, 3, 0, 1]]).T
-    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused with the record
+    with np.errstate(over="ignore", invalid="ignore"):  # values that are not finite are refused by make_record
         boxes = np.stack([left, top, right, bottom], 1) * ([x2 - x1, y2 - y1] * 2) + [x1, y1, x1, y1]
         return boxes.astype(np.float32)
 
 
 def _digits_of(entry: dict, letters: bool) -> tuple[list, list[int], list[str], bool]:
-    """Boxes, labels and numbers of an entry, and whether boxes were shared out; ValueError if it is malformed."""
+    """Boxes, labels and numbers of an entry, and `shared_out`; ValueError if it is malformed."""
     boxes: list = []
     labels: list[int] = []
     numbers: list[str] = []
@@ -92,33 +92,36 @@ def _digits_of(entry: dict, letters: bool) -> tuple[list, list[int], list[str], 
             _check_count(text, each, {len(text)} if digits_of(text) else {0, len(text)})
             if digits_of(text):
                 add_digits(text, each)
-    except _Foreign:
+    except _Unusable:
         raise
     except ValueError as error:
         raise ValueError(f"malformed annotation ({error})") from None
-    # the box of a number of one digit is that of the digit
+    # the box of a one-digit number is exactly that of its digit
     return boxes, labels, numbers, kinds == ["numbers"] and any(len(number) > 1 for number in numbers)
 
 
-class _Foreign(ValueError):
-    """To drop such a number would make a negative of a picture that is none."""
+class _Unusable(ValueError):
+    """A number that leaves out its picture: without the number, the picture would wrongly be a negative."""
 
 
 def _known(number: dict, letters: bool) -> str:
-    """The text of a number, if it is one that is read and was read surely; _Foreign otherwise."""
+    """The text of a number; _Unusable if it was not read with certainty or is no house number."""
     text, sure = _text(number), number.get("sure", True)
     if not isinstance(sure, bool):
         raise ValueError(f"sure must be true or false, not {_short(sure)}")
     lettered = letters and is_house_number(text)
     if not sure or not (is_digits(text) or lettered):
-        raise _Foreign(f"the number {text + '?' * (not sure)!r} is not known, or no house number")
+        raise _Unusable(f"the number {text + '?' * (not sure)!r} is not known, or no house number")
     return text
 
 
 def _whole_box(number: dict) -> list[float]:
-    """xyxy of a number, of which those that were read by eye have [left, top, width, height]."""
-    x, y, right, low = _box(_value(number, "box"))
-    return [x, y, x + right, y + low] if "sure" in number else [x, y, right, low]
+    """The box of a number, xyxy; numbers that were read by eye have [left, top, width, height]."""
+    box = _box(_value(number, "box"))
+    if "sure" not in number:
+        return box
+    left, top, width, height = box
+    return [left, top, left + width, top + height]
 
 
 def _value(entry: dict, key: str) -> Any:
@@ -135,7 +138,7 @@ def _text(entry: dict, key: str = "text") -> str:
 
 
 def _list(entry: dict, key: str) -> list:
-    """What else would be empty must not pass for a picture without numbers."""
+    """The list at `key`; no other value may pass for an empty list, a picture without numbers."""
     value = _value(entry, key)
     if not isinstance(value, list):
         raise ValueError(f"{key} must be a list, not {_short(value)}")
@@ -174,7 +177,7 @@ def _short(value: object) -> str:
 
 
 def read_annotated(source: str | Path, quiet: bool = False, *, letters: bool = False) -> Pictures:
-    """Everything in a folder with `annotations.json` and `images/`, or in such a file; the file name is the id.
+    """The pictures of a folder with `annotations.json` and `images/`, or of such a file; the file name is the id.
 
     quiet: no progress bar. letters: numbers like 12B are read, too, with labels as in `alphabet.CHARACTERS`; else
     pictures that show one are left out. Raises DatasetError if the list is missing or malformed.
@@ -205,8 +208,8 @@ def _is_entry(entry: object) -> bool:
 
 def _read_lines(path: Path) -> list:
     entries = []
-    for number, line in enumerate(text_of(path).split("\n"), start=1):  # JSON may hold what else Python ends a line at
-        line = line.removeprefix("\ufeff")  # where files were put one behind the other
+    for number, line in enumerate(text_of(path).split("\n"), start=1):  # JSON may hold other line breaks of Python's
+        line = line.removeprefix("\ufeff")  # left where files were concatenated
         try:
             entries += [parse_json(line)] if line.strip() else []
         except (ValueError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""Writes synthetic samples to disk: pictures, and what is in them."""
+"""Writes synthetic samples to disk: pictures and annotations."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from digits.datasets.synthesis import Synthetic
 
 
 class _Encoded(Dataset):
-    """Samples as picture files, encoded by the workers: file name, bytes, and the record of what is in it."""
+    """Samples as picture files, encoded by the workers: file name, bytes and record."""
 
     def __init__(self, samples: Synthetic, suffix: str):
         self.samples, self.suffix = samples, suffix
@@ -38,7 +38,7 @@ class _Encoded(Dataset):
 
 
 def _as_it_is(item: Any) -> Any:
-    """Keeps the loader from making tensors of arrays."""
+    """Keeps the DataLoader from turning arrays into tensors."""
     return item
 
 
@@ -46,8 +46,7 @@ def render(samples: Synthetic, out: str | Path, *, suffix: str, workers: int, qu
     """Write `images/`, `instances.json` (COCO) and, for crops, `labels.csv`.
 
     suffix: ".jpg", at quality 95, or ".png". workers: processes beside this one; they do not change what is drawn.
-    quiet: no progress bar. Interrupted, it keeps what is complete: the annotations then cover so many. Returns how many
-    were written.
+    quiet: no progress bar. If interrupted, complete pictures are kept and annotated. Returns how many were written.
 
     Raises DatasetError if `out` is not empty or cannot be written.
     """

@@ -1,4 +1,4 @@
-"""What a source holds, counted and drawn."""
+"""Statistics of a source: a table and plots."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class Statistics:
     pictures, negatives, left_out: how many. sizes: (P, 2), width and height of the pictures whose size is known.
     lengths: of the numbers, int (M,). labels: int (N,). digits: width and height of each, pixels, (N, 2). relative:
     height of a digit over that of its picture, (K,). centres: of the numbers, as shares of the picture, (L, 2).
-    stacked: numbers whose digits stand one above the other. numbers_a_picture: int, one a picture of
-    which it is known.
+    stacked: numbers whose digits stand one above the other. numbers_a_picture: int, for the pictures of which it is
+    known.
     """
 
     pictures: int
@@ -81,7 +81,7 @@ class Statistics:
         return len(self.lengths) > 0 or not len(self.labels)
 
     def rows(self) -> dict[str, str]:
-        """The table that `digits data stats` prints: what is counted, and its value."""
+        """The table that `digits data stats` prints: names and values."""
         aspect = self.digits[:, 0] / self.digits[:, 1] if len(self.digits) else np.zeros(0)
         several = int((self.numbers_a_picture > 1).sum())
         return {
@@ -102,7 +102,7 @@ class Statistics:
         }
 
     def plot(self, path: str | Path, title: str) -> None:
-        """Save six panels as a picture; its format is that of the suffix. Raises DatasetError if it cannot be saved."""
+        """Save six plots as a picture; the suffix decides the format. Raises DatasetError if it cannot be saved."""
         from matplotlib.figure import Figure  # not pyplot: no window, no global state
         from matplotlib.ticker import LogFormatter
 

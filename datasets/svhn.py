@@ -1,8 +1,8 @@
 """The Street View House Numbers in their official layout: a folder with `digitStruct.mat` and the pictures beside it.
 
-The file is MATLAB 7.3, which is HDF5: `/digitStruct/bbox` and `/digitStruct/name` hold one reference an entry, to a
+The file is MATLAB 7.3, which is HDF5: `/digitStruct/bbox` and `/digitStruct/name` hold one reference per entry, to a
 group of five columns (height, left, top, width, label) and to the characters of a file name. Each number of a column
-is a dataset of its own, so a first reading takes a while; what it found is kept beside the file for the next.
+is a dataset of its own, so the first reading is slow; its result is cached beside the file.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from digits.datasets.pictures import LARGEST, Pictures, Problem, Record, mostly_
 
 ANNOTATIONS = "digitStruct.mat"
 COLUMNS = ("left", "top", "width", "height", "label")
-_CACHE_VERSION = 1  # to be raised whenever what the cache holds changes
+_CACHE_VERSION = 1  # to be raised when the content of the cache changes
 _MOST_DIGITS, _LONGEST_NAME = 100, 255  # more than that is damage, not a house number
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Entries:
-    """Annotations as they were read, N entries with D digits in all, not yet held against the pictures.
+    """Annotations as they were read, N entries with D digits in all, not yet compared with the pictures.
 
-    names: file names, N. counts: int64 (N,), digits an entry. digits: float64 (D, 5), the COLUMNS, as the
-    file has them. broken: why an entry could not be read, by its index; such an entry has no digits.
+    names: file names, N. counts: int64 (N,), digits per entry. digits: float64 (D, 5), the COLUMNS, as in the
+    file. broken: why an entry could not be read, by its index; such an entry has no digits.
     """
 
     names: list[str]
@@ -49,7 +49,7 @@ class Entries:
 
 
 def collect(rows: Iterable[tuple[str, np.ndarray | str]]) -> Entries:
-    """Entries from the name and the digits (K, 5) of each, or instead of the digits what is wrong with them."""
+    """Entries from the name of each, and its digits (K, 5) or why they could not be read."""
     names, tables, broken = [], [], {}
     for i, (name, found) in enumerate(rows):
         names.append(name)
@@ -72,7 +72,7 @@ def digit_table(columns: Mapping[str, Sequence[float]]) -> np.ndarray:
 
 
 def is_plain_name(name: str) -> bool:
-    """Whether it names a file in the folder it is looked for in, and nowhere else."""
+    """Whether it is the name of a file alone, without folders or special characters."""
     return name not in ("", ".", "..") and name.isprintable() and not set(name) & set('/\\:*?"<>|')
 
 
@@ -104,21 +104,21 @@ def match(
 ) -> Pictures:
     """Records of the entries that fit their pictures, and Problems for the others.
 
-    first_label: labels are that to that plus 9, and their last decimal is the digit. sizes: as from `measure`, or
-    None if the pictures do not matter.
+    first_label: labels are first_label to first_label + 9, and their last decimal is the digit. sizes: as from
+    `measure`, or None if the pictures are not needed.
     """
     problems = _name_problems(entries.names) | entries.broken
     if sizes is not None:
         for i in np.flatnonzero((sizes <= 0).any(1)).tolist():
             problems.setdefault(i, "picture missing" if sizes[i, 0] < 0 else "not a readable picture")
 
-    # all at once: make_record, one entry after the other, would double the time a cached split takes
+    # all at once: make_record for each entry would double the time that a cached split takes
     ends = np.cumsum(entries.counts).tolist()
     spans = list(zip([0, *ends], ends, strict=False))
     of_entry = np.repeat(np.arange(len(ids)), entries.counts)
     first: dict[str, int] = {}
-    for i, (called, span) in enumerate(zip(entries.names, spans, strict=True)):
-        before = first.setdefault(called, i)
+    for i, (file_name, span) in enumerate(zip(entries.names, spans, strict=True)):
+        before = first.setdefault(file_name, i)
         if not np.array_equal(entries.digits[slice(*span)], entries.digits[slice(*spans[before])], equal_nan=True):
             problems.setdefault(before, "named a second time, with other digits")
     limits = np.inf if sizes is None else np.tile(sizes, 2)[of_entry]
@@ -161,7 +161,7 @@ def match(
 
 
 def _in_reading_order(boxes: np.ndarray, spans: Iterable[tuple[int, int]]) -> np.ndarray:
-    """Indices (D,) of boxes (D, 4) such that those of each entry, from a start to an end, are in reading order."""
+    """Indices (D,) that put the boxes (D, 4) of each entry, a span (start, end), into reading order."""
     order = np.arange(len(boxes))
     for start, end in spans:
         if end > start + 1:
@@ -189,11 +189,11 @@ def read_svhn(
 ) -> Pictures:
     """A split of SVHN: a folder with `digitStruct.mat`, or such a file of any name, and its pictures.
 
-    images: the folder of the pictures; beside the file if not given. annotations_only: pictures are not looked for;
-    width and height of the records are 0, and boxes clipped at zero only. An id is the name of the folder the file is
-    in, and that of the picture: "train/1.png". Entries that are broken or whose picture is missing become problems.
+    images: the folder of the pictures, by default the file's own. annotations_only: pictures are not looked for;
+    width and height of the records are 0, and boxes clipped at zero only. An id is the name of the file's folder and
+    that of the picture, such as "train/1.png". Entries that are broken or whose picture is missing become problems.
 
-    What was read is kept in `digitStruct.cache.npz` beside the file, if that can be written, and used as long as
+    The result is cached in `digitStruct.cache.npz` beside the file, if that can be written, and used as long as
     neither the file nor the names of the pictures change. Raises DatasetError if the file cannot be read at all.
     """
     path = _annotations(Path(source))
@@ -216,7 +216,7 @@ def _annotations(source: Path) -> Path:
 
 
 def _read_cached(path: Path, folder: Path | None, quiet: bool) -> tuple[Entries, np.ndarray | None]:
-    """Entries and, if there is a folder of them, the sizes of their pictures; the cache is brought up to date."""
+    """Entries and, if there is a folder of pictures, their sizes; updates the cache."""
     cache = path.with_suffix(".cache.npz")
     status = path.stat()
     file_key = f"{_CACHE_VERSION} {status.st_size} {status.st_mtime_ns}"
@@ -232,14 +232,14 @@ def _read_cached(path: Path, folder: Path | None, quiet: bool) -> tuple[Entries,
     return entries, None if folder is None else sizes
 
 
-def _listing_key(folder: Path, usual: Path) -> str:
-    """Changes when a picture comes or goes, or another folder than the usual one is read."""
-    where = "" if folder == usual else os.path.abspath(folder)
+def _listing_key(folder: Path, default: Path) -> str:
+    """A key that changes when a picture is added or removed, or the folder is not the default."""
+    where = "" if folder == default else os.path.abspath(folder)
     return hashlib.sha256(os.fsencode("\n".join([where, *sorted(list_names(folder))]))).hexdigest()
 
 
 def _load(cache: Path, file_key: str) -> tuple[Entries, np.ndarray, str] | None:
-    """Entries, sizes and the key of the pictures; None if there are none, for this file, that are sound."""
+    """Cached entries, sizes and key of the pictures; None if there is no intact cache for this file."""
     if not cache.exists():
         return None
     try:
@@ -253,8 +253,8 @@ def _load(cache: Path, file_key: str) -> tuple[Entries, np.ndarray, str] | None:
         if (entries.counts.shape, sizes.shape) != ((count,), (count, 2)):
             raise ValueError("arrays of different lengths")
         if entries.digits.shape != (entries.counts.sum(), 5):
-            raise ValueError("digits of a different number")
-    except Exception as error:  # damage makes zipfile and numpy raise nearly anything, and it can be read anew
+            raise ValueError("wrong number of digits")
+    except Exception as error:  # zipfile and numpy may raise nearly anything if it is damaged; it is made again
         _log.info("%s: ignored (%s)", cache, error)
         return None
     return entries, sizes, pictures_key
@@ -287,7 +287,7 @@ def _save(cache: Path, file_key: str, entries: Entries, sizes: np.ndarray, pictu
 
 
 def _parse(path: Path, quiet: bool) -> Entries:
-    """Everything in the file; DatasetError if it is none of this kind."""
+    """All entries of the file; DatasetError if it is not such a file."""
     try:
         with path.open("rb") as opened:
             start = opened.read(10)
@@ -315,7 +315,7 @@ def _parse(path: Path, quiet: bool) -> Entries:
 
 
 def _references(file: h5py.File, name: str, path: Path) -> np.ndarray:
-    """References (N,), of the dataset `/digitStruct/name`."""
+    """The references (N,) in the dataset `name` of `/digitStruct`."""
     try:
         dataset = file[f"digitStruct/{name}"]
     except (KeyError, RuntimeError):
@@ -326,20 +326,20 @@ def _references(file: h5py.File, name: str, path: Path) -> np.ndarray:
 
 
 def _row(file: h5py.File, box: h5py.Reference, name: h5py.Reference, numbers: _Numbers) -> tuple[str, np.ndarray | str]:
-    """The name and the digits of an entry, or what is wrong with them, see `collect`."""
+    """The name of an entry, and its digits or why they could not be read, see `collect`."""
     try:
-        called = _characters(h5r.dereference(name, file.id))
+        file_name = _characters(h5r.dereference(name, file.id))
     except _UNREADABLE:
         return "", "its name cannot be read"
     try:
         group = h5r.dereference(box, file.id)
         columns = {column: numbers.read(h5d.open(group, column.encode())) for column in COLUMNS}
     except _UNREADABLE:
-        return called, "its digits cannot be read"
+        return file_name, "its digits cannot be read"
     try:
-        return called, digit_table(columns)
+        return file_name, digit_table(columns)
     except ValueError as error:
-        return called, str(error)
+        return file_name, str(error)
 
 
 def _characters(dataset: h5d.DatasetID) -> str:
@@ -354,23 +354,22 @@ def _characters(dataset: h5d.DatasetID) -> str:
 _UNREADABLE = (AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError)  # whatever h5py may raise
 _ONE = h5s.create_simple((1, 1))
 _DOUBLE = struct.Struct("<d")
-_HEADER_START = 16  # the bytes before tell how often it is referred to, which may differ
-# the message that eight bytes of data follow in the header itself: type 8, 16 bytes; version 3, compact, 8 bytes
+_HEADER_START = 16  # the bytes before hold the reference count, which may differ
+# the layout message for eight bytes of data in the header itself: type 8, 16 bytes; version 3, compact, 8 bytes
 _COMPACT_LAYOUT = bytes([8, 0, 16, 0, 0, 0, 0, 0, 3, 0, 8, 0])
 
 
 class _Numbers:
-    """Reads columns of numbers: (1, 1) of them in place, or (n, 1) references to (1, 1) datasets.
+    """Reads columns of numbers: (1, 1) with the number in place, or (n, 1) references to (1, 1) datasets.
 
-    To open a dataset takes HDF5 longer than anything else here, and the largest split has 2.6 million of such numbers.
-    They are all written alike: once one was opened, those whose headers are the same bytes as far as the value are read
-    straight from the file.
+    Opening a dataset is the slowest step here, and the largest split has 2.6 million of them. Their headers are alike:
+    once one was opened, the value behind an identical header is read straight from the file.
     """
 
     def __init__(self, file: h5py.File, content: mmap.mmap):
         self._file = file
         self._content = content
-        self._base = file.userblock_size  # addresses count from there
+        self._base = file.userblock_size  # addresses are relative to it
         self._header = b""  # from _HEADER_START to the value, once known
 
     def read(self, dataset: h5d.DatasetID) -> list[float]:

@@ -1,7 +1,7 @@
-"""Augmentation through albumentations: boxes stay true, and nothing changes what a digit is.
+"""Geometric augmentation for the detector, with albumentations, and crops for a recogniser.
 
-No flips, and no turns beyond a few degrees: a mirrored 2 is none, and a 6 upside down is a 9. `degrade` has the
-photometric half; here is the geometry, for the detector, and how crops for a recogniser are cut.
+No flips, and rotations by a few degrees only: a mirrored 2 is no 2, and a 6 upside down is a 9. Photometric
+augmentation is in `degrade`.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ import cv2
 import numpy as np
 
 from digits.core.boxes import enclosing
-from digits.datasets.degrade import A, degrade, for_scenes, reseed  # A by way of it: importing it needs a setting
+from digits.datasets.degrade import A, degrade, for_scenes, reseed  # A from there: its import needs a setting
 from digits.datasets.items import Sample
 from digits.datasets.visibility import MIN_HEIGHT, MIN_VISIBLE, MIN_WIDTH
 
 
 def windows(height: int, width: int) -> A.Compose:
-    """A random window of a picture, (height, width), its scale, tilt and perspective varied.
+    """A random window of a picture, (height, width), with random scale, and rotation and shear or perspective.
 
-    One picture in seven is shown whole, smaller than the window. Targets: image, mask and bboxes with their place in
-    the sample, `order`. Boxes come back by the rule of `visibility`. Beyond the picture, image and mask are 0.
+    One picture in seven is shown whole, smaller than the window. Targets: image, mask, and bboxes with their indices in
+    the sample, `order`. Boxes are kept by the rule of `visibility`. Beyond the picture, image and mask are 0.
     """
     smaller = [max(1, round(share * min(height, width))) for share in (0.4, 0.5, 0.6, 0.7, 0.8, 0.9)]
     return A.Compose(
@@ -34,9 +34,9 @@ def windows(height: int, width: int) -> A.Compose:
                 ],
                 p=1,
             ),
-            # before the picture is turned, so that no digit is cut but by the window itself
+            # before the rotation, so that only the window cuts digits
             A.PadIfNeeded(height, width, position="random"),
-            # one of them, not both: the box around a turned box would be turned again, and grow
+            # not both: the box around a rotated box would be rotated again, and grow
             A.OneOf([A.Affine(rotate=(-7, 7), shear={"x": (-8, 8), "y": (-3, 3)}), A.Perspective((0.02, 0.07))], p=0.6),
             A.AtLeastOneBBoxRandomCrop(height, width, p=0.7),
             A.RandomCrop(height, width),
@@ -54,7 +54,7 @@ def windows(height: int, width: int) -> A.Compose:
 
 
 def keep_digits(numbers: tuple[str, ...], keep: Sequence[int]) -> tuple[str, ...]:
-    """Numbers of which only the digits at the places `keep`, counted through all of them, are left.
+    """The numbers with only the digits at the indices `keep`, which count through all numbers.
 
     >>> keep_digits(("12", "7", "305"), [0, 3, 5])
     ('1', '35')
@@ -67,10 +67,10 @@ def keep_digits(numbers: tuple[str, ...], keep: Sequence[int]) -> tuple[str, ...
 
 
 class DetectionTransform:
-    """Samples of one size for the detector, each time another: a window, and then what the camera does to it.
+    """Random samples of one size for the detector: `windows`, then `degrade.for_scenes`.
 
     height, width: of the result, pixels. backgrounds: RGB uint8 pictures without digits, shown where a window reaches
-    beyond its picture; without any, that is of the picture's mean colour.
+    beyond its picture; without any, the picture's mean colour is shown.
     """
 
     def __init__(self, height: int, width: int, backgrounds: Sequence[np.ndarray] = ()):
@@ -82,15 +82,15 @@ class DetectionTransform:
         self._camera = for_scenes()
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
-        """A sample whose digits are those still visible, see `visibility`; all randomness is drawn from `rng`.
+        """A sample with the digits that are still visible, see `visibility`; all randomness is drawn from `rng`.
 
-        Raises ValueError for a crop of which only the text is known.
+        Raises ValueError for a crop without boxes.
         """
         moved = self.geometry(sample, rng)
         return replace(moved, image=degrade(self._camera, moved.image, rng))
 
     def geometry(self, sample: Sample, rng: np.random.Generator) -> Sample:
-        """The window alone, its colours untouched."""
+        """The window only, with unchanged colours."""
         if sample.numbers and not len(sample.boxes):
             raise ValueError(f"{sample.image_id}: has digits but no boxes, a detector cannot learn from it")
         inside = np.full(sample.image.shape[:2], 255, np.uint8)
@@ -102,7 +102,7 @@ class DetectionTransform:
         image = np.ascontiguousarray(seen["image"])
         share = seen["mask"][..., None] / np.float32(255)
         if share.min() < 1:
-            # the picture has faded to black where it ends, just as its share has to 0
+            # at its border, the picture fades to black as its mask fades to 0
             image = (image + (1 - share) * self._around(sample.image, rng)).round().clip(0, 255).astype(np.uint8)
         return Sample(image, boxes, sample.labels[keep], keep_digits(sample.numbers, keep.tolist()), sample.image_id)
 
@@ -114,11 +114,11 @@ class DetectionTransform:
 
 
 def detector_jitter(boxes: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Digit boxes and crop margins as a detector delivers them: loose, tight, into the outer digits by a tenth, or with
-    the frame or letter beyond an end that it took for one more digit.
+    """Digit boxes and crop margins with the errors of a detector: loose, tight or cutting into the outer digits, or
+    including a frame or letter that it took for one more digit.
 
-    boxes: (N, 4), N >= 1. Returns float64 (N, 4), every side off by 3.5 % of the digits' median height, and the
-    margins (4,): left, top, right, bottom, as shares of the digits' height.
+    boxes: (N, 4), N >= 1. Returns float64 (N, 4), every side shifted by about 3.5 % of the digits' median height, and
+    the margins (4,): left, top, right, bottom, as shares of the digits' height.
     """
     moved = boxes.astype(np.float64)
     moved += rng.normal(0, 0.035, moved.shape) * np.median(moved[:, 3] - moved[:, 1])
@@ -128,7 +128,7 @@ def detector_jitter(boxes: np.ndarray, rng: np.random.Generator) -> tuple[np.nda
     if kind < 0.72:
         return moved, rng.normal(0, 0.04, 4).clip(-0.08, 0.12)
     margins = rng.uniform(0.02, 0.3, 4)
-    if kind < 0.92:  # at one end, or at both, something was taken for one more digit: letters stand behind a number
+    if kind < 0.92:  # something at one end or both was taken for a digit; mostly on the right, where letters stand
         ends = [[0], [2], [0, 2]][rng.choice(3, p=[0.3, 0.5, 0.2])]
         margins[ends] = rng.uniform(0.3, 1.1, len(ends))
         return moved, margins
@@ -136,10 +136,10 @@ def detector_jitter(boxes: np.ndarray, rng: np.random.Generator) -> tuple[np.nda
 
 
 def goodfellow_crop(image: np.ndarray, boxes: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
-    """A number as Goodfellow et al. (2013) cut it: the box around its digits, 30 % wider and higher, 54 of 64 pixels.
+    """A number cropped as by Goodfellow et al. (2013): the box around its digits, 30 % wider and higher, resized to 64.
 
     image: RGB uint8 (H, W, 3). boxes: its digits (N, 4), N >= 1. Where the box leaves the image, the image's edge is
-    repeated. Returns uint8 (54, 54, 3), the window drawn from `rng`; without it, that in the middle.
+    repeated. Returns uint8 (54, 54, 3), a random crop of the 64 pixels; without `rng`, the centre crop.
     """
     x1, y1, x2, y2 = enclosing(np.asarray(boxes, np.float64))
     across, down = 0.15 * (x2 - x1), 0.15 * (y2 - y1)

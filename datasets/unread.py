@@ -1,6 +1,6 @@
-"""Files that seem to annotate pictures in a form that is not read: pictures beside them are no negatives.
+"""Finds files that seem to be annotations in an unknown format: pictures beside them are not taken for negatives.
 
-What is refused wrongly costs its user an option, and what is believed wrongly makes negatives of house numbers.
+A file suspected wrongly costs the user an option; a file overlooked turns pictures of house numbers into negatives.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _FORMATS = (
     *(".tfrecord", ".tfrecords", ".record", ".mdb", ".sqlite"),
 )
 _TEXTS = (".csv", ".tsv", ".tab", ".txt", ".lst", ".list", ".dat", "")
-_HEAD = 2**20  # bytes: who annotates pictures names one of them that early
-LABEL_FOLDERS = ("labels", "annotations")  # what folders are called
-# of a table that says nothing of what its pictures show, such as where they come from
+_HEAD = 2**20  # bytes read: annotations name a picture within them
+LABEL_FOLDERS = ("labels", "annotations")  # names of folders
+# columns that do not say what pictures show, but where they come from, for example
 _HARMLESS = re.compile(
     r"(?:(?:file|image|picture|photo|original|source|repository|path|url|link|id|licen[cs]e|author|credit|date|year"
     r"|sha256|sha1|md5|hash|size|width|height|bytes|split|part)(?:[ _-]?(?:name|path|url|id|repository))*)"
@@ -37,7 +37,7 @@ _CLASS_FOLDERS = (*DIGITS, "zero", "one", "two", "three", "four", "five", "six",
 
 
 class PictureNames:
-    """What the pictures of a folder are called, in small letters."""
+    """The names of the pictures in a folder, in lower case."""
 
     def __init__(self, pictures: Iterable[Path]):
         names = [path.name.lower() for path in pictures]
@@ -45,7 +45,7 @@ class PictureNames:
         self._all = {*names, *self._stems}
 
     def annotated_by(self, file: Path) -> bool:
-        """Whether a file that is no picture seems to say what one of the pictures, or others, show."""
+        """Whether a file that is no picture seems to annotate these or other pictures."""
         suffix = file.suffix.lower()
         if suffix in _FORMATS:
             return True
@@ -56,11 +56,11 @@ class PictureNames:
         return has_texts(file) or self._in_text(_text(file))
 
     def named_by(self, file: Path) -> bool:
-        """Whether a file that lies elsewhere seems to say what some of these very pictures show."""
+        """Whether a file in another folder seems to annotate some of these pictures."""
         return self.annotated_by(file) and (file.stem.lower() in self._all or self._named(_text(file)))
 
     def _in_name(self, name: str) -> bool:
-        """Whether a name holds that of a picture, as gt_img_1 holds img_1."""
+        """Whether a name contains that of a picture, as gt_img_1 contains img_1."""
         parts = re.split(r"([^a-z0-9]+)", name)
         spans = {"".join(parts[i:j]) for i in range(0, len(parts), 2) for j in range(i + 1, len(parts) + 1, 2)}
         return bool(spans & self._all)
@@ -75,7 +75,7 @@ class PictureNames:
         return bool(_BOX.match(lines[0])) or self._named(text)
 
     def _named(self, text: str) -> bool:
-        """Whether lines begin with pictures, or one is named anywhere."""
+        """Whether lines begin with names of pictures, or one is named anywhere."""
         lines = [line.strip().strip("\"'") for line in text.split("\n") if line.strip()]
         first = [re.split(r"[,;|\s]", line, maxsplit=1)[0].strip("\"'").lower() for line in lines]
         begun = sum(cell in self._stems for cell in first)
@@ -85,7 +85,7 @@ class PictureNames:
 
 
 def _text(file: Path) -> str:
-    """How a file begins, whatever its encoding; nothing if it cannot be read, or is no text."""
+    """The beginning of a text file, of any encoding; "" if it cannot be read or is not text."""
     try:
         with file.open("rb") as stream:
             data = stream.read(_HEAD)
@@ -97,6 +97,6 @@ def _text(file: Path) -> str:
 
 
 def class_folder(folder: Path, pictures: Iterable[Path]) -> Path | None:
-    """A folder below `folder` that is called after a digit and holds some of its pictures; None if there is none."""
+    """A folder below `folder` that is named after a digit and holds some of its pictures; None if there is none."""
     within = (path.parent for path in pictures if path.parent != folder)
     return next((parent for parent in within if parent.name.lower() in _CLASS_FOLDERS), None)

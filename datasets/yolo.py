@@ -1,8 +1,8 @@
-"""YOLO text labels in and out: `labels/….txt` for `images/….jpg`, a line a digit, `class cx cy width height` in 0 to 1.
+"""Reads and writes YOLO labels: `labels/….txt` for `images/….jpg`, one line `class cx cy width height` per digit.
 
-Classes are the digits themselves, unless a file names them otherwise. Boxes are on the picture as its EXIF orientation
-turns it upright, as YOLO's own programs have it. The format cannot say which digits make a number, nor hold a crop of
-which only the text is known.
+Coordinates are 0 to 1. Class ids are the digits, unless a file names the classes. Boxes are on the upright picture, its
+EXIF orientation applied, as in YOLO's own programs. The format cannot say which digits make a number, nor hold crops
+without boxes.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from digits.datasets.yolo_names import ClassNames, class_names
 
 FIELDS = "class cx cy width height"
 _ROUNDED = 0.01
-MOST = 1 + _ROUNDED  # what writers round beyond the edge of the picture is forgiven
-PARTS = {"train": "train", "validation": "val", "val": "val", "test": "test"}  # folders, and their keys in data.yaml
+MOST = 1 + _ROUNDED  # the largest coordinate: some programs round beyond the edge
+SPLIT_KEYS = {"train": "train", "validation": "val", "val": "val", "test": "test"}  # by folder, in data.yaml
 _YAML = (".yaml", ".yml")
-_SEEN = (0, 1)  # how a key point says whether it is seen; 2, too, which no share of a picture is
+_SEEN = (0, 1)  # visibility flags of key points; 2 is one, too, but no coordinate
 
 
 def label_path(picture: PurePosixPath) -> PurePosixPath:
-    """Where the labels of a picture are: the last `images` of its path becomes `labels`, the suffix `.txt`.
+    """The label file of a picture: the last `images` of its path becomes `labels`, the suffix `.txt`.
 
     >>> str(label_path(PurePosixPath("images/train/7.jpg")))
     'labels/train/7.txt'
@@ -49,7 +49,7 @@ def label_path(picture: PurePosixPath) -> PurePosixPath:
 def _parse(line: str, classes: ClassNames, size: tuple[int, int]) -> tuple[int, tuple[float, ...]]:
     """Class and box, xyxy in pixels, of one line; ValueError if it is malformed.
 
-    Instead of a box, there may be a polygon of three points or more, of which the box around it is taken.
+    A polygon of three points or more is replaced by the box around it.
     """
     fields = line.split()
     try:
@@ -60,9 +60,9 @@ def _parse(line: str, classes: ClassNames, size: tuple[int, int]) -> tuple[int, 
         raise ValueError(f"{FIELDS} is expected, not {line.strip()[:40]!r}")
     classes.check(int(kind))
     if not all(0 <= value <= MOST for value in values):
-        raise ValueError("a box must be given in shares of the picture, from 0 to 1")
+        raise ValueError("coordinates must be relative to the picture, from 0 to 1")
     if _may_begin_with_box(values):
-        raise ValueError(f"{line.strip()[:40]!r} may be a box and more, or a polygon; {FIELDS} is expected")
+        raise ValueError(f"{line.strip()[:40]!r} may be a box with more values, or a polygon; {FIELDS} is expected")
     if len(values) == 4:
         left, top, right, bottom = _box(values)
     else:
@@ -79,10 +79,9 @@ def _box(values: list[float]) -> tuple[float, float, float, float]:
 
 
 def _may_begin_with_box(values: list[float]) -> bool:
-    """Whether what looks like a polygon may be a box with its score and the number of its track, or with key points.
+    """Whether what looks like a polygon may be a box with score and track id, or with key points.
 
-    Key points lie in their box, which is hardly more than twice as wide or high as they reach; each may be followed by
-    whether it is seen.
+    Key points lie in their box and span at least half of its width or height; each may have a visibility flag.
     """
     rest = values[4:]
     if len(rest) == 2:
@@ -110,10 +109,10 @@ def _lines(path: Path, classes: ClassNames, size: tuple[int, int]) -> list[tuple
 
 
 class _Texts(NamedTuple):
-    """What lies below `images/` and `labels/` beside the pictures.
+    """The files below `images/` and `labels/` that are no pictures.
 
-    labels: files that may be labels, whatever their suffix, relative to the folder. classes: what the classes are
-    called. lost: what could not be looked into, relative to the folder.
+    labels: possible label files, of any suffix, relative to the folder. classes: the names of the classes. lost: paths
+    that could not be read, relative to the folder, and why.
     """
 
     labels: set[PurePosixPath]
@@ -124,8 +123,8 @@ class _Texts(NamedTuple):
     def below(cls, folder: Path, pictures: Iterable[Path]) -> _Texts:
         files: list[Path] = []
         lost: list[Lost] = []
-        for part in ("labels", "images"):
-            inside, unseen = files_below(folder / part)
+        for name in ("labels", "images"):
+            inside, unseen = files_below(folder / name)
             files, lost = files + inside, lost + unseen
         files = [path for path in files if path.suffix.lower() not in SUFFIXES]
         classes = class_names(folder, files, pictures)
@@ -138,7 +137,7 @@ class _Texts(NamedTuple):
 
 
 def _is_labels(path: Path) -> bool:
-    """Whether a text without a picture has labels, rather than notes; an empty one has, and one that cannot be read."""
+    """Whether a text file without a picture holds labels, not notes; empty and unreadable files count as labels."""
     try:
         for word in text_of(path).split()[:1]:
             float(word)
@@ -150,44 +149,44 @@ def _is_labels(path: Path) -> bool:
 
 
 def _folded(path: PurePosixPath) -> str:
-    """The same for names that differ in case, or in how letters with accents are encoded, as on macOS and elsewhere."""
+    """A key that is equal for names that differ only in case or Unicode normalisation."""
     return unicodedata.normalize("NFC", str(path)).lower()
 
 
 class _LabelFiles:
-    """Which file in a YOLO folder has the labels of which picture.
+    """Matches the label files in a YOLO folder to its pictures.
 
-    That is `label_path`, or else a file of the same name in another case or encoding, with the picture's suffix before
-    its own, or beside the picture. strays: label files that no picture is found for. found: whether any is of a
-    picture. others: files below `labels` that are not understood.
+    The label file is `label_path`, or else a file of the same name in another case or normalisation, with the picture's
+    suffix before its own, or beside the picture. strays: label files without a picture. found: whether any has a
+    picture. others: all files below `labels` that are not hidden.
     """
 
     def __init__(self, folder: Path, pictures: list[PurePosixPath], texts: _Texts):
         self._folder, self._lost, files = folder, texts.lost, texts.labels
-        exact = {picture: label_path(picture) for picture in pictures}
+        expected = {picture: label_path(picture) for picture in pictures}
         beside = {picture.parent for picture in pictures}
 
         self._of: defaultdict[PurePosixPath, list[PurePosixPath]] = defaultdict(list)
         self._owners: defaultdict[PurePosixPath, list[PurePosixPath]] = defaultdict(list)
-        alike: defaultdict[str, list[PurePosixPath]] = defaultdict(list)
-        for picture, labels in exact.items():
+        by_name: defaultdict[str, list[PurePosixPath]] = defaultdict(list)
+        for picture, labels in expected.items():
             if labels in files:
                 self._give(labels, picture)
             for likely in (labels.with_suffix(""), labels.with_name(picture.name)):
-                alike[_folded(likely)].append(picture)
+                by_name[_folded(likely)].append(picture)
         for file in sorted(files - set(self._owners)):
-            strange = file.parent in beside or file.suffix.lower() != ".txt"
-            # what lies beside the pictures would have the same name in the folder of the labels
+            unusual = file.parent in beside or file.suffix.lower() != ".txt"
+            # a file beside the pictures is matched as if it were in the folder of labels
             place = label_path(file).with_name(file.name) if file.parent in beside else file
             name = _folded(place.with_suffix(""))
-            # a copy that an editor keeps, such as a.txt.bak
+            # an editor's backup copy, such as a.txt.bak
             kept_copy = name.endswith(".txt") and file.suffix.lower() != ".txt"
-            for picture in alike[name.removesuffix(".txt") if kept_copy else name]:
-                if not (strange and exact[picture] in files):
+            for picture in by_name[name.removesuffix(".txt") if kept_copy else name]:
+                if not (unusual and expected[picture] in files):
                     self._give(file, picture)
-        left = sorted(files - set(self._owners))
-        left = [file for file in left if file.parent not in beside and file.suffix.lower() == ".txt"]
-        self.strays = [str(file) for file in left if _is_labels(folder / file)]
+        unmatched = sorted(files - set(self._owners))
+        unmatched = [file for file in unmatched if file.parent not in beside and file.suffix.lower() == ".txt"]
+        self.strays = [str(file) for file in unmatched if _is_labels(folder / file)]
         self.found = bool(self._owners)
         self._labelled = {picture.parent for picture in self._of}
         self.others = [str(file) for file in sorted(files) if file.parts[0] == "labels" and file.name[0] != "."]
@@ -197,22 +196,22 @@ class _LabelFiles:
         self._owners[file].append(picture)
 
     def of(self, picture: PurePosixPath) -> PurePosixPath | None:
-        """The labels of a picture, None if it has none; ValueError if it is not certain which they are."""
-        files, usual = self._of.get(picture, []), label_path(picture)
+        """The label file of a picture, None if it has none; ValueError if that is not certain."""
+        files, expected = self._of.get(picture, []), label_path(picture)
         for path, why in self._lost:
-            if path in (usual, *usual.parents):
+            if path in (expected, *expected.parents):
                 raise ValueError(f"{path}: {why}")
-        if not files and os.path.lexists(self._folder / usual):
-            raise ValueError(f"{usual} is not a file")
+        if not files and os.path.lexists(self._folder / expected):
+            raise ValueError(f"{expected} is not a file")
         if not files and self.strays:
-            raise ValueError("it has no labels, while some are of pictures that are not there")
+            raise ValueError("it has no label file, while some label files have no picture")
         if not files and picture.parent not in self._labelled:
-            raise ValueError(f"no picture in {picture.parent} has labels; an empty file says that one has no digits")
+            raise ValueError(f"no picture in {picture.parent} has labels; give pictures without digits an empty file")
         if len(files) > 1:
             raise ValueError(f"its labels may be in {files[0]} or {files[1]}")
         for file in files:
             if len(self._owners[file]) > 1:
-                raise ValueError(f"{file} may be of {self._owners[file][0].name} or {self._owners[file][1].name}")
+                raise ValueError(f"{file} may belong to {self._owners[file][0].name} or {self._owners[file][1].name}")
             if file.suffix.lower() != ".txt":
                 raise ValueError(f"{file} is not understood, labels are .txt")
         return files[0] if files else None
@@ -221,13 +220,13 @@ class _LabelFiles:
 def read_yolo(folder: str | Path, quiet: bool = False) -> Pictures:
     """Every picture below `images/` with its digits; the id is its path there.
 
-    An empty label file says that there are none, as does a missing one if other pictures in the same folder have some.
+    A picture has no digits if its label file is empty, or missing while other pictures in the same folder have one.
 
-    Which digits make a number is not known: numbers are (). Boxes of classes that are no digits are passed over and
-    counted as problems, as are label files without a picture. quiet: no progress bar.
+    Which digits make a number is not known: numbers are (). Boxes of classes that are no digits are ignored and counted
+    as problems, as are label files without a picture. quiet: no progress bar.
 
-    Raises DatasetError if `images/` or `labels/` is missing, no class is a digit, or no label file is of a picture. A
-    picture is left out as a problem if a line is malformed, if it is not certain which labels are its own, or if it
+    Raises DatasetError if `images/` or `labels/` is missing, no class is a digit, or no label file has a picture. A
+    picture is left out as a problem if a line is malformed, if it is not certain which label file is its own, or if it
     has labels but no digit.
     """
     folder = Path(folder)
@@ -246,9 +245,9 @@ def read_yolo(folder: str | Path, quiet: bool = False) -> Pictures:
     if not labels.found:
         unknown = labels.strays or labels.others
         raise DatasetError(
-            f"{folder}: none of its labels is of a picture, such as {unknown[0]}; compare the names"
+            f"{folder}: no label file has a picture, such as {unknown[0]}; compare the names"
             if unknown
-            else f"{folder / 'labels'}: holds no labels; an empty file for each picture says that it has no digits"
+            else f"{folder / 'labels'}: holds no labels; give pictures without digits an empty file each"
         )
     for relative, picture in progress(found_pictures.items(), "measuring pictures", len(found_pictures), quiet):
         image_id = str(relative.relative_to("images"))
@@ -264,17 +263,17 @@ def read_yolo(folder: str | Path, quiet: bool = False) -> Pictures:
             repeated += len(known) - len(once)
         except ValueError as error:
             problems.append(Problem(image_id, str(error)))
-    problems += [Problem(stray, "labels of a picture that is not there") for stray in labels.strays]
+    problems += [Problem(stray, "labels without a picture") for stray in labels.strays]
     return Pictures(str(folder), records, other_classes(others) + repeats(repeated) + problems)
 
 
 def yolo_lines(record: Record) -> str:
-    """The label file of a record, a line a digit; boxes come back to within a thousandth of a pixel.
+    """The label file of a record, one line per digit; boxes are exact to a thousandth of a pixel.
 
-    Raises ValueError if YOLO cannot hold it: a crop of which only the text is known, or a picture of unknown size.
+    Raises ValueError if YOLO cannot hold it: a crop without boxes, or a picture of unknown size.
     """
     if record.numbers and not len(record.boxes):
-        raise ValueError("only its text is known, YOLO needs a box a digit")
+        raise ValueError("only its text is known, YOLO needs a box per digit")
     if len(record.boxes) and not record.width:
         raise ValueError("the size of the picture is not known")
     boxes = record.boxes.astype(np.float64)
@@ -292,11 +291,11 @@ def write_yolo(records: Iterable[Record], folder: str | Path, file_name: Callabl
     """Write `labels/` and `data.yaml` for pictures that are, or will be put, below `folder`/images.
 
     file_name: the path of a record's picture there; its first folder, if it is train, validation, val or test, becomes
-    a part in `data.yaml`. Negatives get an empty file. Raises DatasetError if two pictures differ in their suffix
-    alone, or if YOLO cannot hold one, and then writes nothing.
+    a split in `data.yaml`. Negatives get an empty file. Raises DatasetError, and writes nothing, if two pictures differ
+    only in their suffix, or if YOLO cannot hold one.
     """
     folder = Path(folder)
-    labels, parts = {}, {"train": "images", "val": "images"}
+    labels, splits = {}, {"train": "images", "val": "images"}
     for record in records:
         picture = PurePosixPath("images", file_name(record))
         path = label_path(picture)
@@ -306,9 +305,9 @@ def write_yolo(records: Iterable[Record], folder: str | Path, file_name: Callabl
             labels[path] = yolo_lines(record)
         except ValueError as error:
             raise DatasetError(f"{record.path}: {error}") from None
-        if len(picture.parts) > 2 and picture.parts[1] in PARTS:
-            parts[PARTS[picture.parts[1]]] = f"images/{picture.parts[1]}"
+        if len(picture.parts) > 2 and picture.parts[1] in SPLIT_KEYS:
+            splits[SPLIT_KEYS[picture.parts[1]]] = f"images/{picture.parts[1]}"
     for path, text in labels.items():
         write_text(folder / path, text)
-    places = "".join(f"{key}: {place}\n" for key, place in parts.items())
+    places = "".join(f"{key}: {place}\n" for key, place in splits.items())
     write_text(folder / "data.yaml", places + f"names: {json.dumps([*DIGITS])}\n")

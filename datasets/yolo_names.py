@@ -1,4 +1,4 @@
-"""What the classes of a YOLO folder are called. Labels hold numbers only, and each program puts the names elsewhere."""
+"""The class names of a YOLO folder. Labels hold class ids only, and each program stores the names elsewhere."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ _LISTS = (".names", ".labels")  # of Darknet and of Roboflow
 _TABLES = (".csv", ".json", ".pbtxt", ".tsv", ".xml")
 _SAYS_CLASSES = re.compile(r"class|categor|label.?map|(?:^|[\W_])names", re.IGNORECASE)
 _SAYS_NAMES = re.compile(r"class|categor|label|name", re.IGNORECASE)
-_SAYS_PART = re.compile(r"train|val|test", re.IGNORECASE)  # such a text lists pictures
+_SAYS_SPLIT = re.compile(r"train|val|test", re.IGNORECASE)  # a text file that lists pictures
 _SAYS_SETTINGS = re.compile(r"conf|cfg", re.IGNORECASE)
-_LONGEST = 100_000  # bytes of a list of classes
+_LONGEST = 100_000  # bytes of a class list
 _INSIDE = ("images", "labels")
-_UP = 2  # so many folders up there may be names: exports keep parts in folders of their own
+_UP = 2  # levels of parent folders searched: exports have a folder per split, the names above
 
 Names = dict[int, str]
 
 
 class ClassNames(NamedTuple):
-    """The name of each class by its number. file: what gives them, None where nothing does and they are the digits.
+    """Class names by class id. file: where they come from; None if no file names the classes, and they are the digits.
 
-    lists: what lists classes, or seems to, rather than being labels.
+    lists: files that list classes, or seem to, and so are no labels.
     """
 
     names: Names
@@ -43,20 +43,19 @@ class ClassNames(NamedTuple):
     def check(self, number: int) -> None:
         """Raises ValueError if there is no such class."""
         if number not in self.names:
-            place = f"in {self.file}" if self.file else "where no file names them, and they are 0 to 9"
+            place = f"in {self.file}" if self.file else "(no file names them, so they are 0 to 9)"
             raise ValueError(f"there is no class {number} {place}")
 
 
 def class_names(folder: Path, below: Iterable[Path], pictures: Iterable[Path]) -> ClassNames:
-    """What a YOLO folder calls its classes.
+    """The class names of a YOLO folder.
 
-    below: the files below its `images/` and `labels/`. The nearest file counts, in the folder or up to two folders up,
-    beside a link as well as beside its target: `data.yaml`, else another YAML file that has names, else a list, else
-    Label Studio's `notes.json`. Raises DatasetError if there are several that differ, or if nothing has names but
-    something seems to.
+    below: the files below its `images/` and `labels/`. Names are taken from the nearest file, in the folder or up to
+    two levels above, for a link also above its target: `data.yaml`, else another YAML file with names, else a list,
+    else Label Studio's `notes.json`. Raises DatasetError if files disagree, or if none has names but one may have.
     """
-    called = {name.lower() for picture in pictures for name in (picture.stem, picture.name)}
-    levels = [_Level(files, called, depth == 0) for depth, files in enumerate(_files(folder, below))]
+    picture_names = {name.lower() for picture in pictures for name in (picture.stem, picture.name)}
+    levels = [_Level(files, picture_names, depth == 0) for depth, files in enumerate(_files(folder, below))]
     lists = {path for level in levels for path in level.listing}
     chosen: tuple[Path, Names] | None = None
     for level in levels:
@@ -71,14 +70,14 @@ def class_names(folder: Path, below: Iterable[Path], pictures: Iterable[Path]) -
     doubtful = (path for level in levels for path in level.doubtful)
     if path := next(chain(doubtful, _settings(folder)), None):
         raise DatasetError(
-            f"{path}: may name the classes, which is not certain; name them in {folder / 'data.yaml'}, "
+            f"{path}: may name the classes, but this is not certain; name them in {folder / 'data.yaml'}, "
             "as \"names: ['0', '1', …]\", or move that file away"
         )
     return ClassNames(dict(enumerate(DIGITS)), None, lists)
 
 
 def _agreeing(found: list[tuple[Path, Names]]) -> tuple[Path, Names] | None:
-    """The first; DatasetError if another one differs."""
+    """The first file and its names; DatasetError if another file has different names."""
     for path, names in found:
         if names != found[0][1]:
             raise DatasetError(f"{path}: names other classes than {found[0][0]}; remove one of them")
@@ -86,14 +85,14 @@ def _agreeing(found: list[tuple[Path, Names]]) -> tuple[Path, Names] | None:
 
 
 def _homes(folder: Path) -> list[Path]:
-    """The folder under its own name, where a link leads, and where `images` and `labels` are if they are links."""
+    """The folder, its target if it is a link, and where `images` and `labels` really are if they are links."""
     whole = Path(os.path.abspath(folder))
     inside = [whole / name for name in _INSIDE]
     return [whole, whole.resolve(), *(path.resolve().parent for path in inside if path.is_symlink())]
 
 
 def _files(folder: Path, below: Iterable[Path]) -> Iterator[list[Path]]:
-    """What may name classes: the files in the folder and in `images/` and `labels/`, then those one up, then two up."""
+    """Files that may name classes: in the folder, `images/` and `labels/`, then one level up, then two."""
     homes, seen = _homes(folder), set[Path]()
     for depth in range(_UP + 1):
         files = [*below] if depth == 0 else []
@@ -106,14 +105,14 @@ def _files(folder: Path, below: Iterable[Path]) -> Iterator[list[Path]]:
 
 
 def _within(folder: Path) -> list[Path]:
-    """The files in a folder, sorted, but for the `._data.yaml` that macOS leaves beside data.yaml."""
-    with suppress(OSError):  # a folder higher up that may not be listed
+    """The files in a folder, sorted, without those like `._data.yaml` that macOS makes."""
+    with suppress(OSError):  # a parent folder that may not be listed
         return [path for path in sorted(folder.iterdir()) if path.is_file() and not path.name.startswith("._")]
     return []
 
 
 def _settings(folder: Path) -> Iterator[Path]:
-    """YAML files with names where they are not looked for: in other folders, and in those of settings higher up."""
+    """YAML files with names that are not used: in other subfolders, and in settings folders of the parents."""
     for depth, home in enumerate([folder, *Path(os.path.abspath(folder)).parents[:_UP]]):
         with suppress(OSError):
             for inside in sorted(home.iterdir()):
@@ -122,21 +121,21 @@ def _settings(folder: Path) -> Iterator[Path]:
 
 
 class _Level:
-    """Files that may name classes and lie equally near. called: what the pictures are called, in small letters.
+    """Files at one level of folders that may name classes. picture_names: in lower case. own: not a parent folder.
 
-    listing: texts that list classes, or seem to. doubtful: what may name classes. broken: what is wrong with YAML files
-    that may do so.
+    listing: text files that list classes, or seem to. doubtful: files that may name classes. broken: errors of YAML
+    files that may name classes.
     """
 
-    def __init__(self, files: list[Path], called: set[str], own: bool):
+    def __init__(self, files: list[Path], picture_names: set[str], own: bool):
         self._yamls, self._own = _yamls(files), own
-        others = [path for path in files if path.suffix.lower() not in _YAML and path.stem.lower() not in called]
+        others = [path for path in files if path.suffix.lower() not in _YAML and path.stem.lower() not in picture_names]
         self._notes = [path for path in others if path.name.lower() == "notes.json"]
         self._lists: list[Path] = []
         self.listing, self.doubtful = [*self._notes], list[Path]()
         self.broken: list[_BrokenYaml] = []
         for path in others:
-            if (kind := _kind_of_list(path, called)) is None:
+            if (kind := _kind_of_list(path, picture_names)) is None:
                 continue
             self.listing.append(path)
             if kind == "list":
@@ -145,7 +144,7 @@ class _Level:
                 self.doubtful.append(path)
 
     def names(self, only_data: bool) -> list[tuple[Path, Names]]:
-        """The surest files that have names, and these. only_data: no other than `data.yaml` is asked for."""
+        """The most reliable files with names, and the names. only_data: only `data.yaml` counts."""
         data = [path for path in self._yamls if _is_data(path)]
         ways: list[tuple[Iterable[Path], Callable[[Path], Names]]] = [(data, _yaml_names)]
         if not only_data:
@@ -157,13 +156,13 @@ class _Level:
 
     def _named(self) -> list[Path]:
         found = [*_named(self._yamls, self.broken)]
-        if not self._own:  # higher up, much else may lie, such as templates
+        if not self._own:  # parent folders may hold other YAML files, such as templates
             self.broken = [error for error in self.broken if "names" in error.text]
         return found
 
 
 class _BrokenYaml(DatasetError):
-    """text: what the file holds."""
+    """text: the content of the file."""
 
     text = ""
 
@@ -177,7 +176,7 @@ def _yamls(files: Iterable[Path]) -> list[Path]:
 
 
 def _named(yamls: Iterable[Path], broken: list[_BrokenYaml]) -> Iterator[Path]:
-    """Those that have names; what is wrong with others, which may be of something else, is added to `broken`."""
+    """The files with names; errors of files that cannot be read are added to `broken`."""
     for path in yamls:
         try:
             if "names" in _yaml(path):
@@ -186,11 +185,11 @@ def _named(yamls: Iterable[Path], broken: list[_BrokenYaml]) -> Iterator[Path]:
             broken.append(error)
 
 
-def _kind_of_list(path: Path, called: set[str]) -> str | None:
-    """Of a file, no picture's: "list" if it lists class names, "doubtful" if it may, "pictures" if it lists pictures.
+def _kind_of_list(path: Path, picture_names: set[str]) -> str | None:
+    """What a file is: "list" if it lists class names, "doubtful" if it may, "pictures" if it lists pictures, else None.
 
-    None if it does neither. Lists are known by their names, as labelImg and Darknet have them; or have them in their
-    names, and have two that are digits.
+    A class list is known by its file name, as in labelImg and Darknet, or by a file name with a word such as "class"
+    and two lines that are digits.
     """
     suffix = path.suffix.lower()
     if path.name.lower() == "classes.txt" or suffix in _LISTS:
@@ -204,9 +203,9 @@ def _kind_of_list(path: Path, called: set[str]) -> str | None:
     if sum(line in [*DIGITS] for line in lines) < 2:
         return "doubtful" if suffix == ".txt" and _SAYS_CLASSES.search(path.stem) else None
     says_names = _SAYS_NAMES.search(path.stem)
-    if _SAYS_PART.match(path.stem) and not says_names:
+    if _SAYS_SPLIT.match(path.stem) and not says_names:
         return "pictures"
-    of_pictures = [line.lower() in called for line in lines]
+    of_pictures = [line.lower() in picture_names for line in lines]
     if all(of_pictures):
         return "pictures"
     return "list" if says_names and not any(of_pictures) and len(set(lines)) == len(lines) else "doubtful"
@@ -232,7 +231,7 @@ def _noted_names(path: Path) -> Names:
 
 
 def _yaml_names(path: Path) -> Names:
-    """Class names by their number; DatasetError if the file has none."""
+    """Class names by class id; DatasetError if the file has none."""
     content = _yaml(path)
     names = content.get("names")
     given: Iterable = enumerate(names) if isinstance(names, list) else names.items() if isinstance(names, dict) else ()
@@ -241,12 +240,12 @@ def _yaml_names(path: Path) -> Names:
     if not pairs or not plain or len(dict(pairs)) < len(pairs):
         raise DatasetError(f"{path}: lacks the names of the classes, a list under 'names'")
     if "kpt_shape" in content:
-        raise DatasetError(f"{path}: is of key points; boxes are expected")
+        raise DatasetError(f"{path}: is for key points; boxes are expected")
     return {key: str(name) for key, name in pairs if key is not None}
 
 
 def _number(key: Hashable) -> int | None:
-    """The number of a class, which may be in quotes."""
+    """A class id, which may be in quotes."""
     try:
         return int(key) if isinstance(key, (int, str)) and not isinstance(key, bool) else None
     except ValueError:
@@ -254,17 +253,17 @@ def _number(key: Hashable) -> int | None:
 
 
 class _OnceLoader(yaml.SafeLoader):
-    """Refuses a mapping that gives a key twice, of which PyYAML takes the last."""
+    """Refuses mappings with duplicate keys, where PyYAML takes the last value."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         if len(set(keys)) < len(keys):
-            raise yaml.constructor.ConstructorError(None, None, "a key stands there twice", node.start_mark)
+            raise yaml.constructor.ConstructorError(None, None, "a duplicate key", node.start_mark)
         return super().construct_mapping(node, deep)
 
 
 def _yaml(path: Path) -> dict:
-    """What a YAML file holds, {} if it is no mapping; DatasetError if it is not YAML, or gives a key twice."""
+    """The content of a YAML file, {} if it is no mapping; DatasetError if it is not YAML, or has duplicate keys."""
     try:
         text = text_of(path)
     except DatasetError as error:

@@ -1,4 +1,4 @@
-"""House numbers drawn without end: typefaces, signs, the light of the street, and photographs to put them into."""
+"""Synthetic house numbers: typefaces, signs, outdoor light, and photographs to put them into."""
 
 from digits.datasets.synthesis.synthesizer import Sources, Synthesizer, Synthetic, plate_patch
 

@@ -1,4 +1,4 @@
-"""What stands in front of a number: posts, leaves, glare, shadow. They hide a part of an outer character."""
+"""Occlusion: posts, leaves, glare and wear that hide a part of an outer character."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def cover_end(
 ) -> None:
     """Hide an outer character of a number from the outside inwards, in place.
 
-    image: RGB uint8 (H, W, 3). boxes: (N, 4), N >= 2, in reading order. index: 0 or N - 1. Of its width, of a stack its
-    height, 30 to 70 % stay visible.
+    image: RGB uint8 (H, W, 3). boxes: (N, 4), N >= 2, in reading order. index: 0 or N - 1. 30 to 70 % of its width
+    stay visible, in a stack of its height.
     """
     share = float(rng.uniform(0.3, 0.7))
     first, stacked = index == 0, is_stacked(boxes)
@@ -43,13 +43,13 @@ def cover_end(
     elif kind < 0.82:  # glare
         colour = np.array([255, 253, 246], np.float32) * rng.uniform(0.9, 1.0)
         mask = mask * rng.uniform(0.9, 1.0)
-    else:  # worn away, or painted over: what is around it
+    else:  # worn away or painted over, in the mean colour of the image
         colour = image.reshape(-1, 3)[rng.integers(0, image.shape[0] * image.shape[1], 64)].mean(0)
     image[:] = (image + mask[..., None] * (colour - image)).round().clip(0, 255).astype(np.uint8)
 
 
 def _post(rng, shape, stacked: bool) -> np.ndarray:
-    """Evenly coloured, round or flat, float32 (h, w, 3)."""
+    """A post of one colour, round or flat, float32 (h, w, 3)."""
     colour = np.empty((*shape, 3), np.float32)
     colour[:] = random_colour(rng, rng.uniform(20, 230))
     ramp = np.linspace(-1, 1, shape[0] if stacked else shape[1], dtype=np.float32) * rng.uniform(0, 60)
@@ -57,7 +57,7 @@ def _post(rng, shape, stacked: bool) -> np.ndarray:
 
 
 def _leaves(rng, mask: np.ndarray, height: float) -> tuple[np.ndarray, np.ndarray]:
-    """Ellipses of a few greens over all of the mask, its edge ragged."""
+    """Ellipses in a few greens over the mask, and a mask with their ragged edge."""
     h, w = mask.shape
     colour = np.zeros((h, w, 3), np.float32)
     over = np.zeros((h, w), np.float32)

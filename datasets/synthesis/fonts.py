@@ -17,7 +17,7 @@ from digits.core.errors import DatasetError
 DIGITS = "0123456789"
 GLYPH_HEIGHT = 80  # pixels of a digit 0 in the cached masks: larger than nearly every digit drawn from them
 _SUFFIXES = (".ttf", ".otf", ".ttc")
-_THUMB = (12, 18)  # width, height of the thumbnails typefaces are compared by
+_THUMB = (12, 18)  # width, height of the thumbnails by which typefaces are compared
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Glyph:
 
 
 def make_glyph(mask: np.ndarray, top: int) -> Glyph | None:
-    """A glyph from a mask with room around it, whose first row is `top`; None if nothing is drawn there."""
+    """A glyph from a mask with a margin, whose first row is `top`; None if nothing is drawn there."""
     rows, columns = np.flatnonzero(mask.max(1) > 40), np.flatnonzero(mask.max(0) > 40)
     if not len(rows):
         return None
@@ -53,7 +53,7 @@ class Typeface:
     _font: ImageFont.FreeTypeFont | None = field(default=None, repr=False)
 
     def _open(self, size: int) -> ImageFont.FreeTypeFont:
-        if self.path is None:  # given a size, it is one that scales
+        if self.path is None:  # with a size, Pillow returns a scalable font
             return cast(ImageFont.FreeTypeFont, ImageFont.load_default(size))
         return ImageFont.truetype(self.path, size)
 
@@ -88,7 +88,7 @@ class Typeface:
             height, width = glyph.mask.shape
             if not (0.5 < height / GLYPH_HEIGHT < 1.7 and 0.08 < width / height < 1.8):
                 return None
-            # 1 keeps its slimness; every other digit fills the frame
+            # 1 stays narrow; every other digit fills the frame
             span = max(width, height // 3)
             framed = np.zeros((height, span), np.uint8)
             framed[:, (span - width) // 2 : (span - width) // 2 + width] = glyph.mask
@@ -148,5 +148,5 @@ def load_typefaces(folder: str | Path | None = None) -> list[Typeface]:
 
 
 def builtin_typefaces() -> list[Typeface]:
-    """The one typeface every installation has (Pillow's own), for where there are no others."""
+    """Pillow's own typeface, for use where no others are installed."""
     return [Typeface(None)]

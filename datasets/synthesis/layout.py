@@ -1,4 +1,4 @@
-"""How real numbers are laid out: a small table of quantiles, measured on annotations, that drawn numbers follow.
+"""The layout of real numbers: a small table of quantiles, measured on annotations, that drawn numbers follow.
 
 The table that ships, `svhn_layout.json`, is of the 33,402 training numbers of SVHN (Netzer et al. 2011); the command
 `digits data layout` makes one from any annotated source.
@@ -20,7 +20,7 @@ from digits.core.errors import DatasetError
 from digits.datasets.files import write_text
 from digits.datasets.pictures import Record, read_json
 
-_LEVELS = np.linspace(0.005, 0.995, 34)  # the outermost half per cent is mostly slips of annotators
+_LEVELS = np.linspace(0.005, 0.995, 34)  # the outermost half per cent is mostly annotation errors
 _LONGEST = 6  # digits of the longest number drawn
 
 
@@ -30,8 +30,7 @@ class Layout:
 
     numbers: how many were measured. lengths: how many of them have 1, 2, … 6 digits. height: of a digit, pixels.
     aspect: width over height of each digit 0 to 9. gap: from one digit's box to the next, over height. slope: rise over
-    run of the line through the digits, of numbers that are not stacked. stacked: share of the numbers of two and more
-    digits.
+    run of the line through the digits, stacks excluded. stacked: share of stacks among numbers of two or more digits.
     """
 
     numbers: int
@@ -63,11 +62,11 @@ class Layout:
                     continue
                 gaps += ((boxes[1:, 0] - boxes[:-1, 2]) / height).tolist()
                 run, rise = (boxes[-1, :2] + boxes[-1, 2:] - boxes[0, :2] - boxes[0, 2:]) / 2
-                if run > 0:  # a lone digit has no slope, nor have two in one place, a slip
+                if run > 0:  # not a single digit, nor two digits in one place, an annotation error
                     slopes.append(rise / run)
         if sum(lengths) < 100 or not slopes or not all(aspects):
             raise DatasetError(
-                "too few numbers with boxed digits to measure a layout: 100 with all ten digits at least"
+                "too few numbers with boxed digits to measure a layout: at least 100, with all ten digits, are needed"
             )
         return cls(
             numbers=sum(lengths),
@@ -103,17 +102,17 @@ class Layout:
 
 @cache
 def svhn_layout() -> Layout:
-    """The table that ships."""
+    """The layout table that ships."""
     return Layout.load(str(files("digits.datasets.synthesis") / "svhn_layout.json"))
 
 
 def draw_from(rng: np.random.Generator, quantiles: tuple[float, ...]) -> float:
-    """A value distributed as the quantiles say."""
+    """A random value from the distribution with these quantiles."""
     return at_level(quantiles, rng.random())
 
 
 def at_level(quantiles: tuple[float, ...], level: float) -> float:
-    """The value below which the share `level` lies."""
+    """The quantile at `level`, 0 to 1, interpolated."""
     place = level * (len(quantiles) - 1)
     low = min(int(place), len(quantiles) - 2)
     return quantiles[low] + (place - low) * (quantiles[low + 1] - quantiles[low])

@@ -11,7 +11,7 @@ from digits.core.alphabet import CHARACTERS, OTHER
 from digits.datasets.synthesis.fonts import GLYPH_HEIGHT, Glyph, Typeface
 from digits.datasets.synthesis.layout import Layout, at_level, draw_from
 
-CAPITALS = "ABCDEFGHJKLMNPQRSTUVWXYZ"  # without I and O, which alone are not to be told from 1 and 0
+CAPITALS = "ABCDEFGHJKLMNPQRSTUVWXYZ"  # without I and O, which look like 1 and 0
 WORDS = (
     *("STREET", "AVENUE", "ROAD", "LANE", "DRIVE", "COURT", "PLACE", "WAY", "RUE", "VIA", "CALLE", "PARK", "HILL"),
     *("OPEN", "CLOSED", "EXIT", "ENTRANCE", "PRIVATE", "PARKING", "NO", "STOP", "PUSH", "PULL", "RING", "BELL"),
@@ -19,7 +19,7 @@ WORDS = (
     *("CAFE", "BAR", "SHOP", "SALE", "BANK", "TAXI", "BUS", "APT", "SUITE", "UNIT", "FLOOR", "STAIRS", "LIFT"),
     *("THE", "WEST", "EAST", "NORTH", "SOUTH", "MAIN"),
 )
-_DRAWN_AS = {"–": "-", ":": OTHER, "·": OTHER, ",": OTHER}  # reported so
+_LABELLED_AS = {"–": "-", ":": OTHER, "·": OTHER, ",": OTHER}
 _STREETS = ("STREET", "ST", "AVENUE", "AVE", "ROAD", "RD", "LANE", "DRIVE", "COURT", "PLACE", "WAY", "STRASSE")
 _TREES = ("OAK", "PINE", "ELM", "MAPLE", "CHURCH", "STATION", "HILL", "LAKE", "MILL", "PARK", "HIGH", "KING", "GARDEN")
 
@@ -30,14 +30,14 @@ def random_number(rng: np.random.Generator, lengths: tuple[float, ...]) -> str:
     digits = rng.integers(0, 10, length)
     if length > 1 and digits[0] == 0 and rng.random() < 0.8:
         digits[0] = rng.integers(1, 10)
-    if length > 1 and rng.random() < 0.12:  # repeats are where readers lose count
+    if length > 1 and rng.random() < 0.12:  # recognisers miscount repeated digits
         at = int(rng.integers(1, length))
         digits[at] = digits[at - 1]
     return "".join(map(str, digits))
 
 
 def random_range(rng: np.random.Generator) -> str:
-    """Two numbers joined as on a door that has both: 12-14, 12 – 14, 12/3; or by what joins no door's numbers."""
+    """Two numbers joined as on doors: 12-14, 12 – 14, 12/3; or by a mark not used on doors."""
     marks: tuple[str, ...]
     first = int(rng.integers(1, 10 ** int(rng.choice([1, 2, 3], p=[0.25, 0.5, 0.25]))))
     if rng.random() < 0.65:
@@ -65,10 +65,10 @@ def random_street(rng: np.random.Generator) -> str:
 
 @dataclass
 class Lettering:
-    """Text drawn with room around it.
+    """Drawn text with a margin.
 
-    ink: float32 (h, w), 0 to 1. spans: float (N, 4), xyxy, of every glyph. outlines: one float32 (K, 2) a character of
-    `text`, which are digits, capitals and marks, those of a caption left out. height: of a digit, pixels.
+    ink: float32 (h, w), 0 to 1. spans: float (N, 4), xyxy, of every glyph. outlines: one float32 (K, 2) for each
+    character of `text`: digits, capitals and marks, without the caption. height: of a digit, pixels.
     """
 
     ink: np.ndarray
@@ -86,8 +86,8 @@ class Lettering:
 
 @dataclass(frozen=True)
 class Suffix:
-    """A letter behind a number: its height and how high it is raised, as shares of its own height and of a digit's;
-    the space before it, in heights of a digit."""
+    """A letter behind a number. scale: its size relative to the digits. lift: 0 on their base line, 1 level with their
+    top. space: before it, in digit heights."""
 
     char: str
     scale: float = 1.0
@@ -124,7 +124,7 @@ def _set_line(rng, face: Typeface, text: str, stretch: float, gap: float, vertic
             along += h + 0.08 + gap
         else:
             y = glyph.top / GLYPH_HEIGHT + dy + along * staircase
-            placed.append(_Placed(_DRAWN_AS.get(char, char), glyph, along + dx, y, w, h))
+            placed.append(_Placed(_LABELLED_AS.get(char, char), glyph, along + dx, y, w, h))
             along += w + gap
     return placed
 
@@ -136,7 +136,7 @@ def _set_suffix(face: Typeface, suffix: Suffix, placed: list[_Placed], stretch: 
         return []
     last = placed[-1]
     h, w = (side / GLYPH_HEIGHT * suffix.scale for side in glyph.mask.shape)
-    line = last.y - last.glyph.top / GLYPH_HEIGHT  # lines may climb
+    line = last.y - last.glyph.top / GLYPH_HEIGHT  # lines may slope
     base = line + glyph.top / GLYPH_HEIGHT * suffix.scale + 1 - suffix.scale
     top = base - suffix.lift * (1 - suffix.scale)
     return [_Placed(suffix.char, glyph, last.x + last.width + gap + suffix.space, top, w * stretch, h)]
@@ -159,8 +159,8 @@ def _set_caption(rng, face: Typeface, caption: str, placed: list[_Placed]) -> li
 
 
 def _stretch_to_layout(rng, face: Typeface, text: str, layout: Layout) -> float:
-    """How much to squeeze or stretch a typeface so that its digits are as slim as those of a real number."""
-    level = rng.random()  # one for all digits: they come from one maker
+    """Factor for the width of a typeface that gives its digits the aspect ratio of a real number."""
+    level = rng.random()  # the same for all digits of a number
     ratios = []
     for char in text:
         glyph = face.glyph(char) if char.isdigit() else None
@@ -185,15 +185,15 @@ def set_text(
 ) -> Lettering | None:
     """Set `text` with digits about `height` pixels high; None if the typeface can draw none of it.
 
-    caption: a smaller line of words beneath or above. suffix: a letter behind. Slimness, gaps and slope follow
-    `layout`. stencil: strokes are bridged. room: free space on every side, in digit heights.
+    caption: a smaller line of words beneath or above. suffix: a letter behind. Aspect ratio, gaps and slope follow
+    `layout`. stencil: strokes have bridges. room: free space on every side, in digit heights.
     """
     stretch = _stretch_to_layout(rng, face, text, layout)
     # annotated boxes are looser than the ink, so the gaps between them are smaller than between glyphs
     gap = max(-0.02, draw_from(rng, layout.gap) + 0.06)
     if rng.random() < 0.04:
         gap += rng.uniform(0.2, 0.6)
-    # hung in a staircase; the slope of the camera comes with the warp
+    # hung as a staircase; the tilt of the camera is part of `warp`
     staircase = float(np.clip(draw_from(rng, layout.slope), -0.4, 0.4)) if rng.random() < 0.12 else 0.0
     placed = _set_line(rng, face, text, stretch, gap, vertical, staircase)
     if not placed:
@@ -227,7 +227,7 @@ def set_text(
 
 
 def _stamp(mask: np.ndarray, source: np.ndarray, corner, size, turn: float) -> np.ndarray:
-    """Draw a glyph into `mask` at `corner`, scaled to `size` and turned; returns the affine map (2, 3) it took."""
+    """Draw a glyph into `mask` at `corner`, scaled to `size` and turned; returns the affine matrix (2, 3)."""
     h, w = source.shape
     target = (max(1, round(size[0])), max(1, round(size[1])))
     if target[0] < w or target[1] < h:  # shrink first: a warp would sample the mask sparsely
@@ -236,7 +236,7 @@ def _stamp(mask: np.ndarray, source: np.ndarray, corner, size, turn: float) -> n
         if source.shape[::-1] != target:
             source = cv2.resize(source, target, interpolation=cv2.INTER_LINEAR)
         x, y = round(corner[0]), round(corner[1])
-        # a lone wobbling glyph may lean out of the room by a pixel
+        # a single jittered glyph may reach beyond the margin by a pixel
         x, y = max(0, min(x, mask.shape[1] - target[0])), max(0, min(y, mask.shape[0] - target[1]))
         window = mask[y : y + target[1], x : x + target[0]]
         np.maximum(window, source[: window.shape[0], : window.shape[1]], out=window)
@@ -257,7 +257,7 @@ def _stamp(mask: np.ndarray, source: np.ndarray, corner, size, turn: float) -> n
 
 
 def _bridged(mask: np.ndarray, char: str) -> np.ndarray:
-    """A glyph as a stencil has it: a bar uncut, upright through bowls, level through upright strokes."""
+    """A glyph with a stencil's bridge: vertical through bowls, horizontal through vertical strokes."""
     cut = mask.copy()
     h, w = mask.shape
     half = max(2, round(0.05 * h))

@@ -1,7 +1,7 @@
 """What digits are made of. Each material paints the ink of a lettering onto the canvas.
 
 All have one signature: `(rng, canvas, ink, height, ground, light)`: `ink` float32 (h, w), `height` the height of a
-digit in pixels, `ground` the brightness behind it, `light` the unit vector (2,) away from which shadows fall.
+digit in pixels, `ground` the brightness behind it, `light` the direction of shadows, a unit vector (2,).
 """
 
 from __future__ import annotations

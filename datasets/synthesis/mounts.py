@@ -1,7 +1,7 @@
 """What a number is mounted on. Each mount paints itself onto the canvas and returns the brightness seen behind the ink.
 
 All have one signature: `(rng, canvas, lettering, surface, light)`, where `surface` is the brightness of the wall and
-`light` the unit vector (2,) away from which shadows fall.
+`light` the direction of shadows, a unit vector (2,).
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def _around(rng, text: Lettering, low: float, high: float) -> tuple[float, float
 
 
 def _screws(rng, canvas: Canvas, box, height: float, rust: float) -> None:
-    """Round heads at two or four places, some with a streak of rust running down: no digits."""
+    """Round heads at two or four places, some with a streak of rust running down. They are no digits."""
     x1, y1, x2, y2 = box
     radius = max(1, round(height * rng.uniform(0.03, 0.08)))
     inset = 2.2 * radius
@@ -124,7 +124,7 @@ def enamel(rng, canvas: Canvas, text: Lettering, surface: float, light: np.ndarr
     luma = float(colour @ np.array([0.299, 0.587, 0.114], np.float32))
     _rim(rng, canvas, box, text, luma)
     _screws(rng, canvas, box, text.height, rust=0.5)
-    if rng.random() < 0.6:  # the sky in the gloss
+    if rng.random() < 0.6:  # the reflected sky
         gloss = np.zeros(canvas.shape, np.uint8)
         centre = (round(box[0] + (box[2] - box[0]) * rng.uniform(0.1, 0.9)), round(box[1]))
         axes = (
@@ -159,13 +159,13 @@ def oval(rng, canvas: Canvas, text: Lettering, surface: float, light: np.ndarray
 
 
 def stone(rng, canvas: Canvas, text: Lettering, surface: float, light: np.ndarray) -> float:
-    """A slab, or the very wall, of speckled stone."""
+    """A slab, or the wall itself, of speckled stone."""
     luma = float(rng.uniform(70, 225))
     box = _around(rng, text, 0.2, 0.48)
     sheet = _rounded(canvas.shape, box, round(text.height * 0.05))
     if rng.random() < 0.5:
         _cast(rng, canvas, sheet, text.height, light)
-    else:  # no edge to be seen
+    else:  # no visible edge
         sheet = blur(sheet, text.height * 0.15)
     specks = grain(rng, canvas.shape, rng.uniform(4, 18), 1) + grain(rng, canvas.shape, rng.uniform(0, 12), 4)
     tint = np.array([1.04, 1.0, 0.93], np.float32) if rng.random() < 0.6 else np.array([1, 1, 1], np.float32)
@@ -174,7 +174,7 @@ def stone(rng, canvas: Canvas, text: Lettering, surface: float, light: np.ndarra
 
 
 def tiles(rng, canvas: Canvas, text: Lettering, surface: float, light: np.ndarray) -> float:
-    """One tile a glyph, with joints between them."""
+    """One tile per glyph, with joints between them."""
     luma = float(rng.uniform(10, 245))
     colour = random_colour(rng, luma)
     mask = np.zeros(canvas.shape, np.uint8)
@@ -200,7 +200,7 @@ def tiles(rng, canvas: Canvas, text: Lettering, surface: float, light: np.ndarra
 
 
 def band(rng, canvas: Canvas, text: Lettering, surface: float, light: np.ndarray) -> float:
-    """A strip that runs on beyond the number: awning, beam, gate."""
+    """A strip that continues beyond the number: awning, beam, gate."""
     luma = float(rng.uniform(10, 245))
     _, y1, _, y2 = _around(rng, text, 0.1, 0.4)
     sheet = np.zeros(canvas.shape, np.float32)
@@ -231,7 +231,7 @@ def mailbox(rng, canvas: Canvas, text: Lettering, surface: float, light: np.ndar
         thick = max(1, round(0.05 * text.height))
         ends = (round(x1), seam), (round(x2), seam)
         _line(canvas, lambda m: cv2.line(m, *ends, 255, thick), random_colour(rng, max(0.0, luma - 45)))
-    if rng.random() < 0.3:  # the flag: a small red bar at the side, and no 1
+    if rng.random() < 0.3:  # the flag: a small red bar at the side, not a 1
         side = x2 if rng.random() < 0.5 else x1
         top, end = round(y1), round(y1 + text.height * rng.uniform(0.4, 0.9))
         width = max(1, round(0.1 * text.height))
@@ -266,7 +266,7 @@ def kerb(rng, canvas: Canvas, text: Lettering, surface: float, light: np.ndarray
 
 
 def glass(rng, canvas: Canvas, text: Lettering, surface: float, light: np.ndarray) -> float:
-    """The pane above a door: dark, framed, with something bright mirrored in it."""
+    """The pane above a door: dark, framed, with bright reflections."""
     luma = float(rng.uniform(5, 70))
     box = _around(rng, text, 0.25, 0.48)
     pane = _rounded(canvas.shape, box, 0)

@@ -1,4 +1,4 @@
-"""A transparent picture of a sign, and the brushes that it is painted with.
+"""A transparent picture of a sign, and the functions that paint it.
 
 Everything is premultiplied: `colour + background * (1 - alpha)` puts it on a wall.
 """
@@ -15,8 +15,7 @@ import numpy as np
 class Patch:
     """colour: float32 (h, w, 3), premultiplied, 0 to 255; alpha: float32 (h, w), 0 to 1.
 
-    outlines: one float32 (K, 2) array of points a character, its convex hull; text: the characters, capitals only, as
-    long as `outlines`; vertical: stacked.
+    outlines: the convex hull of each character, float32 (K, 2); text: these characters, in capitals; vertical: stacked.
     """
 
     colour: np.ndarray
@@ -27,7 +26,7 @@ class Patch:
 
 
 def turned(patch: Patch, quarters: int, mirrored: bool) -> Patch:
-    """A patch turned to the left by so many quarters, mirrored before if that is asked for."""
+    """A patch, mirrored if asked for, then turned left by `quarters` times 90 degrees."""
     colour, alpha, outlines = patch.colour, patch.alpha, patch.outlines
     if mirrored:
         colour, alpha = colour[:, ::-1], alpha[:, ::-1]
@@ -41,7 +40,7 @@ def turned(patch: Patch, quarters: int, mirrored: bool) -> Patch:
 
 
 class Canvas:
-    """Layers put over one another.
+    """Layers painted over one another.
 
     planes: float32 (3, h, w), premultiplied: plane by plane, numpy is several times as fast as interleaved.
     alpha: float32 (h, w).
@@ -79,7 +78,7 @@ class Canvas:
 
 
 def random_colour(rng: np.random.Generator, luma: float, gaudy: float = 0.15) -> np.ndarray:
-    """RGB float32 (3,) of about the given brightness: mostly grey, or of a shade, or by that chance gaudy."""
+    """RGB float32 (3,) of about the given brightness: mostly grey, else muted, or gaudy with that probability."""
     kind = rng.random()
     tint = rng.normal(0, 1, 3) * (55 if kind < gaudy else 22 if kind < gaudy + 0.25 else 4)
     tint -= tint @ np.array([0.299, 0.587, 0.114])
@@ -87,7 +86,7 @@ def random_colour(rng: np.random.Generator, luma: float, gaudy: float = 0.15) ->
 
 
 def ink_against(rng: np.random.Generator, under: float) -> float:
-    """A brightness that can be told from `under`; now and then only just."""
+    """A brightness that contrasts with `under`, now and then weakly."""
     low, high = (20, 45) if rng.random() < 0.1 else (45, 230)
     room = {-1: under, 1: 255 - under}
     sign = 1 if rng.random() < (room[1] + 40) / 335 else -1

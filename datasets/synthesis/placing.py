@@ -1,4 +1,4 @@
-"""Where on a photograph a sign can hang, seen from where, and in what light."""
+"""Puts signs into a photograph: the place, the perspective and the light."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from digits.datasets.synthesis.patch import Patch
 
-_STEP = 8  # pixels of the photograph a pixel of its maps
+_STEP = 8  # pixels of the photograph per pixel of its maps
 
 
 class Backdrop:
@@ -28,10 +28,10 @@ class Backdrop:
 
     @cached_property
     def sky(self) -> np.ndarray:
-        """Bool (h, w), an eighth of the photograph's size: what looks like sky seen face-on.
+        """Bool (h, w), an eighth of the photograph's size: what looks like sky.
 
-        Sky is smooth, reaches the upper edge, and is blue, or bright and grey. A picture that is nearly all so is
-        taken for a wall.
+        Sky is smooth, reaches the upper edge, and is blue, or bright and grey. If nearly all of a
+        picture is, it is taken for a wall.
         """
         small = self._small
         red, green, blue = (small[..., i].astype(np.int16) for i in range(3))
@@ -47,7 +47,7 @@ class Backdrop:
 
     @cached_property
     def roughness(self) -> np.ndarray:
-        """Float32 (h, w): how much the brightness changes about each place, grey levels an eighth-size pixel."""
+        """Float32 (h, w): local change of brightness, in grey levels per pixel of the map."""
         grey = self._small.mean(2).astype(np.float32)
         dx, dy = cv2.Sobel(grey, cv2.CV_32F, 1, 0, scale=0.25), cv2.Sobel(grey, cv2.CV_32F, 0, 1, scale=0.25)
         return cv2.blur(np.hypot(dx, dy), (3, 3))
@@ -63,7 +63,7 @@ class Backdrop:
 
 
 class Window:
-    """A part of a Backdrop, scaled to a frame (width, height), and what its maps say about places in it."""
+    """A part of a Backdrop, scaled to a frame (width, height), with sky and roughness of boxes in it."""
 
     def __init__(self, backdrop: Backdrop, part: tuple[int, int, int, int], frame: tuple[int, int], scale: float):
         self._backdrop, self._cut, self._scale = backdrop, part, scale
@@ -93,8 +93,8 @@ class Window:
 def find_spot(rng: np.random.Generator, size, window: Window, taken) -> tuple[int, int] | None:
     """Top left corner for a sign of `size` (w, h) in a window; None if there is no room.
 
-    It covers nothing of `taken` (boxes), is not on the sky, and of a few places the smoothest is preferred: doors and
-    walls, not branches and traffic. Now and then the frame cuts it.
+    The sign covers nothing of `taken` (boxes) and no sky. Of a few places the smoothest is chosen: doors and walls, not
+    branches and traffic. Now and then the frame cuts the sign.
     """
     w, h = size
     width, height = window.frame
@@ -106,7 +106,7 @@ def find_spot(rng: np.random.Generator, size, window: Window, taken) -> tuple[in
         y = int(rng.integers(-int(h * slack), max(1, height - int(h * (1 - slack)) + 1)))
         if any(x < c and a < x + w and y < d and b < y + h for a, b, c, d in taken):
             continue
-        free = 0.25 * min(w, h)  # there is room around the sign in its patch
+        free = 0.25 * min(w, h)  # the patch has a margin around the sign
         core = (x + free, y + free, x + w - free, y + h - free)
         if window.sky_share(core) < 0.1:
             found.append((window.roughness(core), x, y))
@@ -118,7 +118,7 @@ def find_spot(rng: np.random.Generator, size, window: Window, taken) -> tuple[in
 def warp(rng: np.random.Generator, patch: Patch, strength: float, slope: float) -> Patch:
     """Turn, foreshorten and tilt a patch as a camera beside the door would see it.
 
-    strength: how far the corners wander, as a share of the shorter side. slope: rise over run of the camera's roll.
+    strength: how far the corners move, as a share of the shorter side. slope: rise over run of the camera's roll.
     """
     h, w = patch.alpha.shape
     angle = np.arctan(slope) if rng.random() < 0.95 else np.deg2rad(rng.uniform(-22, 22))
@@ -138,7 +138,7 @@ def warp(rng: np.random.Generator, patch: Patch, strength: float, slope: float) 
 
 
 def paste(rng: np.random.Generator, image: np.ndarray, patch: Patch, x: int, y: int) -> None:
-    """Blend a patch into `image` (in place) with its top left corner at (x, y), in the light of that place."""
+    """Blend a patch into `image` (in place) with its top left corner at (x, y), often in the light of that place."""
     h, w = patch.alpha.shape
     x0, y0, x1, y1 = max(0, x), max(0, y), min(image.shape[1], x + w), min(image.shape[0], y + h)
     if x0 >= x1 or y0 >= y1:

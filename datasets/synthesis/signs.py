@@ -18,7 +18,7 @@ from digits.datasets.synthesis.patch import Canvas, Patch, blur, cloud, grain, i
 
 @dataclass(frozen=True)
 class Kind:
-    """How often it is drawn, on what mount, in which materials (drawn by weight), with how much room around."""
+    """A kind of sign. weight: how often it is drawn. materials: with weights. room: the margin, in digit heights."""
 
     weight: float
     mount: Callable
@@ -78,7 +78,7 @@ def draw(
     """Draw `text` with digits about `height` pixels high, to be put on a wall of mean brightness `surface`.
 
     kind: one of KINDS, by default drawn by weight. caption: a smaller line of words above or beneath, which is not
-    reported, as spaces are not. suffix: a letter behind. layout: what real numbers measure, by default those of SVHN.
+    labelled, as spaces are not. suffix: a letter behind. layout: of real numbers, by default those of SVHN.
     """
     sign = KINDS[kind or _NAMES[min(int(np.searchsorted(_REACH, rng.random() * _REACH[-1])), len(_NAMES) - 1)]]
     if sign.display:
@@ -140,7 +140,7 @@ def _decoy(rng, canvas: Canvas, text: Lettering, ground: float) -> None:
 
 
 def _dirt(rng, canvas: Canvas) -> None:
-    """Grime over all of the sign: blotches, or streaks that the rain has drawn."""
+    """Dirt all over the sign: blotches, or streaks left by rain."""
     if rng.random() < 0.5:
         cover = np.clip(cloud(rng, canvas.shape, 0.5) + grain(rng, canvas.shape, 0.25, 3), 0, 1)
     else:

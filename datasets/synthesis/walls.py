@@ -1,4 +1,4 @@
-"""Walls drawn from nothing, for where there are no photographs to put numbers into: plaster, brick, boards."""
+"""Drawn walls, for use without photographs to put numbers into: plaster, brick, boards."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def brick(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
 
 
 def boards(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-    """Level or upright, with a shadow at every seam and a grain along them."""
+    """Horizontal or vertical, with a shadow at every seam and a grain along them."""
     upright = rng.random() < 0.4
     h, w = (width, height) if upright else (height, width)
     wide = int(rng.integers(12, 60))
@@ -41,7 +41,7 @@ def boards(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
 
 
 def draw_walls(rng: np.random.Generator, count: int, height: int = 480, width: int = 640) -> list[np.ndarray]:
-    """So many walls, RGB uint8 (height, width, 3)."""
+    """`count` walls, RGB uint8 (height, width, 3)."""
     makers = (plaster, plaster, brick, boards)
     made = (makers[rng.integers(len(makers))](rng, height, width) for _ in range(count))
     return [np.clip(wall, 0, 255).astype(np.uint8) for wall in made]

@@ -171,7 +171,7 @@ DOUBTFUL = [
     ),
     pytest.param({"categories": [{"id": 3, "name": "3"}, *({"id": i, "name": "house number"} for i in (2, 7))]},
                  "no digit", id="nothing but whole numbers"),
-    pytest.param({"images": [image(1, "a.png"), image(3, "a.png"), image(2, "n.png")]}, "each time otherwise",
+    pytest.param({"images": [image(1, "a.png"), image(3, "a.png"), image(2, "n.png")]}, "with different annotations",
                  id="an image twice, once without digits"),
     pytest.param({"annotations": [digit(7, key=9), digit(4, key=2)]}, "no annotation", id="its annotations are strays"),
     pytest.param({"annotations": [digit(7, key=True), digit(4, key=2)]}, "no annotation", id="true is no id"),
@@ -727,8 +727,8 @@ def test_yolo_that_cannot_be_trusted(tmp_path, files, listed):
         ({"data.yaml": QUOTED, "data.yml": "names: ['1']"}, "names other classes than"),
         ({"data.yaml": QUOTED, "labels/data.yaml": "names: ['1']"}, "names other classes than"),
         ({"classes.txt": NINE_FIRST, "labels/classes.txt": "0\n1"}, "names other classes than"),
-        ({"data.yaml": "names: {'0': '1', 0: '2'}"}, "a key stands there twice"),
-        ({"data.yaml": "names: ['1']\nnames: ['2']"}, "a key stands there twice"),
+        ({"data.yaml": "names: {'0': '1', 0: '2'}"}, "a duplicate key"),
+        ({"data.yaml": "names: ['1']\nnames: ['2']"}, "a duplicate key"),
         ({"data.yaml": "names: {1: '1', '01': '2'}"}, "lacks the names"),
         ({"data.yaml": "names: {yes: '7', no: '2'}"}, "lacks the names"),
         ({"hyp.yaml": "lr: [0.1"}, "hyp.yaml: not YAML"),
@@ -741,7 +741,7 @@ def test_yolo_that_cannot_be_trusted(tmp_path, files, listed):
         ({"data.yaml": "names: " + "[" * 1500}, "not YAML"),
         ({"data.yaml": "names: ['1']\nkpt_shape: [4, 2]"}, "key points"),
         *(
-            ({name: text}, f"{name.rpartition('/')[2]}: may name the classes, which is not certain")
+            ({name: text}, f"{name.rpartition('/')[2]}: may name the classes, but this is not certain")
             for name, text in [
                 ("digits.txt", NINE_FIRST),
                 ("digits.txt", "7\n2\nn"),
@@ -764,7 +764,7 @@ def test_yolo_that_cannot_be_trusted(tmp_path, files, listed):
 def test_yolo_that_is_refused(tmp_path, files, message):
     folder = yolo(tmp_path, files)
     if message is None:
-        message = "none of its labels is of a picture"
+        message = "no label file has a picture"
         (folder / "labels" / "n.txt").unlink()
     with pytest.raises(DatasetError, match=message) as error:
         open_source(folder)
