@@ -28,6 +28,7 @@ from digits.datasets.pictures import LARGEST, Pictures, Problem, Record, is_numb
 
 _OVER = 1.1  # of a picture's side: farther out reaches no box that was drawn on it
 _SAID = ("width", "height", "numbers", "source_id", "shared_out")  # of an image
+_SHARES = 2  # from the corner: so far reach a place and a size that are shares of the picture
 _OUT = 0.05  # of a box's side: what is drawn at the edge of a picture reaches out by less
 
 
@@ -149,9 +150,9 @@ def _are_corners(images: Iterable[_Seen]) -> bool:
     """
     shown_by_one = False
     for seen in images:
-        width, height = seen.photograph.upright
+        width, height = seen.photograph.widest
         shown_by_one |= seen.corners
-        for (x, y, right, low), _ in seen.digits if width and seen.photograph.orientation == 1 else ():
+        for (x, y, right, low), _ in seen.digits if width else ():
             across, down = right - x, low - y
             if x < across <= width * _OVER and y < down <= height * _OVER:
                 shown_by_one |= right - width > _OUT * across or low - height > _OUT * down
@@ -164,7 +165,7 @@ def _record(seen: _Seen, habit: Habit) -> Record:
     """ValueError if a box or a number is wrong, or it is not known how the boxes were drawn."""
     image, labels = seen.image, [digit for _, digit in seen.digits]
     numbers: tuple[str, ...] = ()
-    if seen.digits and all(max(box) <= 1 for box, _ in seen.digits):
+    if seen.digits and all(max(box) <= _SHARES for box, _ in seen.digits):
         raise ValueError("bbox is given in shares of the picture, pixels are expected")
     if seen.corners:
         raise ValueError("bbox seems to be [x1, y1, x2, y2] by its area or outline, [x, y, width, height] is expected")

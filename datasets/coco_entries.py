@@ -114,9 +114,12 @@ def _is_crowd(annotation: dict) -> bool:
 
 
 def _check_level(annotation: dict) -> None:
-    """Raises ValueError if it is a box that is turned, as CVAT writes it: where it was before, and the angle."""
+    """Raises ValueError if it is a box that is turned, as CVAT writes it: where it was before, and the angle.
+
+    FiftyOne passes that on, beside what COCO has.
+    """
     attributes = annotation.get("attributes")
-    angle = attributes.get("rotation") if isinstance(attributes, dict) else None
+    angle = (attributes if isinstance(attributes, dict) else {}).get("rotation", annotation.get("rotation"))
     if is_number(angle) and not abs((angle + 90) % 180 - 90) <= _SLANT:
         raise ValueError(f"a box is turned by {angle} degrees, level ones are expected")
 

@@ -28,6 +28,12 @@ class Photograph(NamedTuple):
     def upright(self) -> tuple[int, int]:
         return self.stored[::-1] if self.orientation in SIDEWAYS else self.stored
 
+    @property
+    def widest(self) -> tuple[int, int]:
+        """The most that boxes may reach, however they were drawn."""
+        (width, height), (other_width, other_height) = self.stored, self.upright
+        return max(width, other_width), max(height, other_height)
+
     def of_size(self, stated: tuple[int, int]) -> set[str]:
         """UPRIGHT or STORED, or both, whichever has the size that is stated; ValueError if none. (0, 0) fits both."""
         fits = {name for name, size in self._sizes().items() if stated in (size, (0, 0))}
@@ -39,7 +45,8 @@ class Photograph(NamedTuple):
         """What its size says, and its boxes: these nothing if their digits would lie, for then one is wrong."""
         by_boxes = self._holding(boxes)
         wrong = len(by_boxes) == 1 and by_boxes != by_size and _lie(self.turned(boxes, by_boxes))
-        return Evidence(by_size, set() if wrong else by_boxes)
+        stand = len(boxes) > 0 and not _lie(self.turned(boxes, by_size))
+        return Evidence(by_size, set() if wrong else by_boxes, by_size != {STORED} or stand)
 
     def _holding(self, boxes: Sequence[Box]) -> set[str]:
         """UPRIGHT or STORED, or both, whichever no box reaches out of; both if the boxes reach out of either."""
@@ -69,11 +76,13 @@ class Photograph(NamedTuple):
 class Evidence(NamedTuple):
     """What the size that is stated says of a photograph, what its boxes say; each UPRIGHT, STORED or both.
 
-    by_boxes: none where a box is wrong.
+    by_boxes: none where a box is wrong. sure: whether its size says something of others, too; that as stored does so
+    only if digits stand upright then, for some tools state it and draw boxes on what they turn.
     """
 
     by_size: set[str]
     by_boxes: set[str]
+    sure: bool
 
 
 class Habit:
@@ -85,7 +94,8 @@ class Habit:
     def __init__(self, seen: Sequence[Evidence], known: str | None = None):
         # a box that fits one way only says more than a size, which may be that of the other way
         self._sizes_lie = any(each.by_boxes and not each.by_size & each.by_boxes for each in seen)
-        by_boxes, by_size = ({name for each in seen if len(each[i]) == 1 for name in each[i]} for i in (1, 0))
+        by_boxes = {name for each in seen if len(each.by_boxes) == 1 for name in each.by_boxes}
+        by_size = {name for each in seen if len(each.by_size) == 1 and each.sure for name in each.by_size}
         self._usual = {known} if known else by_boxes or by_size
 
     def upright(self, photograph: Photograph, boxes: Sequence[Box], evidence: Evidence) -> Sequence[Box]:

@@ -142,7 +142,10 @@ def _close_up(image: np.ndarray, explanation: Explanation) -> np.ndarray:
         """The same window of the photograph, or of its map at another scale; black beyond the edges."""
         scale = source.shape[1] / image.shape[1]
         x1, y1, x2, y2 = (round(v * scale) for v in (*corner, corner[0] + across, corner[1] + down))
-        return np.asarray(Image.fromarray(source).crop((x1, y1, x2, y2)).resize(_TILE, Image.Resampling.BILINEAR))
+        left, top = max(0, x1), max(0, y1)
+        part = Image.fromarray(source[top:y2, left:x2])  # not all of it: that takes more memory than reading
+        window = part.crop((x1 - left, y1 - top, x2 - left, y2 - top))
+        return np.asarray(window.resize(_TILE, Image.Resampling.BILINEAR))
 
     picture = Image.fromarray(_glowing(cut(image), cut(explanation.detector_map)))
     draw = ImageDraw.Draw(picture)

@@ -63,7 +63,7 @@ def records(draw) -> list[Record]:
                 for side in size
             )
             shared = [min(x2, b[2]) > max(x1, b[0]) and min(y2, b[3]) > max(y1, b[1]) for b in boxes]
-            if max(x2, y2) > 1 and not any(shared):
+            if max(x2, y2) > 2 and not any(shared):  # else they are shares
                 boxes.append([x1, y1, x2, y2])
         if len(boxes) < len(labels):  # only foreign files have two digits in about one box, or shares
             boxes, labels = [], []

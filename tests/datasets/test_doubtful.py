@@ -134,6 +134,9 @@ DOUBTFUL = [
     ),
     pytest.param({"annotations": [{"image_id": 1, "category_id": 7}]}, "four numbers", id="no box"),
     pytest.param({"annotations": [digit(7, [0.1, 0.2, 0.15, 0.5])]}, "shares", id="shares of the picture"),
+    pytest.param({"annotations": [digit(7, [0.4375, 0.2, 0.5626, 0.5])]}, "shares", id="shares, rounded at the edge"),
+    pytest.param({"annotations": [digit(7, [0.3, 0.5, 0.2, 0.8]), digit(2, [0.8, 0.5, 0.3, 0.8])]}, "shares",
+                 id="shares as YOLO has them, from the middle"),
     pytest.param({"annotations": [digit(7), digit(2)]}, "two different digits", id="one box, two digits"),
     pytest.param({"annotations": [digit(7), digit(2, [5.3, 5, 8, 20])]}, "two different digits",
                  id="nearly one box, two digits"),
@@ -147,6 +150,8 @@ DOUBTFUL = [
         pytest.param({"annotations": [digit(7, attributes={"rotation": angle})]}, "turned", id=f"rotation {angle}")
         for angle in (90, 45.5, 270, -30, float("nan"))
     ),
+    pytest.param({"annotations": [digit(7, rotation=45.0, attributes={"occluded": False})]}, "turned",
+                 id="rotation as FiftyOne has it"),
     pytest.param({"annotations": [digit(7), digit(2, [1, 1, 50, 30], iscrowd=1)]}, "crowd", id="a crowd"),
     pytest.param({"annotations": [digit(2, [1, 1, 50, 30], iscrowd="true")]}, "crowd", id="nothing but a crowd"),
     pytest.param({"annotations": [digit(7, iscrowd="perhaps")]}, "iscrowd", id="iscrowd is anything"),
@@ -482,6 +487,38 @@ def test_one_box_that_is_wrong_turns_no_others(tmp_path, box):
     kept = {record.image_id: record.boxes.tolist() for record in pictures.records}
     assert kept == {"p.jpg": [[10, 20, 18, 36]], "r.jpg": [[10, 20, 18, 36]]}
     assert [problem.image_id for problem in pictures.problems] == ["q.jpg"]
+
+
+@pytest.mark.parametrize("orientation", [3, 6, 8])
+def test_boxes_given_by_their_corners_where_all_is_turned(tmp_path, orientation):
+    phone(tmp_path / "images" / "p.jpg", orientation)
+    width, height = STORED if orientation == 3 else STORED[::-1]
+    images = [{"id": 1, "file_name": "p.jpg", "width": width, "height": height}]
+    with pytest.raises(DatasetError, match=r"seem to be \[x1, y1"):
+        open_source(coco(tmp_path, images, [digit(7, [10, 40, 18, 56]), digit(2, [20, 40, 28, 56])]), quiet=True)
+
+
+@pytest.mark.parametrize(
+    ("stated", "box", "kept"),
+    [
+        pytest.param(STORED, FLAT_BOX, [62, 24, 70, 40], id="stored"),
+        pytest.param(STORED, UPRIGHT_BOX, None, id="stored, where its digit would lie"),
+        pytest.param(STORED, None, None, id="stored, without a digit"),
+        pytest.param(STORED[::-1], UPRIGHT_BOX, [10, 20, 18, 36], id="upright"),
+        pytest.param(STORED[::-1], None, [10, 20, 18, 36], id="upright, without a digit"),
+    ],
+)
+def test_what_another_photograph_says_of_a_half_turn(tmp_path, stated, box, kept):
+    """Some tools state the size as stored and draw on what the browser turns."""
+    for name, orientation in (("half.jpg", 3), ("other.jpg", 6)):
+        phone(tmp_path / "images" / name, orientation)
+    images = [
+        {"id": 1, "file_name": "half.jpg", "width": 80, "height": 60},
+        {"id": 2, "file_name": "other.jpg", "width": stated[0], "height": stated[1]},
+    ]
+    path = coco(tmp_path, images, [digit(7, UPRIGHT_BOX), *([digit(7, box, 2)] if box else [])])
+    half = [r.boxes[0].tolist() for r in open_source(path, quiet=True).records if r.image_id == "half.jpg"]
+    assert half == ([kept] if kept else [])
 
 
 @pytest.mark.parametrize("command", [["convert", "--to", "coco"], ["split"]])
