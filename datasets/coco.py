@@ -132,14 +132,14 @@ class _Seen(NamedTuple):
     corners: bool
 
 
-def _seen(image: dict, folder: Path, said: Annotated, annotations_only: bool) -> _Seen:
+def _seen(image: dict, folder: Path, annotations: Annotated, annotations_only: bool) -> _Seen:
     """ValueError if the picture is missing or not as stated, or the annotations cannot be trusted."""
     picture, stated = picture_path(folder, str(image["file_name"])), _size(image)
     photograph = Photograph(stated, 1) if annotations_only else Photograph(*stored_size(picture))
     by_size = photograph.of_size(stated)
-    digits, groups, repeats = said.boxed(bool(image.get("numbers")))
+    digits, groups, repeats = annotations.boxed(bool(image.get("numbers")))
     evidence = photograph.evidence(by_size, [box for box, _ in digits])
-    return _Seen(image, picture, photograph, evidence, digits, groups, repeats, said.corners)
+    return _Seen(image, picture, photograph, evidence, digits, groups, repeats, annotations.corners)
 
 
 def _are_corners(images: Iterable[_Seen]) -> bool:

@@ -105,12 +105,12 @@ def _spelled(number: Any) -> str:
 
 
 def _is_crowd(annotation: dict) -> bool:
-    """Whether it is a region of many; ValueError if that cannot be told."""
+    """Whether it is a region of many; ValueError if that is not known."""
     flag = annotation.get("iscrowd") or 0
-    told = _CROWD.get(flag.strip().lower() if isinstance(flag, str) else flag) if isinstance(flag, Hashable) else None
-    if told is None:
+    crowd = _CROWD.get(flag.strip().lower() if isinstance(flag, str) else flag) if isinstance(flag, Hashable) else None
+    if crowd is None:
         raise ValueError(f"iscrowd is {flag!r}, neither 0 nor 1")
-    return told
+    return crowd
 
 
 def _check_level(annotation: dict) -> None:
