@@ -3,8 +3,8 @@
     python benchmarks/drawn.py --data DATA
 
 DATA is laid out as for training (`training/data.py`). Backgrounds and letters are those of the test split, which no
-training saw; the fonts are those of the system. Of hidden, turned and mirrored numbers every text that is said surely
-is wrong, and so is every other text than the whole one of the rest.
+training saw; the fonts are those of the system. Of turned and mirrored numbers every text that is said surely is wrong,
+and of the others every text but the whole one, also where a digit is hidden in part.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def main(data, count, seed, split, detector, recognizer, calibration, failures) 
             image, number = synthesizer.portrait(index, kind)
             scene = reader.read(image)
             said = {reading.text for reading in scene.readings if reading.status == "read"}
-            truth = number.text if number.readable else ""
+            truth = number.text if number.upright else ""
             exact.append(scene.text == truth)
             sure.append(truth in said)
             wrong.append(bool(said - {truth}))

@@ -18,7 +18,7 @@ from digits.datasets.items import Sample
 from digits.datasets.synthesis import Synthesizer
 from digits.datasets.synthesis.synthesizer import PlacedNumber
 from digits.detector import Detector
-from digits.pipeline.fuse import FEATURES, Fusion, confidence, features, fuse
+from digits.pipeline.fuse import FEATURES, Fusion, confidence, features, fuse, same_place
 from digits.pipeline.observations import Observation, readings_of, weigh
 from digits.pipeline.reader import Reader
 from digits.recognizer import Recognizer
@@ -32,7 +32,7 @@ _LENGTH_WEIGHTS = (0.0, 0.5, 1.0, 2.0, 3.0)
 class _Picture:
     """A validation picture: its size, its true numbers with their boxes, and the observations of each pass.
 
-    The text of a number that no reading is right of, since a part is hidden or it is turned, is "".
+    The text of a number that no reading is right of, since it is turned or of a kind that is not read, is "".
     """
 
     size: tuple[int, int]
@@ -40,13 +40,12 @@ class _Picture:
     passes: list[list[Observation]]
 
     def truth_of(self, box: np.ndarray) -> str:
-        """The number whose box has an IoU of at least 0.5 with `box`; "" if there is none."""
+        """The number that overlaps `box` most, in the same place at least; "" if there is none."""
         if not self.numbers:
             return ""
-        others = torch.from_numpy(np.stack([other for _, other in self.numbers])).float()
-        overlaps = box_iou(torch.from_numpy(box[None]).float(), others)[0]
-        best = int(overlaps.argmax())
-        return self.numbers[best][0] if overlaps[best] >= 0.5 else ""
+        others = np.stack([other for _, other in self.numbers])
+        best = int(box_iou(*(torch.from_numpy(each).float() for each in (box[None], others)))[0].argmax())
+        return self.numbers[best][0] if same_place(box, others)[best] else ""
 
 
 def _numbers(sample: Sample) -> list[tuple[str, np.ndarray]]:
@@ -61,8 +60,8 @@ def _drawn_numbers(placed: Sequence[PlacedNumber]) -> list[tuple[str, np.ndarray
         digits = np.array([char in DIGITS for char in each.text])
         if digits.any():
             text = _WORDS.sub("", each.text)
-            readable = each.readable and is_house_number(text)
-            numbers.append((text if readable else "", enclosing(each.boxes[digits])))
+            known = each.upright and is_house_number(text)
+            numbers.append((text if known else "", enclosing(each.boxes[digits])))
     return numbers
 
 

@@ -109,15 +109,15 @@ def _boxes(outlines: list[np.ndarray], x: float, y: float) -> np.ndarray:
 class PlacedNumber:
     """A number in a composed picture.
 
-    text: all its characters, see `core.alphabet`. boxes: float32 (N, 4), of these, clipped to the picture. labelled:
-    bool (N,), which are seen well enough to be looked for. readable: whether nothing hides or cuts an outer character,
-    and it is neither turned nor mirrored.
+    text: all its characters, see `core.alphabet`, also those that are hidden or beyond the edge. boxes: float32 (N, 4),
+    clipped to the picture. labelled: bool (N,), which are seen well enough to be looked for. upright: whether it is
+    neither turned nor mirrored.
     """
 
     text: str
     boxes: np.ndarray
     labelled: np.ndarray
-    readable: bool
+    upright: bool
 
 
 @dataclass(frozen=True)
@@ -310,7 +310,7 @@ class Synthesizer:
             if kind == "hidden":
                 cover_end(rng, image[y : y + h, x : x + w], boxes - [x, y, x, y], int(rng.choice([0, len(boxes) - 1])))
             image = degrade(self._scene_degrade, image, rng)
-            return image, PlacedNumber(patch.text, boxes, np.ones(len(boxes), bool), kind not in ("hidden", "turned"))
+            return image, PlacedNumber(patch.text, boxes, np.ones(len(boxes), bool), kind != "turned")
         raise ValueError(f"no number of the kind {kind!r} can be drawn")
 
     def number(self, index: int) -> Sample:
@@ -497,12 +497,10 @@ class Synthesizer:
                 continue
             whole = _boxes(patch.outlines, x, y)
             clipped, stay = clip_boxes(whole, height, width)
-            spoil = spoil if spoil != "hide" or (len(whole) > 1 and stay.all()) else ""
-            if spoil == "hide":
+            if spoil == "hide" and len(whole) > 1 and stay.all():
                 covered = int(rng.choice([0, len(whole) - 1]))
                 cover_end(rng, image[max(0, y) : y + h, max(0, x) : x + w], whole - [max(0, x), max(0, y)] * 2, covered)
-            inside = (clipped[:, 2:] - clipped[:, :2]).prod(1) > 0.97 * (whole[:, 2:] - whole[:, :2]).prod(1)
-            placed.append(PlacedNumber(patch.text, clipped, stay, not spoil and bool(inside.all())))
+            placed.append(PlacedNumber(patch.text, clipped, stay, spoil != "turn"))
         return image, placed
 
     def _real_window(self, rng, sample: Sample, height: int, width: int):

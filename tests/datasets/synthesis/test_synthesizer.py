@@ -189,21 +189,19 @@ TEXTS = {
 def test_a_portrait_shows_one_number_of_its_kind(sources, kind, pattern):
     for i in range(12):
         image, number = Synthesizer(sources, seed=5).portrait(i, kind)
-        assert re.fullmatch(pattern, number.text) and number.readable == (kind not in ("hidden", "turned"))
+        assert re.fullmatch(pattern, number.text) and number.upright == (kind != "turned")
         assert image.shape == (240, 320, 3) and len(number.boxes) == len(number.text)
         assert (number.boxes[:, 2:] > number.boxes[:, :2]).all()
 
 
 def test_photographs_say_what_can_be_read(sources):
-    """What is at the edge, and some of the rest, cannot; of the others no box is cut."""
     drawn = [Synthesizer(sources, seed=5, scene_size=(240, 320)).photograph(i) for i in range(150)]
     numbers = [number for _, placed in drawn for number in placed]
-    assert 0.02 < np.mean([not number.readable for number in numbers]) < 0.4
+    assert 0.0 < np.mean([not number.upright for number in numbers]) < 0.2
     assert any("-" in number.text for number in numbers) and any(number.text[-1:].isalpha() for number in numbers)
     for number in numbers:
         assert len(number.boxes) == len(number.text) == len(number.labelled)
-        if number.readable:
-            assert number.labelled.all() or (np.ptp(number.boxes[:, 1::2], axis=1) < 12).any()
+        assert (number.boxes >= 0).all() and (number.boxes <= [320, 240, 320, 240]).all()
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
