@@ -46,13 +46,11 @@ digits train average detector detector/weights/detector.safetensors runs/detecto
     --share 0.75 --out runs/detector.safetensors
 cp runs/detector.safetensors detector/weights/
 
-# Round 5: both, on real numbers in colour. The recogniser learns letters and marks, in the end on real doors with letters, too.
+# Round 5: both, on real numbers in colour. The recogniser learns letters and marks.
 digits train detector --config configs/detector-real.toml --set data.root=DATA --out runs/detector-real
 digits train recognizer --config configs/recognizer-letters.toml --set data.root=DATA --out runs/recognizer-letters
-digits train recognizer --config configs/recognizer-doors.toml --set data.root=DATA \
-    --set model.start=runs/recognizer-letters/recognizer.safetensors --out runs/recognizer-doors
 cp runs/detector-real/detector.safetensors detector/weights/
-cp runs/recognizer-doors/recognizer.safetensors recognizer/weights/
+cp runs/recognizer-letters/recognizer.safetensors recognizer/weights/
 
 # ONNX files, in full precision and in 8-bit integers, and the calibration of the whole chain.
 digits export --out exported
