@@ -267,21 +267,21 @@ def average(kind, first, second, share, out):
 
 @train.command()
 @click.option("--data", type=click.Path(path_type=Path), required=True, metavar="DIR",
-              help="Folder with negatives/, optionally campus/, icdar2003/, iiit5k/, svhn_train_color/")  # fmt: skip
+              help="Folder with negatives/, and what calibrates, see training/data.py.")  # fmt: skip
 @click.option("--fonts", type=click.Path(path_type=Path), metavar="DIR", help="Folder of fonts.")
 @click.option("--detector", "detector_weights", type=_FILE, metavar="FILE")
 @click.option("--recognizer", "recognizer_weights", type=_FILE, metavar="FILE")
 @click.option("--precision", default=0.99, show_default=True, type=SHARE,
               help="Required precision of readings with status `read` on validation data.")  # fmt: skip
 @_threads
-@click.option("--drawn", default=1000, show_default=True, type=click.IntRange(1), help="Photographs to draw.")
+@click.option("--drawn", default=800, show_default=True, type=click.IntRange(1), help="Photographs to draw.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, metavar="FILE",
               help="calibration.json")  # fmt: skip
 def calibrate(data, fonts, detector_weights, recognizer_weights, precision, threads, drawn, out):
     """Fit fusion weights and the threshold of `unsure`.
 
-    On validation data: the weights with which detector and recogniser are fused, and the threshold. It is read on drawn
-    photographs, with letters, ranges, hidden and turned numbers, and on the real ones of DIR.
+    On validation data: the weights with which detector and recogniser are fused, and the threshold. They are fitted
+    on drawn photographs, with letters, ranges, hidden and turned numbers, and on the real ones of DIR.
 
     \b
     Example:
@@ -294,12 +294,12 @@ def calibrate(data, fonts, detector_weights, recognizer_weights, precision, thre
     from digits.detector import Detector
     from digits.recognizer import Recognizer
     from digits.training.calibrate import calibrate as fit
-    from digits.training.data import load_sources, zoomed_pictures
+    from digits.training.data import calibration_pictures, load_sources
 
     sources = load_sources(data, fonts, split="validation")
     list_entries(sources.problems)
     scenes = Synthesizer(sources, seed=3, scene_size=(480, 640))
-    real = [*sources.scenes, *zoomed_pictures(data, "validation")]
+    real = [*sources.scenes, *calibration_pictures(data)]
     fusion, report = fit(Detector(detector_weights), Recognizer(recognizer_weights), scenes, real, precision, drawn)
     fusion.save(out)
     for name, value in report.items():

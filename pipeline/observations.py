@@ -22,7 +22,7 @@ from digits.pipeline.fuse import (
 )
 from digits.pipeline.merge import NumberRegion
 from digits.pipeline.ranges import Pair, pairs
-from digits.pipeline.reasons import REASONS, Evidence, cut_at, reasons, sharpness
+from digits.pipeline.reasons import FLAGGED, REASONS, Evidence, cut_at, reasons, sharpness
 from digits.pipeline.results import Box, Digit, Reading
 from digits.recognizer import Transcription
 from digits.recognizer.crops import cut_number, letterbox
@@ -61,8 +61,10 @@ def weigh(
     def read(i: int, box: np.ndarray, text: str, probability: float) -> None:
         taken = np.array([reading.box for reading in readings.values()]).reshape(-1, 4)
         if not same_place(box, taken).any():
-            sure = probability >= min_confidence and not cut_at(box, (width, height), seen[i].region.digit_height)
-            readings[i] = _reading(seen[i].region, fused[i], text, box, float(probability), sure, width, height)
+            region = seen[i].region
+            cut = cut_at(box, (width, height), region.digit_height, region.stacked)
+            sure = probability >= min_confidence and not cut and not _lettered(seen[i])
+            readings[i] = _reading(region, fused[i], text, box, float(probability), sure, width, height)
 
     for probability, text, pair in sorted(_ranges(seen, fused, rows, fusion, width), reverse=True):
         both = np.stack([seen[k].region.box for k in (pair.first, pair.second)])
@@ -85,6 +87,11 @@ def weigh(
         )
         for i in (*first, *others)
     ]
+
+
+def _lettered(seen: TranscribedRegion) -> bool:
+    """Whether a letter that is no suffix stands beside it, in either crop."""
+    return any(each.flags.get("letters", 0.0) >= FLAGGED for each in (seen.close, seen.with_room))
 
 
 def _ranges(
@@ -113,6 +120,7 @@ def with_reasons(observation: Observation, image: np.ndarray) -> Observation:
         box=reading.box,
         size=image.shape[1::-1],
         digit_height=region.digit_height,
+        stacked=region.stacked,
         sharpness=sharpness(letterbox(cut_number(image, region.digit_boxes, stacked=region.stacked))),
         odds=max([measured["rival"] - measured["text"], *(score - first for _, score in others)]),
         beside=measured["beside"] > 0,

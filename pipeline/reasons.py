@@ -13,7 +13,10 @@ REASONS = (
     *("cut_left", "cut_right", "cut_top", "cut_bottom"),
     *("part", "small", "blurred", "rival", "lone", "letters", "mark", "turned"),
 )
-_EDGE = 0.12  # of the digits' height: what is nearer to the edge of the picture may be cut off by it
+# Of the digits' height: what is nearer to the edge of the picture may be cut off by it. Along its line a number may go
+# on there, with a digit of which less than half is in view.
+_EDGE, _EDGE_ALONG = 0.12, 0.35
+FLAGGED = 0.5  # probability from which on a flag of the recogniser is a reason
 _SMALL = 14.0  # pixels: digits lower than this are often misread
 _BLURRED = 0.02  # sharpness, see `sharpness`
 _NEARLY = np.log(0.1)  # odds of another text, from which on it is a rival
@@ -23,15 +26,17 @@ _NEARLY = np.log(0.1)  # odds of another text, from which on it is a rival
 class Evidence:
     """What was measured of a number.
 
-    box: xyxy in a picture of size (width, height), pixels. digit_height: pixels. sharpness: of its crop. odds: log odds
-    of the best other text, against that which is read. beside: whether a digit stands beside it that is none of it.
-    contained: whether a longer text is read in the same place. digits: how many the detector found. unclear: whether a
-    letter is there that cannot be told. flags: the probabilities of `heads.FLAGS`, if the recogniser gives any.
+    box: xyxy in a picture of size (width, height), pixels. digit_height: pixels. stacked: whether its digits are.
+    sharpness: of its crop. odds: log odds of the best other text, against that which is read. beside: whether a digit
+    stands beside it that is none of it. contained: whether a longer text is read in the same place. digits: how many
+    the detector found. unclear: whether a letter is there that cannot be told. flags: the probabilities of
+    `heads.FLAGS` and `heads.MARKS`, if the recogniser gives any.
     """
 
     box: tuple[float, float, float, float]
     size: tuple[int, int]
     digit_height: float
+    stacked: bool
     sharpness: float
     odds: float
     beside: bool
@@ -41,11 +46,14 @@ class Evidence:
     flags: Mapping[str, float]
 
 
-def cut_at(box: Sequence[float] | np.ndarray, size: tuple[int, int], digit_height: float) -> tuple[str, ...]:
+def cut_at(
+    box: Sequence[float] | np.ndarray, size: tuple[int, int], digit_height: float, stacked: bool
+) -> tuple[str, ...]:
     """At which edges of a picture of this size, (width, height), a number may be cut off: the first four REASONS."""
-    near = _EDGE * digit_height
+    across, along = _EDGE * digit_height, _EDGE_ALONG * digit_height
+    beside, above = (across, along) if stacked else (along, across)
     (x1, y1, x2, y2), (width, height) = box, size
-    at = (x1 <= near, x2 >= width - near, y1 <= near, y2 >= height - near)
+    at = (x1 <= beside, x2 >= width - beside, y1 <= above, y2 >= height - above)
     return tuple(name for name, is_near in zip(REASONS, at, strict=False) if is_near)
 
 
@@ -53,10 +61,10 @@ def reasons(seen: Evidence) -> tuple[str, ...]:
     """All that speak against it, in the order of REASONS; where nothing does, other texts, whatever they are."""
 
     def flagged(*names: str) -> bool:
-        return any(seen.flags.get(name, 0.0) >= 0.5 for name in names)
+        return any(seen.flags.get(name, 0.0) >= FLAGGED for name in names)
 
     found = {
-        **dict.fromkeys(cut_at(seen.box, seen.size, seen.digit_height), True),
+        **dict.fromkeys(cut_at(seen.box, seen.size, seen.digit_height, seen.stacked), True),
         "part": seen.beside or seen.contained or flagged("left", "right"),
         "small": seen.digit_height < _SMALL,
         "blurred": seen.sharpness < _BLURRED,

@@ -49,7 +49,10 @@ class _Picture:
 
 
 def _numbers(sample: Sample) -> list[tuple[str, np.ndarray]]:
-    """The numbers of a sample and the box (4,) around each."""
+    """The numbers of a sample and the box (4,) around each, that of the picture if there is none."""
+    if not len(sample.boxes):
+        height, width = sample.image.shape[:2]
+        return [(text, np.array([0.0, 0.0, width, height])) for text in sample.numbers]
     return [(text, enclosing(boxes)) for text, boxes in zip(sample.numbers, sample.number_boxes(), strict=True)]
 
 
@@ -141,7 +144,7 @@ def calibrate(
     scenes: Synthesizer,
     real: Sequence[Sample],
     precision: float,
-    drawn: int = 1000,
+    drawn: int = 800,
 ) -> tuple[Fusion, dict[str, float]]:
     """Fit a Fusion on validation pictures: `drawn` ones of `scenes`, the real ones, and the empty ones of its sources.
 

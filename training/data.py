@@ -12,7 +12,8 @@ A synthetic source draws from a folder with this layout, as for the shipped weig
                                digit; their surroundings are plates
     DATA/chars74k/             pictures of single capitals              upper_A/ to upper_Z/
 
-Only `negatives/` is required; the others are used if they exist.
+Only `negatives/` is required; the others are used if they exist. Calibration also takes DATA/campus_letters/
+(annotations.json) and DATA/campus_signs/ (labels.csv), photographs with one box a number, and with none.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ import numpy as np
 from digits.core.alphabet import DIGIT_COUNT, digits_of
 from digits.core.boxes import cut_region, enclosing
 from digits.core.errors import DatasetError
+from digits.datasets.crops import read_crops
 from digits.datasets.items import Sample, split_of, spread
 from digits.datasets.mixture import shuffled
 from digits.datasets.pictures import Pictures, Problem, Record, read_negatives, summed_up
@@ -145,10 +147,19 @@ def load_sources(
     )
 
 
-def zoomed_pictures(data: str | Path, split: str) -> list[Sample]:
-    """The whole pictures of one split of `data`/svhn_train_color, none if there is no such folder."""
-    folder = Path(data) / "svhn_train_color"
-    return list(trusted(read_annotated(folder).split(split)).readable()) if folder.is_dir() else []
+def calibration_pictures(data: str | Path) -> list[Sample]:
+    """Real pictures below `data` that the recogniser was not trained on: of whichever of these folders are there.
+
+    The validation split of svhn_train_color/, and all of campus_letters/ and campus_signs/.
+    """
+    data, found = Path(data), []
+    if (data / "svhn_train_color").is_dir():
+        found.append(trusted(read_annotated(data / "svhn_train_color").split("validation")))
+    if (data / "campus_letters").is_dir():
+        found.append(read_annotated(data / "campus_letters", letters=True))
+    if (data / "campus_signs").is_dir():
+        found.append(read_crops(data / "campus_signs"))
+    return [sample for pictures in found for sample in pictures.readable()]
 
 
 @dataclass(frozen=True)

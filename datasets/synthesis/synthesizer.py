@@ -46,7 +46,8 @@ _WORDED = 0.04  # and with a word beside them, of which no letter is a suffix
 _PREFIXED = 0.03  # and with a letter before
 # letters behind numbers: A and B are everywhere, C to F common
 _SUFFIXES = dict(zip("ABCDEFGH", (0.22, 0.17, 0.12, 0.09, 0.06, 0.06, 0.04, 0.04), strict=True))
-_SPOILT = 0.08  # of the numbers of a photograph, see `photograph`
+# Shares as they may be met in the street, of the numbers of `photograph`:
+_SPOILT, _LETTERED_THERE, _RANGES_THERE = 0.04, 0.08, 0.03
 _TURNS_INTO_DIGITS = set("01689")  # by 180 degrees
 _SYMMETRIC = set("018")  # mirrored or turned, these hardly change
 _COVERED = 0.06  # of the numbers of two and more digits, with an outer one partly hidden
@@ -148,9 +149,9 @@ def _digits_of(boxes: np.ndarray, text: str) -> tuple[np.ndarray, str]:
 
 def _suffix(rng) -> Suffix:
     """As they are painted: as high as the digits, as small capitals, in lower case, raised, apart."""
-    rest = [char for char in LETTERS if char not in _SUFFIXES]
+    rest = [char for char in LETTERS if char not in _SUFFIXES and char not in "IO"]  # nobody tells these from 1 and 0
     chances = [*_SUFFIXES.values(), *[(1 - sum(_SUFFIXES.values())) / len(rest)] * len(rest)]
-    char = [*_SUFFIXES, *rest][int(rng.choice(26, p=chances))]
+    char = [*_SUFFIXES, *rest][int(rng.choice(len(chances), p=chances))]
     space = rng.uniform(0.1, 0.5) if rng.random() < 0.35 else 0.0
     kind = rng.random()
     if kind < 0.5:
@@ -280,7 +281,7 @@ class Synthesizer:
     def photograph(self, index: int) -> tuple[np.ndarray, list[PlacedNumber]]:
         """Likewise, uint8 (H, W, 3), with letters and marks; some numbers are hidden in part, turned or mirrored."""
         rng = np.random.default_rng((self.seed, 5, index))
-        image, placed = self._composed(rng, *self.scene_size, spoilt=_SPOILT)
+        image, placed = self._composed(rng, *self.scene_size, _SPOILT, _LETTERED_THERE, _RANGES_THERE)
         return degrade(self._scene_degrade, image, rng), placed
 
     def portrait(self, index: int, kind: str) -> tuple[np.ndarray, PlacedNumber]:
@@ -461,8 +462,18 @@ class Synthesizer:
     def _seen(self, rng, patch: Patch, strength: float) -> Patch:
         return warp(rng, patch, strength, draw_from(rng, self.sources.layout.slope))
 
-    def _composed(self, rng, height: int, width: int, spoilt: float = 0.0) -> tuple[np.ndarray, list[PlacedNumber]]:
-        """spoilt: the share of the numbers that are turned, mirrored, or hidden at an end."""
+    def _composed(
+        self,
+        rng,
+        height: int,
+        width: int,
+        spoilt: float = 0.0,
+        lettered: float = _LETTERED,
+        ranges: float = _RANGES,
+    ) -> tuple[np.ndarray, list[PlacedNumber]]:
+        """spoilt: the share of the numbers that are turned, mirrored, or hidden at an end. lettered, ranges: see
+        `_draw_number`.
+        """
         window = _pick(rng, self._backdrops).window(rng, height, width, (0.6, 2.0))
         image = window.pixels()
         placed: list[PlacedNumber] = []
@@ -481,9 +492,11 @@ class Synthesizer:
             elif self.sources.plates and rng.random() < 0.22:
                 patch = plate_patch(rng, _pick(rng, self.sources.plates), size)
             else:
-                patch = self._draw_number(rng, size, surface, room=height)
+                patch = self._draw_number(rng, size, surface, lettered, ranges, height)
             spoil = "" if not patch.text or rng.random() >= spoilt else "hide" if rng.random() < 0.6 else "turn"
-            if spoil == "turn" and not set(patch.text) <= _SYMMETRIC:
+            if spoil == "turn" and set(patch.text) <= _SYMMETRIC:
+                spoil = ""
+            if spoil == "turn":
                 patch = turned(patch, *_some_turn(rng, patch.text))
             patch = self._seen(rng, patch, 0.12 if patch.vertical else 0.2)
             h, w = patch.alpha.shape

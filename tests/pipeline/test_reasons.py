@@ -6,7 +6,7 @@ import pytest
 from digits.pipeline.reasons import REASONS, Evidence, reasons, sharpness
 
 WHOLE = Evidence(
-    box=(100, 100, 180, 140), size=(640, 480), digit_height=40, sharpness=0.3, odds=-9.0,
+    box=(100, 100, 180, 140), size=(640, 480), digit_height=40, stacked=False, sharpness=0.3, odds=-9.0,
     beside=False, contained=False, digits=3, unclear=False, flags=dict.fromkeys(("left", "right", "turned", "hyphen",
                                                                                "slash", "other", "letters"), 0.1),
 )  # fmt: skip
@@ -21,8 +21,13 @@ def flagged(name, probability=0.8):
     [
         ({}, ("rival",)),  # nothing that is measured here: then it is other texts
         ({"box": (0, 100, 80, 140)}, ("cut_left",)),
-        ({"box": (4, 100, 80, 140)}, ("cut_left",)),
-        ({"box": (6, 100, 80, 140)}, ("rival",)),
+        ({"box": (13, 100, 80, 140)}, ("cut_left",)),
+        ({"box": (15, 100, 80, 140)}, ("rival",)),
+        ({"box": (100, 4, 180, 44)}, ("cut_top",)),
+        ({"box": (100, 6, 180, 46)}, ("rival",)),  # no digit is above it
+        ({"box": (100, 13, 180, 246), "stacked": True}, ("cut_top",)),
+        ({"box": (100, 15, 180, 246), "stacked": True}, ("rival",)),
+        ({"box": (6, 100, 80, 300), "stacked": True}, ("rival",)),
         ({"box": (560, 100, 640, 140)}, ("cut_right",)),
         ({"box": (100, 0, 180, 40)}, ("cut_top",)),
         ({"box": (100, 440, 180, 480)}, ("cut_bottom",)),
