@@ -156,7 +156,7 @@ def calibration_pictures(data: str | Path) -> list[Sample]:
     if (data / "svhn_train_color").is_dir():
         found.append(trusted(read_annotated(data / "svhn_train_color").split("validation")))
     if (data / "campus_letters").is_dir():
-        found.append(read_annotated(data / "campus_letters", letters=True))
+        found.append(trusted(read_annotated(data / "campus_letters", letters=True)))
     if (data / "campus_signs").is_dir():
         found.append(read_crops(data / "campus_signs"))
     return [sample for pictures in found for sample in pictures.readable()]
