@@ -45,7 +45,7 @@ SHORT = {
     "evaluate recognizer": ["--limit", "3"],
     "explain": ["--passes", "2"],
     "export": None,  # a minute, and with --format int8 several
-    "train calibrate": ["--composed", "2"],
+    "train calibrate": ["--drawn", "2"],
     "train detector": None,  # minutes at the least; its configuration is checked
     "train grid": SMALL,
     "train mine": ["--limit", "2"],
@@ -194,8 +194,9 @@ def world(tmp_path_factory, data, make_photo, synthesizer):
             for place in (f"{kind}/weights", "exported", "int8"):
                 (folder / place).mkdir(exist_ok=True)
                 (folder / place / path.name).symlink_to(path)
-        runs = {"detector": ["detector", "detector-tuned", "detector-close", "detector-last", "tuned", "detector-gpu"],
-                "recognizer": ["recognizer", "recognizer-tuned", "letters"]}[kind]  # fmt: skip
+        runs = {"detector": ["detector", "detector-tuned", "detector-close", "detector-last", "detector-real", "tuned",
+                             "detector-gpu"],
+                "recognizer": ["recognizer", "recognizer-tuned", "letters", "recognizer-letters"]}[kind]  # fmt: skip
         for path in [*(f"runs/{run}/{kind}.safetensors" for run in runs), f"runs/{kind}.safetensors"]:
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).symlink_to(ROOT / kind / "weights" / f"{kind}.safetensors")
@@ -211,7 +212,7 @@ def world(tmp_path_factory, data, make_photo, synthesizer):
         patch.chdir(folder)
         patch.setenv("PATH", str(fonts.parent), prepend=":")
         smoke = "train recognizer --config configs/smoke.toml --set data.root=DATA --out runs/smoke"
-        report = "evaluate recognizer svhn/train --limit 3 --out reports/validation"
+        report = "evaluate recognizer svhn/train --limit 12 --out reports/validation"
         for arguments in ([*smoke.split(), *SMALL], report.split()):
             done = CliRunner().invoke(main, arguments)
             assert done.exit_code == 0, done.output

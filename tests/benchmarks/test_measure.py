@@ -11,7 +11,7 @@ def measure(script):
 
 
 def test_whole_photographs(measure, reader, make_photo, tmp_path):
-    """One right but for its letter, one wrong, one without a sure reading, one that is no picture."""
+    """One right, one wrong, one without a sure reading, one that is no picture."""
     (tmp_path / "images").mkdir()
     make_photo("1428").save(tmp_path / "images" / "right.png")
     make_photo("35").save(tmp_path / "images" / "wrong.png")
@@ -20,11 +20,11 @@ def test_whole_photographs(measure, reader, make_photo, tmp_path):
     box = [float(v) for v in reader.read(tmp_path / "images" / "right.png").readings[0].box]
     records = [
         {"file": f"{name}.png", "numbers": [{"text": text, "box": box}]}
-        for name, text in (("right", "1428B"), ("wrong", "36"), ("wall", "7"), ("broken", "5"))
+        for name, text in (("right", "1428"), ("wrong", "36"), ("wall", "7"), ("broken", "5"))
     ]
     (tmp_path / "annotations.json").write_text(json.dumps(records))
     figures = list(measure.wild(reader, tmp_path, None).values())
-    assert figures == ["3 of 4", "1 of 4", "0 of 0", "1 of 2", "0.333"]
+    assert figures == ["3 of 4", "1 of 4", "0 of 0", "2; 1", "1 of 2", "0.333"]
 
 
 def test_photographs_without_numbers(measure, reader, make_photo, tmp_path):

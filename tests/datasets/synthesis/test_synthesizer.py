@@ -195,7 +195,7 @@ def test_a_portrait_shows_one_number_of_its_kind(sources, kind, pattern):
 
 
 def test_photographs_say_what_can_be_read(sources):
-    drawn = [Synthesizer(sources, seed=5, scene_size=(240, 320)).photograph(i) for i in range(150)]
+    drawn = [Synthesizer(sources, seed=5, scene_size=(240, 320)).photograph(i) for i in range(400)]
     numbers = [number for _, placed in drawn for number in placed]
     assert 0.0 < np.mean([not number.upright for number in numbers]) < 0.2
     assert any("-" in number.text for number in numbers) and any(number.text[-1:].isalpha() for number in numbers)
