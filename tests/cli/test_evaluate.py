@@ -31,7 +31,8 @@ def source(tmp_path_factory, make_photo):
 @pytest.fixture(scope="module")
 def street(tmp_path_factory):
     """Negatives."""
-    folder = tmp_path_factory.mktemp("street")
+    folder = tmp_path_factory.mktemp("street") / "photographs"  # beside no files of other tests, which might name these
+    folder.mkdir()
     for i in range(2):
         Image.new("RGB", (200, 120), (90, 90 + i, 90)).save(folder / f"{i}.png")
     return folder
