@@ -102,7 +102,7 @@ def test_where_pictures_are(tmp_path, place, said):
     st.lists(
         st.tuples(st.text("ab ,\"'é;/", min_size=1).map(lambda s: f"x{s}.png"), st.text("0123456789", max_size=6)),
         max_size=8,
-        unique_by=lambda row: row[0],
+        unique_by=lambda row: Path(row[0]),  # x//.png is x/.png
     )
 )
 def test_round_trip(tmp_path_factory, rows):
