@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from digits.core.alphabet import digits_of
+
 NOTHING = 10  # row of invented digits and column of missing ones in a confusion matrix
 
 
@@ -78,10 +80,6 @@ def character_error_rate(truths: Sequence[str], texts: Sequence[str]) -> float:
     return edits / total if total else float("nan")
 
 
-def _digits(text: str) -> str:
-    return "".join(char for char in text if "0" <= char <= "9")
-
-
 def _aligned(truth: str, text: str) -> list[tuple[int, int]]:
     """Aligned pairs of digits, by the fewest edits; NOTHING for a gap. Substitutions go before deletions, these before
     insertions."""
@@ -112,7 +110,7 @@ def confusion_matrix(truths: Sequence[str], texts: Sequence[str]) -> np.ndarray:
     """
     table = np.zeros((11, 11), np.int64)
     for truth, text in zip(truths, texts, strict=True):
-        for pair in _aligned(_digits(truth), _digits(text)):
+        for pair in _aligned(digits_of(truth), digits_of(text)):
             table[pair] += 1
     return table
 

@@ -58,6 +58,12 @@ class TranscribedRegion:
     with_room: Transcription
     parted_at: Mark | None = field(default=None, kw_only=True)
 
+    @property
+    def flags(self) -> dict[str, float]:
+        """The probability of each flag, that of the crop in which it is likelier; none of a recogniser without any."""
+        close, room = self.close.flags, self.with_room.flags
+        return {name: max(close.get(name, 0.0), room.get(name, 0.0)) for name in {**close, **room}}
+
 
 @dataclass(frozen=True)
 class Fusion:
@@ -163,7 +169,8 @@ def features(seen: Sequence[TranscribedRegion], fused: Sequence[Transcription]) 
         against = (odds[which].max(initial=_NO_RIVAL) for which in (rivals, longer))
         roomy = _log_odds(float(np.exp(each.with_room.distribution.log_probability(text))))
         row[:8] = own, roomy, _log_odds(region.score), *against, next_to, len(region.digit_boxes) == 1, 1.0
-        row[8:13] = _suffix_odds(each.with_room), *(_flag_odds(each, names) for names in _FLAGGED)
+        flags = each.flags
+        row[8:13] = _suffix_odds(each.with_room), *(_flag_odds(flags, names) for names in _FLAGGED)
         row[13] = np.log(max(1.0, region.digit_height) / _PLAIN_HEIGHT)
     return rows
 
@@ -185,9 +192,9 @@ def _suffix_odds(seen: Transcription) -> float:
     return _log_odds(float(np.exp(seen.distribution.suffix.max()))) if seen.flags else 0.0
 
 
-def _flag_odds(seen: TranscribedRegion, names: Sequence[str]) -> float:
-    """Log odds of the likeliest of these flags in either crop."""
-    found = [each.flags[name] for each in (seen.close, seen.with_room) for name in names if name in each.flags]
+def _flag_odds(flags: Mapping[str, float], names: Sequence[str]) -> float:
+    """Log odds of the likeliest of these flags; 0 without any."""
+    found = [flags[name] for name in names if name in flags]
     return _log_odds(max(found)) if found else 0.0
 
 

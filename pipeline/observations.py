@@ -63,7 +63,8 @@ def weigh(
         if not same_place(box, taken).any():
             region = seen[i].region
             cut = cut_at(box, (width, height), region.digit_height, region.stacked)
-            sure = probability >= min_confidence and not cut and not _lettered(seen[i])
+            lettered = seen[i].flags.get("letters", 0.0) >= FLAGGED  # a letter that is no suffix stands beside it
+            sure = probability >= min_confidence and not cut and not lettered
             readings[i] = _reading(region, fused[i], text, box, float(probability), sure, width, height)
 
     for probability, text, pair in sorted(_ranges(seen, fused, rows, fusion, width), reverse=True):
@@ -89,11 +90,6 @@ def weigh(
     ]
 
 
-def _lettered(seen: TranscribedRegion) -> bool:
-    """Whether a letter that is no suffix stands beside it, in either crop."""
-    return any(each.flags.get("letters", 0.0) >= FLAGGED for each in (seen.close, seen.with_room))
-
-
 def _ranges(
     seen: Sequence[TranscribedRegion], fused: Sequence[Transcription], rows: np.ndarray, fusion: Fusion, width: int
 ) -> list[tuple[float, str, Pair]]:
@@ -115,7 +111,6 @@ def with_reasons(observation: Observation, image: np.ndarray) -> Observation:
         return observation
     (_, first), *others = observation.fused.distribution.best(2)
     measured = dict(zip(FEATURES, observation.features.tolist(), strict=True))
-    close, room = observation.close.flags, observation.with_room.flags
     evidence = Evidence(
         box=reading.box,
         size=image.shape[1::-1],
@@ -127,7 +122,7 @@ def with_reasons(observation: Observation, image: np.ndarray) -> Observation:
         contained=measured["whole"] > 0,
         digits=len(region.digit_boxes),
         unclear=reading.suffix == UNCLEAR,
-        flags={name: max(close[name], room[name]) for name in close},
+        flags=observation.flags,
     )
     return replace(observation, reading=replace(reading, reasons=reasons(evidence)))
 
