@@ -127,8 +127,15 @@ def with_reasons(observation: Observation, image: np.ndarray) -> Observation:
     return replace(observation, reading=replace(reading, reasons=reasons(evidence)))
 
 
+# Which edge of a photograph an edge is after so many quarter turns to the left.
+_EDGES_BACK = {
+    1: {"cut_top": "cut_right", "cut_left": "cut_top", "cut_bottom": "cut_left", "cut_right": "cut_bottom"},
+    3: {"cut_top": "cut_left", "cut_left": "cut_bottom", "cut_bottom": "cut_right", "cut_right": "cut_top"},
+}
+
+
 def turned_back(observation: Observation, quarters: int, width: int, height: int) -> Observation:
-    """What was seen in an image after so many quarter turns to the left, in the image, of this size, as it was.
+    """What was seen in an image after 1 or 3 quarter turns to the left, in the image, of this size, as it was.
 
     Its reading is unsure: such a photograph lost its orientation, or what was read is none.
     """
@@ -139,19 +146,18 @@ def turned_back(observation: Observation, quarters: int, width: int, height: int
         corners = np.array([reading.box, *(digit.box for digit in reading.digits)])
         box, *each = (_clip(box, width, height) for box in _turned_back(corners, quarters, width, height))
         digits = tuple(replace(digit, box=box) for digit, box in zip(reading.digits, each, strict=True))
-        why = tuple(name for name in REASONS if name in {*reading.reasons, "turned"})
+        given = {_EDGES_BACK[quarters].get(name, name) for name in reading.reasons} | {"turned"}
+        why = tuple(name for name in REASONS if name in given)
         reading = replace(reading, box=box, digits=digits, status="unsure", reasons=why)
     return replace(observation, region=back, reading=reading)
 
 
 def _turned_back(boxes: np.ndarray, quarters: int, width: int, height: int) -> np.ndarray:
-    """Boxes (N, 4) on an image that `np.rot90` turned so often, on the image of this size."""
+    """Boxes (N, 4) on an image that `np.rot90` turned 1 or 3 times, on the image of this size."""
     x1, y1, x2, y2 = boxes.T
-    if quarters % 4 == 1:
+    if quarters == 1:
         return np.stack([width - y2, x1, width - y1, x2], 1)
-    if quarters % 4 == 3:
-        return np.stack([y1, height - x2, y2, height - x1], 1)
-    raise ValueError(f"a quarter turn either way expected, got {quarters}")
+    return np.stack([y1, height - x2, y2, height - x1], 1)
 
 
 def readings_of(observations: Sequence[Observation]) -> tuple[Reading, ...]:

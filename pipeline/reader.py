@@ -214,7 +214,7 @@ class Reader:
         return observations
 
     def _spent(self, started: float) -> bool:
-        """Whether the budget is."""
+        """Whether the budget of a photograph that was begun at `started` is spent."""
         return self.budget is not None and time.perf_counter() - started >= self.budget
 
     def _observe_turned(self, image: np.ndarray) -> Iterator[list[Observation]]:

@@ -557,3 +557,13 @@ def test_a_photograph_on_its_side_is_tried_both_ways(reader, make_photo, quarter
     rows, columns = np.nonzero(np.rot90(marked, -quarters))
     assert [columns.min(), rows.min(), columns.max(), rows.max()] == pytest.approx(box.tolist(), abs=6)
     assert not any(each.text == "1428" for each in reader.read(lying).readings)
+
+
+@pytest.mark.parametrize(("quarters", "edge"), [(1, "cut_bottom"), (3, "cut_top")])
+def test_the_edge_that_cuts_a_lying_number_is_that_of_the_photograph(reader, make_photo, quarters, edge):
+    upright = np.asarray(make_photo("1428"))
+    left = int(reader.read(upright).readings[0].box[0])
+    lying = np.ascontiguousarray(np.rot90(upright[:, left - 8 :], quarters))
+    (reading, *_) = Reader(reader.detector, reader.recognizer, effort="thorough").read(lying).readings
+    assert reading.text == "1428" and edge in reading.reasons
+    assert [name for name in reading.reasons if name.startswith("cut")] == [edge]
